@@ -1,0 +1,126 @@
+//! From bytes to tensors: a split as burn's `Dataset`, and the `Batcher` that standardises pixels.
+
+use burn::{
+    data::{
+        dataloader::batcher::Batcher,
+        dataset::{Dataset, DatasetError},
+    },
+    tensor::{Device, Int, Tensor, TensorData},
+};
+
+use super::data::{PIXELS, SIDE, Split};
+
+/// One image and its label.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub pixels: [u8; PIXELS],
+    pub label: u8,
+}
+
+impl Dataset<Item> for Split {
+    fn get(&self, index: usize) -> Result<Item, DatasetError> {
+        let pixels = self.image(index).try_into().map_err(DatasetError::new)?;
+        Ok(Item {
+            pixels,
+            label: self.labels()[index],
+        })
+    }
+
+    fn len(&self) -> usize {
+        Split::len(self)
+    }
+}
+
+/// What a network is fed.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// `[batch, 1, 28, 28]`
+    pub images: Tensor<4>,
+    /// `[batch]`, each a class
+    pub targets: Tensor<1, Int>,
+}
+
+/// Scales pixels to `[0, 1]` and standardises them with the mean and deviation of the split that
+/// is trained on. The test images pass through the same map: they may not choose their own.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageBatcher {
+    pub mean: f32,
+    pub std: f32,
+}
+
+impl ImageBatcher {
+    /// Measures the pixels of the training split.
+    pub fn fit(train: &Split) -> Self {
+        // Whole numbers add without rounding; 10⁶ images of 784 pixels fit many times over.
+        let (sum, squares) = train
+            .pixels()
+            .iter()
+            .fold((0u64, 0u64), |(sum, squares), &pixel| {
+                let pixel = u64::from(pixel);
+                (sum + pixel, squares + pixel * pixel)
+            });
+        let count = train.pixels().len() as f64;
+        let mean = sum as f64 / count / 255.0;
+        let variance = squares as f64 / count / (255.0 * 255.0) - mean * mean;
+        // Images of one grey have no contrast to scale.
+        let std = if variance > 1e-12 {
+            variance.sqrt()
+        } else {
+            1.0
+        };
+        Self {
+            mean: mean as f32,
+            std: std as f32,
+        }
+    }
+
+    fn standardise(&self, pixel: u8) -> f32 {
+        (f32::from(pixel) / 255.0 - self.mean) / self.std
+    }
+}
+
+impl Batcher<Item, Batch> for ImageBatcher {
+    fn batch(&self, items: Vec<Item>, device: &Device) -> Batch {
+        let pixels: Vec<f32> = items
+            .iter()
+            .flat_map(|item| item.pixels.iter().map(|&pixel| self.standardise(pixel)))
+            .collect();
+        let labels: Vec<i64> = items.iter().map(|item| i64::from(item.label)).collect();
+        Batch {
+            images: Tensor::from_data(
+                TensorData::new(pixels, [items.len(), 1, SIDE, SIDE]),
+                device,
+            ),
+            targets: Tensor::from_data(TensorData::new(labels, [items.len()]), device),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::data::Images, *};
+
+    #[test]
+    fn training_pixels_come_out_standardised() {
+        let train = Images::embedded().unwrap().train.take(500).unwrap();
+        let items = (0..500).map(|i| train.get(i).unwrap()).collect();
+        let batch = ImageBatcher::fit(&train).batch(items, &Device::flex());
+        assert_eq!(batch.images.dims(), [500, 1, 28, 28]);
+
+        let labels: Vec<i64> = batch.targets.into_data().iter().collect();
+        assert!(
+            labels
+                .iter()
+                .zip(train.labels())
+                .all(|(&a, &b)| a == i64::from(b))
+        );
+
+        let pixels: Vec<f64> = batch.images.into_data().iter().collect();
+        let mean = pixels.iter().sum::<f64>() / pixels.len() as f64;
+        let square = pixels.iter().map(|p| p * p).sum::<f64>() / pixels.len() as f64;
+        assert!(
+            mean.abs() < 1e-4 && (square - 1.0).abs() < 1e-4,
+            "{mean} {square}"
+        );
+    }
+}

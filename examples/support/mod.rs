@@ -1,0 +1,13 @@
+//! What the examples share: a data set to train on and a network to watch.
+//!
+//! ```text
+//! idx (file format) -> data (train and test split) -> batch (tensors) -> lenet5 (network)
+//! ```
+
+// Every example compiles its own copy of this module and uses a part of it.
+#![allow(dead_code)]
+
+pub mod batch;
+pub mod data;
+pub mod idx;
+pub mod lenet5;

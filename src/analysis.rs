@@ -1,0 +1,214 @@
+//! The whole pure pipeline: matrix → spectrum → metrics and fits → phase.
+
+use std::fmt;
+use std::time::Instant;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::fit::{
+    BulkFit, LikelihoodRatio, NoFit, TailFit, against_exponential, fit_bulk, fit_tail, hill_alpha,
+};
+use crate::matrix::{Cut, Cuts, LayerTensor, WeightMatrix};
+use crate::metrics::Metrics;
+use crate::phase::{Baseline, Unclassifiable, Verdict, classify};
+use crate::spectrum::{Solver, Spectrum};
+
+/// How to analyse.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Config {
+    /// How eigenvalues are found.
+    pub solver: Solver,
+    /// Whether each kernel position of a convolution is analysed as well (the workshop paper's
+    /// convention and WeightWatcher's need them).
+    pub slices: bool,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            solver: Solver::Gram,
+            slices: true,
+        }
+    }
+}
+
+/// What one matrix, or one pooled spectrum, says.
+#[derive(Debug, Clone)]
+pub struct CutReport {
+    /// Eigenvalues of X = WᵀW/N.
+    pub spectrum: Spectrum,
+    /// Norms, ranks, entropy.
+    pub metrics: Metrics,
+    /// The power-law tail.
+    pub tail: Result<TailFit, NoFit>,
+}
+
+impl CutReport {
+    fn of(spectrum: Spectrum) -> Self {
+        Self {
+            metrics: Metrics::of(&spectrum),
+            tail: fit_tail(spectrum.eigenvalues()),
+            spectrum,
+        }
+    }
+
+    /// How the matrix was cut from its tensor.
+    pub fn cut(&self) -> Cut {
+        self.spectrum.cut()
+    }
+}
+
+/// What one layer says.
+#[derive(Debug, Clone)]
+pub struct LayerReport {
+    /// Name of the layer.
+    pub layer: String,
+    /// Shape of its tensor.
+    pub tensor_shape: Vec<usize>,
+    /// The matrix that stands for the layer.
+    pub row: CutReport,
+    /// The Marchenko–Pastur bulk.
+    pub bulk: Result<BulkFit, NoFit>,
+    /// The fitted tail against an exponential.
+    pub likelihood_ratio: Option<LikelihoodRatio>,
+    /// Hill's α over the upper half.
+    pub hill_alpha: Option<f64>,
+    /// The phase and its evidence.
+    pub phase: Result<Verdict, Unclassifiable>,
+    /// Convolutions: each kernel position.
+    pub slices: Vec<CutReport>,
+    /// Convolutions: the eigenvalues of all slices together.
+    pub pooled: Option<CutReport>,
+    /// Wall time of the analysis.
+    pub seconds: f64,
+}
+
+/// Analyse one matrix.
+///
+/// ```
+/// use heavytail::{Config, WeightMatrix, analyze};
+///
+/// let weights: Vec<f32> = (0..60 * 20).map(|i| ((i * 7919) % 101) as f32 - 50.0).collect();
+/// let layer = analyze(&WeightMatrix::new("fc1", 60, 20, weights)?, &Config::default())?;
+/// println!("{layer}");
+/// match &layer.row.tail {
+///     Ok(tail) => println!("α = {:.2} ± {:.2}", tail.alpha, tail.sigma),
+///     Err(why) => println!("no α: {why}"),
+/// }
+/// # Ok::<(), heavytail::Error>(())
+/// ```
+///
+/// # Errors
+///
+/// If the weights are not finite or the eigensolver fails. A *fit* that fails is not an error: its
+/// reason is in the report.
+pub fn analyze(matrix: &WeightMatrix, config: &Config) -> Result<LayerReport> {
+    let cuts = Cuts {
+        row: matrix.clone(),
+        slices: Vec::new(),
+    };
+    analyze_cuts(&cuts, config, None)
+}
+
+/// Analyse one layer, slices included; `baseline` is what its initial weights were.
+///
+/// # Errors
+///
+/// As [`analyze`], and if the tensor cannot be cut into matrices.
+pub fn analyze_tensor(
+    tensor: &LayerTensor,
+    config: &Config,
+    baseline: Option<&Baseline>,
+) -> Result<LayerReport> {
+    analyze_cuts(&tensor.cut()?, config, baseline)
+}
+
+fn analyze_cuts(cuts: &Cuts, config: &Config, baseline: Option<&Baseline>) -> Result<LayerReport> {
+    let start = Instant::now();
+    let spectrum = Spectrum::of(&cuts.row, config.solver)?;
+    let slices: &[WeightMatrix] = if config.slices { &cuts.slices } else { &[] };
+    let slices: Vec<Spectrum> = slices
+        .iter()
+        .map(|slice| Spectrum::of(slice, config.solver))
+        .collect::<Result<_>>()?;
+
+    let row = CutReport::of(spectrum);
+    let eigenvalues = row.spectrum.eigenvalues();
+    let bulk = fit_bulk(&row.spectrum);
+    let ratio = match &row.tail {
+        Ok(tail) => against_exponential(eigenvalues, tail),
+        Err(_) => None,
+    };
+    let phase = classify(&row.spectrum, &bulk, &row.tail, ratio.as_ref(), baseline);
+    Ok(LayerReport {
+        layer: cuts.row.name().to_owned(),
+        tensor_shape: cuts.row.tensor_shape().to_vec(),
+        hill_alpha: hill_alpha(eigenvalues),
+        row,
+        bulk,
+        likelihood_ratio: ratio,
+        phase,
+        pooled: Spectrum::pooled(&slices).map(CutReport::of),
+        slices: slices.into_iter().map(CutReport::of).collect(),
+        seconds: start.elapsed().as_secs_f64(),
+    })
+}
+
+impl fmt::Display for LayerReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let s = &self.row.spectrum;
+        writeln!(
+            f,
+            "{} {:?}, {}: N = {}, M = {}, Q = {:.2}",
+            self.layer,
+            self.tensor_shape,
+            s.cut(),
+            s.n(),
+            s.m(),
+            s.q()
+        )?;
+        let m = &self.row.metrics;
+        writeln!(
+            f,
+            "  spectrum  λmax = {:.4} (X = WᵀW/N), stable rank {:.1}, hard rank {}, entropy {:.4}",
+            m.lambda_max, m.stable_rank, m.hard_rank, m.entropy
+        )?;
+        match &self.bulk {
+            Ok(b) => writeln!(
+                f,
+                "  bulk      σ = {:.4}, λ± = {:.4} / {:.4}, {} spikes, soft rank {:.3}",
+                b.sigma_mp, b.lambda_minus, b.lambda_plus, b.num_spikes, b.soft_rank
+            )?,
+            Err(why) => writeln!(f, "  bulk      none: {why}")?,
+        }
+        match &self.row.tail {
+            Ok(t) => {
+                write!(
+                    f,
+                    "  tail      α = {:.2} ± {:.2} over {} eigenvalues, xmin = {:.4}, D = {:.3}",
+                    t.alpha, t.sigma, t.n_tail, t.xmin, t.d
+                )?;
+                for doubt in &t.doubts {
+                    write!(f, "; {doubt}")?;
+                }
+                writeln!(f)?;
+            }
+            Err(why) => writeln!(f, "  tail      none: {why}")?,
+        }
+        match &self.phase {
+            Ok(verdict) => {
+                writeln!(f, "  phase     {}", verdict.phase)?;
+                for evidence in &verdict.evidence {
+                    writeln!(f, "            {evidence}")?;
+                }
+                for annotation in &verdict.annotations {
+                    writeln!(f, "            note: {annotation}")?;
+                }
+                Ok(())
+            }
+            Err(why) => writeln!(f, "  phase     none: {why}"),
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What is fitted to a spectrum: the Marchenko–Pastur bulk, the power-law tail, and how the tail
+//! compares with a rival law. A fit that cannot be made is a [`NoFit`], never a number.
+
+mod bulk;
+mod compare;
+mod tail;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use bulk::{BulkFit, fit_bulk};
+pub use compare::{LikelihoodRatio, against_exponential};
+pub use tail::{TailFit, fit_tail, hill_alpha};
+
+/// Why there is no fit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "reason")]
+#[non_exhaustive]
+pub enum NoFit {
+    /// Every eigenvalue is zero.
+    AllZero,
+    /// All eigenvalues are equal to rounding: an orthogonal or constant matrix has no tail.
+    AllEqual,
+    /// Not enough eigenvalues above the numerical floor.
+    TooFew {
+        /// How many there are.
+        found: usize,
+        /// How many the fit needs.
+        needed: usize,
+    },
+    /// No candidate for xmin gave α > 1.
+    NoPowerLaw,
+}
+
+impl fmt::Display for NoFit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            NoFit::AllZero => f.write_str("every eigenvalue is zero"),
+            NoFit::AllEqual => f.write_str("all eigenvalues are equal"),
+            NoFit::TooFew { found, needed } => {
+                write!(f, "{found} usable eigenvalues, {needed} are needed")
+            }
+            NoFit::NoPowerLaw => f.write_str("no start of the tail gives α > 1"),
+        }
+    }
+}
+
+/// What a reader should know before trusting a fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "doubt")]
+#[non_exhaustive]
+pub enum Doubt {
+    /// The tail holds few eigenvalues: α's true spread is well above its textbook σ.
+    ShortTail {
+        /// Eigenvalues in the tail.
+        n_tail: usize,
+    },
+    /// Fewer than 20 eigenvalues: the small-sample estimator was used.
+    SmallSample {
+        /// Eigenvalues in all.
+        n: usize,
+    },
+    /// α < 2: steeper correlations than the theory expects of a well-trained layer.
+    VeryHeavy,
+    /// α > 6: as noise has it; α says little about the layer.
+    NotHeavy,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Doubt::ShortTail { n_tail } => {
+                write!(f, "{n_tail} tail eigenvalues: α is unreliable")
+            }
+            Doubt::SmallSample { n } => {
+                write!(f, "{n} eigenvalues: small-sample estimate of α")
+            }
+            Doubt::VeryHeavy => f.write_str("α < 2: heavier than the theory's range"),
+            Doubt::NotHeavy => f.write_str("α > 6: not distinguishable from noise by α alone"),
+        }
+    }
+}

@@ -1,0 +1,54 @@
+use super::Law;
+
+/// The continuous power law (Pareto type I) above `xmin`.
+///
+/// # Formula
+///
+/// pdf(x) = (α−1)/xmin · (x/xmin)^−α, cdf(x) = 1 − (x/xmin)^(1−α), for x ≥ xmin.
+///
+/// # Source
+///
+/// Clauset, Shalizi, Newman, *Power-law distributions in empirical data*, SIAM Review 51 (2009).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PowerLaw {
+    alpha: f64,
+    xmin: f64,
+}
+
+impl PowerLaw {
+    /// A law with α > 1 and xmin > 0.
+    pub fn new(alpha: f64, xmin: f64) -> Self {
+        Self { alpha, xmin }
+    }
+
+    /// ln pdf(x) for x ≥ xmin.
+    pub fn ln_pdf(&self, x: f64) -> f64 {
+        ((self.alpha - 1.0) / self.xmin).ln() - self.alpha * (x / self.xmin).ln()
+    }
+}
+
+impl Law for PowerLaw {
+    fn support(&self) -> (f64, f64) {
+        (self.xmin, f64::INFINITY)
+    }
+
+    fn pdf(&self, x: f64) -> f64 {
+        if x < self.xmin {
+            0.0
+        } else {
+            self.ln_pdf(x).exp()
+        }
+    }
+
+    fn cdf(&self, x: f64) -> f64 {
+        if x <= self.xmin {
+            0.0
+        } else {
+            1.0 - (x / self.xmin).powf(1.0 - self.alpha)
+        }
+    }
+
+    fn quantile(&self, p: f64) -> f64 {
+        self.xmin * (1.0 - p).powf(1.0 / (1.0 - self.alpha))
+    }
+}

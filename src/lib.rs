@@ -1,0 +1,21 @@
+//! wip
+pub mod analysis;
+pub mod error;
+pub mod fit;
+pub mod law;
+pub mod matrix;
+pub mod metrics;
+pub mod phase;
+#[cfg(feature = "plot")]
+pub mod plot;
+pub mod record;
+pub mod sink;
+pub mod spectrum;
+pub mod trajectory;
+
+pub use analysis::{Config, LayerReport, analyze, analyze_tensor};
+pub use error::{Error, Result};
+pub use matrix::WeightMatrix;
+pub use phase::Phase;
+pub use record::Record;
+pub use trajectory::Trajectory;

@@ -1,0 +1,353 @@
+//! Weights as matrices: the first step of the pipeline.
+//!
+//! A [`LayerTensor`] is a weight tensor of any rank as a framework stores it. [`LayerTensor::cut`]
+//! makes [`WeightMatrix`]es of it: the whole tensor, or for convolutions the unfolding
+//! (C_in·k)×C_out and, beside it, one C_in×C_out slice for each position of the kernel.
+//!
+//! Singular values do not see transposition, so a matrix is stored as it came and merely *says*
+//! which side is N (the longer) and which is M.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// How a matrix was cut out of its tensor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Cut {
+    /// A rank-2 tensor as it is.
+    Whole,
+    /// A convolution kernel as a (C_in·k)×C_out matrix.
+    Unfolding,
+    /// One kernel position of a convolution: C_in×C_out.
+    Slice {
+        /// Which position, counted in row-major order from 0.
+        index: usize,
+        /// How many positions the kernel has.
+        of: usize,
+    },
+    /// The eigenvalues of all slices, taken together (a spectrum, not one matrix).
+    Pooled,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Cut::Whole => f.write_str("whole"),
+            Cut::Unfolding => f.write_str("unfolding"),
+            Cut::Slice { index, of } => write!(f, "slice {index}/{of}"),
+            Cut::Pooled => f.write_str("pooled"),
+        }
+    }
+}
+
+/// An N×M weight matrix with N ≥ M ≥ 1.
+///
+/// ```
+/// use heavytail::WeightMatrix;
+///
+/// let w = WeightMatrix::new("fc1", 2, 3, [1f32, 2., 3., 4., 5., 6.])?;
+/// assert_eq!((w.n(), w.m(), w.q()), (3, 2, 1.5));
+/// # Ok::<(), heavytail::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct WeightMatrix {
+    name: String,
+    rows: usize,
+    cols: usize,
+    values: Vec<f64>,
+    tensor_shape: Vec<usize>,
+    cut: Cut,
+}
+
+impl WeightMatrix {
+    /// A matrix from row-major values. Either side may be the longer one.
+    ///
+    /// # Errors
+    ///
+    /// If a side is zero or `rows * cols` is not the number of values. Non-finite values are
+    /// accepted here and reported by the analysis, so that one bad layer loses nothing else.
+    pub fn new<T: Copy + Into<f64>>(
+        name: impl Into<String>,
+        rows: usize,
+        cols: usize,
+        weights: impl AsRef<[T]>,
+    ) -> Result<Self> {
+        let values = weights.as_ref().iter().map(|&w| w.into()).collect();
+        Self::from_parts(name.into(), rows, cols, values, vec![rows, cols], Cut::Whole)
+    }
+
+    fn from_parts(
+        name: String,
+        rows: usize,
+        cols: usize,
+        values: Vec<f64>,
+        tensor_shape: Vec<usize>,
+        cut: Cut,
+    ) -> Result<Self> {
+        if rows == 0 || cols == 0 {
+            return Err(Error::layer(name, format!("empty matrix {rows}×{cols}")));
+        }
+        if rows.checked_mul(cols) != Some(values.len()) {
+            return Err(Error::layer(
+                name,
+                format!("{rows}×{cols} needs {rows}·{cols} values, got {}", values.len()),
+            ));
+        }
+        Ok(Self {
+            name,
+            rows,
+            cols,
+            values,
+            tensor_shape,
+            cut,
+        })
+    }
+
+    /// Name of the layer.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The longer side.
+    pub fn n(&self) -> usize {
+        self.rows.max(self.cols)
+    }
+
+    /// The shorter side: the number of eigenvalues.
+    pub fn m(&self) -> usize {
+        self.rows.min(self.cols)
+    }
+
+    /// Aspect ratio Q = N/M ≥ 1.
+    pub fn q(&self) -> f64 {
+        self.n() as f64 / self.m() as f64
+    }
+
+    /// Rows as stored.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Columns as stored.
+    pub fn cols(&self) -> usize {
+        self.cols
+    }
+
+    /// The entries, row-major as stored.
+    pub fn values(&self) -> &[f64] {
+        &self.values
+    }
+
+    /// Shape of the tensor that the matrix was cut from.
+    pub fn tensor_shape(&self) -> &[usize] {
+        &self.tensor_shape
+    }
+
+    /// How it was cut.
+    pub fn cut(&self) -> Cut {
+        self.cut
+    }
+}
+
+/// What the axes of a weight tensor mean (burn's layouts; PyTorch's convolutions are the same).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// Rank 2: linear layers, embeddings, recurrent gates, attention projections, as stored.
+    Matrix,
+    /// Convolution: `[C_out, C_in/groups, k…]`.
+    Conv,
+    /// Transposed convolution: `[C_in, C_out/groups, k…]`.
+    ConvTranspose,
+}
+
+/// Why a tensor is left out of the analysis.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "reason")]
+#[non_exhaustive]
+pub enum LeftOut {
+    /// Rank 0 or 1 (biases, normalisation): no matrix, no spectrum.
+    Vector,
+    /// One side of the matrix is 1 or 0, so that at most one eigenvalue exists.
+    TooSmall,
+    /// The user's patterns exclude the layer.
+    Excluded,
+    /// Rank 3 or more, and what the axes mean is not known.
+    UnknownLayout,
+    /// The tensor could not be read from its device.
+    Unreadable {
+        /// What the backend answered.
+        cause: String,
+    },
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            LeftOut::Vector => f.write_str("a vector or scalar has no spectrum"),
+            LeftOut::TooSmall => f.write_str("fewer than 2 eigenvalues"),
+            LeftOut::Excluded => f.write_str("excluded by the layer patterns"),
+            LeftOut::UnknownLayout => f.write_str("rank ≥ 3 with unknown meaning of the axes"),
+            LeftOut::Unreadable { cause } => write!(f, "could not be read: {cause}"),
+        }
+    }
+}
+
+/// A weight tensor of any rank, row-major, in the precision in which networks keep it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LayerTensor {
+    /// Dotted path of the parameter, for example `conv1.weight`.
+    pub name: String,
+    /// What its axes mean.
+    pub layout: Layout,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// Its values, row-major.
+    pub values: Vec<f32>,
+}
+
+/// The matrices of one layer.
+#[derive(Debug, Clone)]
+pub struct Cuts {
+    /// The matrix that stands for the layer: the whole tensor or the unfolding.
+    pub row: WeightMatrix,
+    /// Convolutions: one C_in×C_out matrix for each kernel position. Else empty.
+    pub slices: Vec<WeightMatrix>,
+}
+
+/// Whether a tensor of this shape can be cut into matrices, decided without its values.
+pub fn analysable(layout: Option<Layout>, shape: &[usize]) -> Result<Layout, LeftOut> {
+    let layout = match (shape.len(), layout) {
+        (0 | 1, _) => return Err(LeftOut::Vector),
+        (2, _) => Layout::Matrix,
+        (_, Some(layout @ (Layout::Conv | Layout::ConvTranspose))) => layout,
+        _ => return Err(LeftOut::UnknownLayout),
+    };
+    let elements: usize = shape.iter().product();
+    // The channel axis that becomes C_out of the unfolding.
+    let out = shape[usize::from(layout == Layout::ConvTranspose)];
+    if elements == 0 || out < 2 || elements / out < 2 {
+        return Err(LeftOut::TooSmall);
+    }
+    Ok(layout)
+}
+
+impl LayerTensor {
+    /// Cut the tensor into matrices.
+    ///
+    /// # Errors
+    ///
+    /// If the shape cannot be cut (see [`LeftOut`]) or does not fit the number of values.
+    pub fn cut(&self) -> Result<Cuts> {
+        let layout = analysable(Some(self.layout), &self.shape)
+            .map_err(|reason| Error::layer(&self.name, reason))?;
+        if self.shape.iter().product::<usize>() != self.values.len() {
+            return Err(Error::layer(
+                &self.name,
+                format!("shape {:?} does not fit {} values", self.shape, self.values.len()),
+            ));
+        }
+        let matrix = |rows, cols, cut, values| {
+            WeightMatrix::from_parts(
+                self.name.clone(),
+                rows,
+                cols,
+                values,
+                self.shape.clone(),
+                cut,
+            )
+        };
+        let (a, b) = (self.shape[0], self.shape[1]);
+        if layout == Layout::Matrix {
+            let values = self.values.iter().map(|&v| f64::from(v)).collect();
+            return Ok(Cuts {
+                row: matrix(a, b, Cut::Whole, values)?,
+                slices: Vec::new(),
+            });
+        }
+        let k: usize = self.shape[2..].iter().product();
+        let at = |i: usize, j: usize, p: usize| f64::from(self.values[(i * b + j) * k + p]);
+        let row = match layout {
+            // [C_out, C_in, k] is C_out×(C_in·k) as it lies in memory.
+            Layout::Conv => {
+                let values = self.values.iter().map(|&v| f64::from(v)).collect();
+                matrix(a, b * k, Cut::Unfolding, values)?
+            }
+            // [C_in, C_out, k]: C_out rows, each with all of (C_in, k).
+            _ => {
+                let values = (0..b)
+                    .flat_map(|j| (0..a).flat_map(move |i| (0..k).map(move |p| (i, j, p))))
+                    .map(|(i, j, p)| at(i, j, p))
+                    .collect();
+                matrix(b, a * k, Cut::Unfolding, values)?
+            }
+        };
+        let slices = (0..k)
+            .map(|p| {
+                let values = (0..a)
+                    .flat_map(|i| (0..b).map(move |j| (i, j)))
+                    .map(|(i, j)| at(i, j, p))
+                    .collect();
+                matrix(a, b, Cut::Slice { index: p, of: k }, values)
+            })
+            .collect::<Result<_>>()?;
+        Ok(Cuts { row, slices })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tensor(layout: Layout, shape: &[usize]) -> LayerTensor {
+        LayerTensor {
+            name: "w".into(),
+            layout,
+            shape: shape.to_vec(),
+            values: (0..shape.iter().product()).map(|v: usize| v as f32).collect(),
+        }
+    }
+
+    #[test]
+    fn a_matrix_knows_its_longer_side() {
+        let w = WeightMatrix::new("w", 3, 5, vec![0f64; 15]).unwrap();
+        assert_eq!((w.n(), w.m(), w.q()), (5, 3, 5.0 / 3.0));
+        assert!(WeightMatrix::new("w", 3, 5, vec![0f64; 14]).is_err());
+        assert!(WeightMatrix::new("w", 0, 5, Vec::<f64>::new()).is_err());
+        assert!(WeightMatrix::new("w", usize::MAX, 2, vec![0f64; 2]).is_err());
+    }
+
+    #[test]
+    fn a_convolution_unfolds_to_its_outputs() {
+        let cuts = tensor(Layout::Conv, &[4, 3, 2, 2]).cut().unwrap();
+        assert_eq!((cuts.row.rows(), cuts.row.cols()), (4, 12));
+        assert_eq!(cuts.slices.len(), 4);
+        // Slice 1 holds w[o][i][0][1].
+        assert_eq!(cuts.slices[1].values()[..3], [1.0, 5.0, 9.0]);
+        assert_eq!(cuts.slices[1].cut().to_string(), "slice 1/4");
+    }
+
+    #[test]
+    fn a_transposed_convolution_unfolds_to_its_outputs_too() {
+        let cuts = tensor(Layout::ConvTranspose, &[2, 3, 5]).cut().unwrap();
+        assert_eq!((cuts.row.rows(), cuts.row.cols()), (3, 10));
+        // Output 1 sees w[0][1][..] and w[1][1][..].
+        assert_eq!(
+            cuts.row.values()[10..20],
+            [5., 6., 7., 8., 9., 20., 21., 22., 23., 24.]
+        );
+    }
+
+    #[test]
+    fn every_tensor_without_a_matrix_has_a_reason() {
+        use LeftOut::*;
+        assert_eq!(analysable(None, &[7]), Err(Vector));
+        assert_eq!(analysable(None, &[7, 1]), Err(TooSmall));
+        assert_eq!(analysable(None, &[2, 3, 4]), Err(UnknownLayout));
+        assert_eq!(analysable(Some(Layout::Conv), &[0, 3, 4]), Err(TooSmall));
+        assert_eq!(analysable(Some(Layout::Conv), &[8, 1, 3, 3]), Ok(Layout::Conv));
+        assert_eq!(analysable(Some(Layout::Conv), &[8, 4]), Ok(Layout::Matrix));
+    }
+}

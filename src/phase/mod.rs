@@ -1,0 +1,140 @@
+//! The 5+1 phases of training.
+//!
+//! | phase | spectrum |
+//! |---|---|
+//! | [`RandomLike`](Phase::RandomLike) | Marchenko–Pastur, as freshly initialised weights |
+//! | [`BleedingOut`](Phase::BleedingOut) | the same, with eigenvalues just beyond the edge |
+//! | [`BulkPlusSpikes`](Phase::BulkPlusSpikes) | a random bulk and a few eigenvalues well outside it |
+//! | [`BulkDecay`](Phase::BulkDecay) | the bulk's edge dissolves into a shoulder |
+//! | [`HeavyTailed`](Phase::HeavyTailed) | no bulk edge; a power law is the better description |
+//! | [`RankCollapse`](Phase::RankCollapse) | a large mass at zero |
+//!
+//! Source: Martin, Mahoney, *Implicit Self-Regularization in Deep Neural Networks*,
+//! arXiv:1810.01075 (JMLR 2021).
+
+mod classify;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+pub use classify::{Baseline, Unclassifiable, classify};
+
+/// One of the six phases.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Phase {
+    /// Indistinguishable from noise.
+    RandomLike,
+    /// Eigenvalues begin to leave the bulk.
+    BleedingOut,
+    /// A random bulk and separate spikes.
+    BulkPlusSpikes,
+    /// The edge of the bulk dissolves.
+    BulkDecay,
+    /// A power law over most of the spectrum.
+    HeavyTailed,
+    /// Many directions carry nothing.
+    RankCollapse,
+}
+
+impl Phase {
+    /// All phases, in the order in which training walks through them.
+    pub const ALL: [Phase; 6] = [
+        Phase::RandomLike,
+        Phase::BleedingOut,
+        Phase::BulkPlusSpikes,
+        Phase::BulkDecay,
+        Phase::HeavyTailed,
+        Phase::RankCollapse,
+    ];
+
+    /// Name as in records: `RandomLike`, `BleedingOut`, ….
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::RandomLike => "RandomLike",
+            Phase::BleedingOut => "BleedingOut",
+            Phase::BulkPlusSpikes => "BulkPlusSpikes",
+            Phase::BulkDecay => "BulkDecay",
+            Phase::HeavyTailed => "HeavyTailed",
+            Phase::RankCollapse => "RankCollapse",
+        }
+    }
+
+    /// Name as in the papers: `Random-like`, `Bleeding-out`, ….
+    pub fn title(self) -> &'static str {
+        match self {
+            Phase::RandomLike => "Random-like",
+            Phase::BleedingOut => "Bleeding-out",
+            Phase::BulkPlusSpikes => "Bulk+Spikes",
+            Phase::BulkDecay => "Bulk-decay",
+            Phase::HeavyTailed => "Heavy-tailed",
+            Phase::RankCollapse => "Rank-collapse",
+        }
+    }
+
+    /// One letter for tiles: R, B, S, D, H, C.
+    pub fn letter(self) -> char {
+        match self {
+            Phase::RandomLike => 'R',
+            Phase::BleedingOut => 'B',
+            Phase::BulkPlusSpikes => 'S',
+            Phase::BulkDecay => 'D',
+            Phase::HeavyTailed => 'H',
+            Phase::RankCollapse => 'C',
+        }
+    }
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.title())
+    }
+}
+
+/// A phase and the numbers that decided it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The phase.
+    pub phase: Phase,
+    /// What decided, in the order in which it was asked.
+    pub evidence: Vec<Evidence>,
+    /// Remarks that change no verdict.
+    pub annotations: Vec<Annotation>,
+}
+
+/// One number that took part in the decision, in words.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// Name of the statistic.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+    /// What it says.
+    pub says: String,
+}
+
+impl fmt::Display for Evidence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {:.4}: {}", self.name, self.value, self.says)
+    }
+}
+
+/// A remark beside a verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Annotation {
+    /// All singular values are nearly equal.
+    NearOrthogonal,
+    /// M < 50: neighbouring phases are hard to tell apart.
+    SmallLayer,
+}
+
+impl fmt::Display for Annotation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Annotation::NearOrthogonal => "all singular values are nearly equal",
+            Annotation::SmallLayer => "fewer than 50 eigenvalues: neighbouring phases blur",
+        })
+    }
+}

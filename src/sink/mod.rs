@@ -1,0 +1,78 @@
+//! Where lines go. A set of sinks is a sink; a [`Trajectory`] is one too.
+
+mod csv;
+mod jsonl;
+mod spectra;
+
+pub use self::csv::{COLUMNS, CsvSink};
+pub use jsonl::JsonlSink;
+pub use spectra::{SpectraSink, read_spectra};
+
+use crate::error::Result;
+use crate::record::{Line, Stamp};
+use crate::spectrum::Spectrum;
+use crate::trajectory::Trajectory;
+
+/// Something that keeps what a run records.
+pub trait Sink: Send {
+    /// Keep one line.
+    ///
+    /// # Errors
+    ///
+    /// Whatever stops the sink; the monitor records the first one and goes on.
+    fn line(&mut self, line: &Line) -> Result<()>;
+
+    /// Keep the eigenvalues of one observation, by layer.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::line`].
+    fn spectra(&mut self, _stamp: Stamp, _spectra: &[(String, Spectrum)]) -> Result<()> {
+        Ok(())
+    }
+
+    /// An observation is complete: make it durable.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::line`].
+    fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+}
+
+impl Sink for Trajectory {
+    fn line(&mut self, line: &Line) -> Result<()> {
+        self.push(line.clone());
+        Ok(())
+    }
+}
+
+/// Every sink gets everything, whatever happens to the others; the first error is returned.
+impl Sink for Vec<Box<dyn Sink>> {
+    fn line(&mut self, line: &Line) -> Result<()> {
+        first_error(self, |sink| sink.line(line))
+    }
+
+    fn spectra(&mut self, stamp: Stamp, spectra: &[(String, Spectrum)]) -> Result<()> {
+        first_error(self, |sink| sink.spectra(stamp, spectra))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        first_error(self, |sink| sink.flush())
+    }
+}
+
+fn first_error(
+    sinks: &mut [Box<dyn Sink>],
+    mut call: impl FnMut(&mut dyn Sink) -> Result<()>,
+) -> Result<()> {
+    let mut first = Ok(());
+    for sink in sinks {
+        let result = call(sink.as_mut());
+        if first.is_ok() {
+            first = result;
+        }
+    }
+    first
+}

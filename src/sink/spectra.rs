@@ -1,0 +1,113 @@
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use safetensors::tensor::TensorView;
+use safetensors::{Dtype, SafeTensors};
+
+use super::Sink;
+use crate::error::{Error, Result};
+use crate::record::{Line, Stamp};
+use crate::spectrum::Spectrum;
+
+/// The eigenvalues of every observation, so that any epoch can be analysed again.
+///
+/// One safetensors file an observation, `epoch-00003-step-000000750.safetensors`; each layer is a
+/// rank-1 f64 tensor of its eigenvalues of X = WᵀW/N, ascending, named as the layer. The metadata
+/// holds, for each layer, `<layer>.shape` = `N×M` of its matrix. A file is complete or absent.
+#[derive(Debug)]
+pub struct SpectraSink {
+    folder: PathBuf,
+}
+
+impl SpectraSink {
+    /// Keep spectra in a folder, which is created.
+    ///
+    /// # Errors
+    ///
+    /// If it cannot be created.
+    pub fn open(folder: impl Into<PathBuf>) -> Result<Self> {
+        let folder = folder.into();
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+        Ok(Self { folder })
+    }
+
+    fn file(&self, stamp: Stamp) -> PathBuf {
+        self.folder.join(format!(
+            "epoch-{:05}-step-{:09}.safetensors",
+            stamp.epoch, stamp.step
+        ))
+    }
+}
+
+impl Sink for SpectraSink {
+    fn line(&mut self, _: &Line) -> Result<()> {
+        Ok(())
+    }
+
+    fn spectra(&mut self, stamp: Stamp, spectra: &[(String, Spectrum)]) -> Result<()> {
+        let path = self.file(stamp);
+        if path.exists() || spectra.is_empty() {
+            return Ok(());
+        }
+        let bytes: Vec<Vec<u8>> = spectra
+            .iter()
+            .map(|(_, s)| s.eigenvalues().iter().flat_map(|v| v.to_le_bytes()).collect())
+            .collect();
+        let views = spectra
+            .iter()
+            .zip(&bytes)
+            .map(|((name, s), bytes)| {
+                TensorView::new(Dtype::F64, vec![s.len()], bytes).map(|view| (name.as_str(), view))
+            })
+            .collect::<std::result::Result<Vec<_>, _>>()
+            .map_err(|e| Error::format(&path, None, e))?;
+        let metadata: HashMap<String, String> = spectra
+            .iter()
+            .map(|(name, s)| (format!("{name}.shape"), format!("{}x{}", s.n(), s.m())))
+            .collect();
+        let whole = safetensors::serialize(views, Some(metadata))
+            .map_err(|e| Error::format(&path, None, e))?;
+        // Complete or absent, also after a crash.
+        let part = path.with_extension("part");
+        std::fs::write(&part, whole)
+            .and_then(|()| std::fs::rename(&part, &path))
+            .map_err(|e| {
+                let _ = std::fs::remove_file(&part);
+                Error::io(&path, e)
+            })
+    }
+}
+
+/// Read the spectra of one observation back, by layer.
+///
+/// # Errors
+///
+/// If the file cannot be read or is not one of [`SpectraSink`]'s.
+pub fn read_spectra(path: impl AsRef<Path>) -> Result<Vec<(String, Spectrum)>> {
+    let path = path.as_ref();
+    let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
+    let bad = |cause: String| Error::format(path, None, cause);
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
+    let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
+    let shapes = header.metadata().clone().unwrap_or_default();
+    file.tensors()
+        .into_iter()
+        .map(|(name, view)| {
+            let shape = shapes
+                .get(&format!("{name}.shape"))
+                .and_then(|s| s.split_once('x'))
+                .and_then(|(n, m)| Some((n.parse().ok()?, m.parse().ok()?)));
+            let (Some((n, m)), Dtype::F64) = (shape, view.dtype()) else {
+                return Err(bad(format!("`{name}` is not a spectrum of this format")));
+            };
+            let eigenvalues = view
+                .data()
+                .chunks_exact(8)
+                .map(|b| f64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]))
+                .collect();
+            let spectrum = Spectrum::from_eigenvalues(eigenvalues, n, m)
+                .map_err(|e| bad(format!("`{name}`: {e}")))?;
+            Ok((name, spectrum))
+        })
+        .collect()
+}

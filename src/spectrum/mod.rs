@@ -1,0 +1,206 @@
+//! The empirical spectral density: eigenvalues of X = WᵀW/N.
+//!
+//! A [`Spectrum`] is sorted, finite and non-negative by construction, so that no later step checks
+//! again. *How* the eigenvalues are found is an [`Eigensolver`]; every one gives the eigenvalues of
+//! WᵀW, and this file alone scales them.
+
+mod dense;
+#[cfg(feature = "lapack")]
+mod lapack;
+
+use serde::{Deserialize, Serialize};
+
+pub use dense::{Gram, Svd};
+#[cfg(feature = "lapack")]
+pub use lapack::Lapack;
+
+use crate::error::{Error, Result};
+use crate::matrix::{Cut, WeightMatrix};
+
+/// A way to find the eigenvalues of WᵀW (the smaller of WᵀW and WWᵀ).
+pub trait Eigensolver {
+    /// Name for records.
+    fn name(&self) -> &'static str;
+
+    /// The M eigenvalues of WᵀW in any order, without 1/N. `values` are the finite entries of an
+    /// M×N or N×M matrix, `rows`×`cols` row-major, of moderate scale.
+    ///
+    /// # Errors
+    ///
+    /// A sentence that says why the method did not converge.
+    fn eigenvalues(&self, rows: usize, cols: usize, values: &[f64]) -> Result<Vec<f64>, String>;
+}
+
+/// Which [`Eigensolver`] to use.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Solver {
+    /// [`Gram`]: exact to λ/λmax ≈ 3e-15, which is below what f32 weights resolve.
+    #[default]
+    Gram,
+    /// [`Svd`]: for f64 weights whose small singular values matter; about three times slower.
+    Svd,
+    /// [`Lapack`]: the system's OpenBLAS.
+    #[cfg(feature = "lapack")]
+    Lapack,
+}
+
+impl Solver {
+    fn as_dyn(self) -> &'static dyn Eigensolver {
+        match self {
+            Solver::Gram => &Gram,
+            Solver::Svd => &Svd,
+            #[cfg(feature = "lapack")]
+            Solver::Lapack => &Lapack,
+        }
+    }
+}
+
+/// Eigenvalues of X = WᵀW/N: ascending, finite, ≥ 0.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Spectrum {
+    eigenvalues: Vec<f64>,
+    n: usize,
+    m: usize,
+    cut: Cut,
+}
+
+impl Spectrum {
+    /// The spectrum of a matrix.
+    ///
+    /// # Errors
+    ///
+    /// If an entry is NaN or infinite, if the scale overflows f64, or if the solver fails.
+    pub fn of(matrix: &WeightMatrix, solver: Solver) -> Result<Self> {
+        Self::with(matrix, solver.as_dyn())
+    }
+
+    /// The spectrum of a matrix by a solver of one's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`Spectrum::of`].
+    pub fn with(matrix: &WeightMatrix, solver: &dyn Eigensolver) -> Result<Self> {
+        let fail = |cause: String| Error::layer(matrix.name(), cause);
+        let values = matrix.values();
+        let bad = values.iter().filter(|v| !v.is_finite()).count();
+        if bad > 0 {
+            return Err(fail(format!(
+                "{bad} of {} weights are not finite (NaN or infinite)",
+                values.len()
+            )));
+        }
+        let largest = values.iter().fold(0f64, |a, v| a.max(v.abs()));
+        if largest == 0.0 {
+            return Self::new(vec![0.0; matrix.m()], matrix.n(), matrix.m(), matrix.cut())
+                .map_err(fail);
+        }
+        // Squares of such entries would leave the range of f64. A power of two rescales exactly.
+        let scale = if (1e-100..1e100).contains(&largest) {
+            1.0
+        } else {
+            (-largest.log2().floor()).exp2()
+        };
+        let scaled: Vec<f64>;
+        let entries = if scale == 1.0 {
+            values
+        } else {
+            scaled = values.iter().map(|v| v * scale).collect();
+            &scaled
+        };
+        let mut eigenvalues = solver
+            .eigenvalues(matrix.rows(), matrix.cols(), entries)
+            .map_err(|cause| fail(format!("{} solver: {cause}", solver.name())))?;
+        let n = matrix.n() as f64;
+        for value in &mut eigenvalues {
+            // Rounding makes zero eigenvalues slightly negative.
+            *value = value.max(0.0) / n / scale / scale;
+        }
+        Self::new(eigenvalues, matrix.n(), matrix.m(), matrix.cut()).map_err(fail)
+    }
+
+    /// A spectrum from eigenvalues of X = WᵀW/N that were kept, for an N×M matrix.
+    ///
+    /// # Errors
+    ///
+    /// If there are none, or one is negative or not finite.
+    pub fn from_eigenvalues(eigenvalues: Vec<f64>, n: usize, m: usize) -> Result<Self> {
+        Self::new(eigenvalues, n, m, Cut::Whole).map_err(|cause| Error::layer("spectrum", cause))
+    }
+
+    pub(crate) fn new(
+        mut eigenvalues: Vec<f64>,
+        n: usize,
+        m: usize,
+        cut: Cut,
+    ) -> Result<Self, String> {
+        if eigenvalues.is_empty() || n < m || m == 0 {
+            return Err(format!(
+                "{} eigenvalues do not make the spectrum of a {n}×{m} matrix",
+                eigenvalues.len()
+            ));
+        }
+        if let Some(bad) = eigenvalues.iter().find(|v| !(v.is_finite() && **v >= 0.0)) {
+            return Err(format!("an eigenvalue is {bad}: the weights leave the range of f64"));
+        }
+        eigenvalues.sort_unstable_by(f64::total_cmp);
+        Ok(Self {
+            eigenvalues,
+            n,
+            m,
+            cut,
+        })
+    }
+
+    /// All eigenvalues of the slices of one convolution, together.
+    pub fn pooled(slices: &[Spectrum]) -> Option<Self> {
+        let first = slices.first()?;
+        let eigenvalues = slices.iter().flat_map(|s| &s.eigenvalues).copied().collect();
+        Self::new(eigenvalues, first.n, first.m, Cut::Pooled).ok()
+    }
+
+    /// Ascending.
+    pub fn eigenvalues(&self) -> &[f64] {
+        &self.eigenvalues
+    }
+
+    /// Number of eigenvalues: M, or M·k for a pooled spectrum.
+    pub fn len(&self) -> usize {
+        self.eigenvalues.len()
+    }
+
+    /// Never true; a spectrum has at least one eigenvalue.
+    pub fn is_empty(&self) -> bool {
+        self.eigenvalues.is_empty()
+    }
+
+    /// The longer side of the matrix, and the normalisation: λ of WᵀW is N times ours.
+    pub fn n(&self) -> usize {
+        self.n
+    }
+
+    /// The shorter side of the matrix.
+    pub fn m(&self) -> usize {
+        self.m
+    }
+
+    /// Aspect ratio Q = N/M.
+    pub fn q(&self) -> f64 {
+        self.n as f64 / self.m as f64
+    }
+
+    /// How the matrix was cut from its tensor.
+    pub fn cut(&self) -> Cut {
+        self.cut
+    }
+
+    /// The largest eigenvalue.
+    pub fn lambda_max(&self) -> f64 {
+        self.eigenvalues[self.eigenvalues.len() - 1]
+    }
+
+    /// Σλ = ‖W‖²_F/N.
+    pub fn total(&self) -> f64 {
+        self.eigenvalues.iter().sum()
+    }
+}
