@@ -176,11 +176,6 @@ pub enum LeftOut {
     Excluded,
     /// Rank 3 or more, and what the axes mean is not known.
     UnknownLayout,
-    /// The tensor could not be read from its device.
-    Unreadable {
-        /// What the backend answered.
-        cause: String,
-    },
 }
 
 impl fmt::Display for LeftOut {
@@ -190,7 +185,6 @@ impl fmt::Display for LeftOut {
             LeftOut::TooSmall => f.write_str("fewer than 2 eigenvalues"),
             LeftOut::Excluded => f.write_str("excluded by the layer patterns"),
             LeftOut::UnknownLayout => f.write_str("rank ≥ 3 with unknown meaning of the axes"),
-            LeftOut::Unreadable { cause } => write!(f, "could not be read: {cause}"),
         }
     }
 }

@@ -17,7 +17,9 @@ use crate::phase::{Annotation, Evidence, Phase};
 pub const SCHEMA: u32 = 1;
 
 /// When an observation was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
 pub struct Stamp {
     /// Finished epochs: 0 for the initial weights.
     pub epoch: usize,

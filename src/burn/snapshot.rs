@@ -1,0 +1,117 @@
+use std::time::Instant;
+
+use ::burn::module::{Module, ModuleVisitor, Param};
+use ::burn::tensor::{Bool, Int, Tensor, Transaction};
+
+use crate::matrix::{LayerTensor, Layout};
+use crate::monitor::{Selection, Snapshot};
+use crate::record::LeftOutLayer;
+
+/// Copy the selected weights of a model to the host, in one batched read.
+///
+/// # Errors
+///
+/// If a selected parameter is not initialised yet (it is left so), or the device cannot be read.
+pub(super) fn take<M: Module>(model: &M, selection: &Selection) -> Result<Snapshot, String> {
+    let start = Instant::now();
+    let mut scan = Scan {
+        selection,
+        path: Vec::new(),
+        container: Vec::new(),
+        read: Some(Transaction::default()),
+        snapshot: Snapshot::default(),
+        lazy: Vec::new(),
+    };
+    model.visit(&mut scan);
+    if let Some(first) = scan.lazy.first() {
+        return Err(format!(
+            "{} parameters are not initialised yet (`{first}` is the first): see `heavytail::burn::initialize`",
+            scan.lazy.len()
+        ));
+    }
+    let mut snapshot = scan.snapshot;
+    if let (Some(read), false) = (scan.read, snapshot.tensors.is_empty()) {
+        let data = read.try_execute().map_err(|e| format!("{e:?}"))?;
+        for (tensor, data) in snapshot.tensors.iter_mut().zip(data) {
+            tensor.values = data
+                .try_cast_as::<f32>()
+                .and_then(|d| d.try_into_vec::<f32>())
+                .map_err(|e| format!("`{}`: {e:?}", tensor.name))?;
+        }
+    }
+    snapshot.seconds = start.elapsed().as_secs_f64();
+    Ok(snapshot)
+}
+
+struct Scan<'a> {
+    selection: &'a Selection,
+    path: Vec<String>,
+    container: Vec<String>,
+    /// Always there between two visits.
+    read: Option<Transaction>,
+    snapshot: Snapshot,
+    lazy: Vec<String>,
+}
+
+impl ModuleVisitor for Scan<'_> {
+    fn enter_module(&mut self, name: &str, container_type: &str) {
+        self.path.push(name.to_owned());
+        self.container.push(container_type.to_owned());
+    }
+
+    fn exit_module(&mut self, _: &str, _: &str) {
+        self.path.pop();
+        self.container.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let name = self.path.join(".");
+        let shape = param.lazy_shape().to_vec();
+        let layout = self.container.last().and_then(|c| layout(c));
+        match self.selection.judge(&name, layout, &shape) {
+            Err(why) => self
+                .snapshot
+                .left_out
+                .push(LeftOutLayer { name, shape, why }),
+            Ok(_) if !param.is_initialized() => self.lazy.push(name),
+            Ok(layout) => {
+                let weights = param.val().without_autodiff().dequantize();
+                self.read = self.read.take().map(|read| read.register(weights));
+                self.snapshot.tensors.push(LayerTensor {
+                    name,
+                    layout,
+                    shape,
+                    values: Vec::new(),
+                });
+            }
+        }
+    }
+}
+
+/// What the axes of a `weight` mean, by the struct that holds it.
+fn layout(container: &str) -> Option<Layout> {
+    let name = container.rsplit(':').next().unwrap_or(container);
+    if name.starts_with("ConvTranspose") {
+        Some(Layout::ConvTranspose)
+    } else if name.starts_with("Conv") || name.starts_with("DeformConv") {
+        Some(Layout::Conv)
+    } else {
+        None
+    }
+}
+
+pub(super) fn initialize<M: Module>(model: &M) {
+    struct Touch;
+    impl ModuleVisitor for Touch {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            param.val();
+        }
+        fn visit_int<const D: usize>(&mut self, param: &Param<Tensor<D, Int>>) {
+            param.val();
+        }
+        fn visit_bool<const D: usize>(&mut self, param: &Param<Tensor<D, Bool>>) {
+            param.val();
+        }
+    }
+    model.visit(&mut Touch);
+}

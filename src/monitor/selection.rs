@@ -1,0 +1,72 @@
+use regex_lite::Regex;
+
+use crate::error::{Error, Result};
+use crate::matrix::{LeftOut, Layout, analysable};
+
+/// Which layers are analysed, by their dotted path.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    include: Vec<Regex>,
+    exclude: Vec<Regex>,
+}
+
+impl Selection {
+    /// Layers that match one of `include` (any, if it is empty) and none of `exclude`.
+    ///
+    /// # Errors
+    ///
+    /// If a pattern is not a regular expression.
+    pub fn new(include: &[String], exclude: &[String]) -> Result<Self> {
+        let compile = |patterns: &[String], option| {
+            patterns
+                .iter()
+                .map(|pattern| {
+                    Regex::new(pattern).map_err(|e| Error::Config {
+                        option,
+                        cause: format!("`{pattern}`: {e}"),
+                    })
+                })
+                .collect::<Result<Vec<_>>>()
+        };
+        Ok(Self {
+            include: compile(include, "layers")?,
+            exclude: compile(exclude, "skip")?,
+        })
+    }
+
+    /// The layout to cut a tensor by, or why it is left out.
+    ///
+    /// # Errors
+    ///
+    /// [`LeftOut`], the reason.
+    pub fn judge(
+        &self,
+        name: &str,
+        layout: Option<Layout>,
+        shape: &[usize],
+    ) -> Result<Layout, LeftOut> {
+        let layout = analysable(layout, shape)?;
+        let hit = |patterns: &[Regex]| patterns.iter().any(|p| p.is_match(name));
+        if (self.include.is_empty() || hit(&self.include)) && !hit(&self.exclude) {
+            Ok(layout)
+        } else {
+            Err(LeftOut::Excluded)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_choose_and_say_why_not() {
+        let s = Selection::new(&["^fc".into()], &["2".into()]).unwrap();
+        assert_eq!(s.judge("fc1.weight", None, &[4, 3]), Ok(Layout::Matrix));
+        assert_eq!(s.judge("fc2.weight", None, &[4, 3]), Err(LeftOut::Excluded));
+        assert_eq!(s.judge("conv.weight", None, &[4, 3]), Err(LeftOut::Excluded));
+        assert_eq!(s.judge("fc1.bias", None, &[4]), Err(LeftOut::Vector));
+        let error = Selection::new(&["(".into()], &[]).unwrap_err().to_string();
+        assert!(error.contains("layers") && error.contains("`(`"), "{error}");
+    }
+}

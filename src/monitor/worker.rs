@@ -1,0 +1,345 @@
+use std::any::Any;
+use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use super::{Snapshot, lock};
+use crate::analysis::{Config, LayerReport, analyze_tensor};
+use crate::error::{Error, Result};
+use crate::phase::Baseline;
+use crate::record::{Header, LayerShape, Line, Notice, Record, Stamp, Summary};
+use crate::sink::Sink;
+use crate::trajectory::Trajectory;
+
+/// What happens to an observation when the queue is full.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Overload {
+    /// The oldest waiting one is dropped, the newest kept. The first of a run is never dropped.
+    #[default]
+    DropOldest,
+    /// The new one is dropped.
+    DropNewest,
+    /// The training waits until there is room.
+    Wait,
+}
+
+/// What the worker is asked to do.
+pub(super) enum Job {
+    Observe { stamp: Stamp, snapshot: Snapshot },
+    Line(Box<Line>),
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub observed: usize,
+    pub deferred: usize,
+    pub dropped: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Job>,
+    /// An observation is being analysed.
+    busy: bool,
+    closed: bool,
+    counts: Counts,
+    first_error: Option<Error>,
+}
+
+impl Queue {
+    fn waiting(&self) -> usize {
+        self.jobs
+            .iter()
+            .filter(|j| matches!(j, Job::Observe { .. }))
+            .count()
+    }
+}
+
+#[derive(Default)]
+struct Shared {
+    queue: Mutex<Queue>,
+    changed: Condvar,
+}
+
+/// The thread that analyses, and the queue before it.
+pub(super) struct Worker {
+    shared: Arc<Shared>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+    policy: Overload,
+    capacity: usize,
+}
+
+impl Worker {
+    pub(super) fn spawn(
+        header: Header,
+        sinks: Vec<Box<dyn Sink>>,
+        state: Arc<Mutex<Trajectory>>,
+        policy: Overload,
+        capacity: usize,
+    ) -> Result<Self> {
+        let shared = Arc::new(Shared::default());
+        let mut desk = Desk {
+            run: header.run.clone(),
+            config: header.config.clone(),
+            baselines: baselines(&lock(&state)),
+            state,
+            sinks,
+            shared: Arc::clone(&shared),
+            failed_sinks: false,
+        };
+        let thread = std::thread::Builder::new()
+            .name("heavytail".to_owned())
+            .spawn(move || {
+                desk.keep(Line::Header(header));
+                desk.work();
+            })
+            .map_err(|e| Error::Worker(e.to_string()))?;
+        Ok(Self {
+            shared,
+            thread: Mutex::new(Some(thread)),
+            policy,
+            capacity,
+        })
+    }
+
+    pub(super) fn submit(&self, job: Job) {
+        let mut queue = lock(&self.shared.queue);
+        if queue.closed {
+            return;
+        }
+        if let Job::Observe { .. } = job {
+            if queue.busy || queue.waiting() > 0 {
+                queue.counts.deferred += 1;
+            }
+            while queue.waiting() >= self.capacity {
+                match self.policy {
+                    Overload::Wait => {
+                        queue = self
+                            .shared
+                            .changed
+                            .wait(queue)
+                            .unwrap_or_else(PoisonError::into_inner);
+                        if queue.closed {
+                            return;
+                        }
+                    }
+                    Overload::DropNewest => {
+                        queue.counts.dropped += 1;
+                        return;
+                    }
+                    Overload::DropOldest => {
+                        // Nothing can be compared with a run whose beginning is lost.
+                        let first_kept = queue.counts.observed == 0 && !queue.busy;
+                        let victim = queue
+                            .jobs
+                            .iter()
+                            .enumerate()
+                            .filter(|(_, j)| matches!(j, Job::Observe { .. }))
+                            .map(|(i, _)| i)
+                            .nth(usize::from(first_kept));
+                        queue.counts.dropped += 1;
+                        match victim {
+                            Some(i) => queue.jobs.remove(i),
+                            None => return,
+                        };
+                    }
+                }
+            }
+        }
+        queue.jobs.push_back(job);
+        drop(queue);
+        self.shared.changed.notify_all();
+    }
+
+    /// Let the worker finish what waits, and wait for it.
+    pub(super) fn close(&self) {
+        lock(&self.shared.queue).closed = true;
+        self.shared.changed.notify_all();
+        if let Some(thread) = lock(&self.thread).take()
+            && let Err(panic) = thread.join()
+        {
+            let mut queue = lock(&self.shared.queue);
+            queue
+                .first_error
+                .get_or_insert(Error::Worker(message(&*panic)));
+        }
+    }
+
+    /// Wait until nothing is left to analyse, but no longer than `patience`.
+    pub(super) fn wait_idle(&self, patience: Duration) {
+        let queue = lock(&self.shared.queue);
+        let busy = |q: &mut Queue| q.busy || q.waiting() > 0;
+        // Whether it timed out makes no difference to the caller.
+        let _ = self.shared.changed.wait_timeout_while(queue, patience, busy);
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        lock(&self.shared.queue).counts
+    }
+
+    pub(super) fn take_error(&self) -> Option<Error> {
+        lock(&self.shared.queue).first_error.take()
+    }
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// Everything that the thread owns.
+struct Desk {
+    run: String,
+    config: Config,
+    baselines: HashMap<String, Baseline>,
+    state: Arc<Mutex<Trajectory>>,
+    sinks: Vec<Box<dyn Sink>>,
+    shared: Arc<Shared>,
+    failed_sinks: bool,
+}
+
+impl Desk {
+    fn work(&mut self) {
+        while let Some(job) = self.next() {
+            match job {
+                Job::Line(line) => self.keep(*line),
+                Job::Observe { stamp, snapshot } => {
+                    self.observe(stamp, snapshot);
+                    let mut queue = lock(&self.shared.queue);
+                    queue.busy = false;
+                    queue.counts.observed += 1;
+                    drop(queue);
+                    self.shared.changed.notify_all();
+                }
+            }
+        }
+        let counts = lock(&self.shared.queue).counts;
+        if counts.dropped > 0 {
+            self.keep(Line::Notice(Notice {
+                run: self.run.clone(),
+                epoch: None,
+                text: format!(
+                    "the analysis could not keep up: {} observations waited, {} were dropped",
+                    counts.deferred, counts.dropped
+                ),
+            }));
+        }
+        self.sinks(|s| s.flush());
+    }
+
+    fn next(&self) -> Option<Job> {
+        let mut queue = lock(&self.shared.queue);
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                queue.busy = matches!(job, Job::Observe { .. });
+                drop(queue);
+                self.shared.changed.notify_all();
+                return Some(job);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self
+                .shared
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn observe(&mut self, stamp: Stamp, snapshot: Snapshot) {
+        let mut records = Vec::with_capacity(snapshot.tensors.len());
+        let mut spectra = Vec::with_capacity(snapshot.tensors.len());
+        for (id, tensor) in snapshot.tensors.into_iter().enumerate() {
+            let baseline = self.baselines.get(&tensor.name);
+            let result = catch_unwind(AssertUnwindSafe(|| {
+                analyze_tensor(&tensor, &self.config, baseline)
+            }));
+            let report: Result<LayerReport, String> = match result {
+                Ok(Ok(report)) => Ok(report),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(panic) => Err(format!("the analysis panicked: {}", message(&*panic))),
+            };
+            records.push(match report {
+                Ok(report) => {
+                    if let (0, Ok(bulk)) = (stamp.epoch, &report.bulk)
+                        && stamp.step == 0
+                    {
+                        let sigma2 = bulk.sigma2;
+                        self.baselines
+                            .insert(tensor.name.clone(), Baseline { sigma2 });
+                    }
+                    let record = Record::success(&self.run, stamp, id, &report);
+                    spectra.push((report.layer, report.row.spectrum));
+                    record
+                }
+                Err(why) => {
+                    let layer = LayerShape {
+                        name: tensor.name,
+                        shape: tensor.shape,
+                    };
+                    Record::failed(&self.run, stamp, id, layer, why)
+                }
+            });
+        }
+        let summary = Summary::of(&self.run, stamp, &records, snapshot.seconds);
+        for record in records {
+            self.keep(Line::Layer(Box::new(record)));
+        }
+        self.keep(Line::Summary(Box::new(summary)));
+        self.sinks(|s| s.spectra(stamp, &spectra));
+        self.sinks(|s| s.flush());
+    }
+
+    /// A line goes to every sink, then to the trajectory.
+    fn keep(&mut self, line: Line) {
+        self.sinks(|s| s.line(&line));
+        lock(&self.state).push(line);
+    }
+
+    /// A sink that fails or panics stops neither the others nor the training.
+    fn sinks(&mut self, call: impl FnOnce(&mut Vec<Box<dyn Sink>>) -> Result<()>) {
+        let error = match catch_unwind(AssertUnwindSafe(|| call(&mut self.sinks))) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error,
+            Err(panic) => Error::Worker(format!("a sink panicked: {}", message(&*panic))),
+        };
+        if !std::mem::replace(&mut self.failed_sinks, true) {
+            lock(&self.state).push(Line::Notice(Notice {
+                run: self.run.clone(),
+                epoch: None,
+                text: format!("a sink failed: {error}"),
+            }));
+            lock(&self.shared.queue).first_error.get_or_insert(error);
+        }
+    }
+}
+
+/// What the layers looked like before training, from the part of a log that exists.
+fn baselines(trajectory: &Trajectory) -> HashMap<String, Baseline> {
+    trajectory
+        .records
+        .iter()
+        .filter(|r| (r.stamp.epoch, r.stamp.step) == (0, 0))
+        .filter_map(|r| {
+            let sigma = r.values.as_ref()?.sigma_mp?;
+            Some((
+                r.layer.clone(),
+                Baseline {
+                    sigma2: sigma * sigma,
+                },
+            ))
+        })
+        .collect()
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    panic
+        .downcast_ref::<&str>()
+        .map(|s| (*s).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "no message".to_owned())
+}
