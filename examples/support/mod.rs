@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! idx (file format) -> data (train and test split) -> batch (tensors) -> lenet5 (network)
+//!   -> train (a watched run) -> screen (progress bar and table)
 //! ```
 
 // Every example compiles its own copy of this module and uses a part of it.
@@ -11,3 +12,5 @@ pub mod batch;
 pub mod data;
 pub mod idx;
 pub mod lenet5;
+pub mod screen;
+pub mod train;

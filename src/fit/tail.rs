@@ -43,6 +43,9 @@ pub struct TailFit {
 /// Relative numerical floor: eigenvalues below it are zero to rounding.
 pub(crate) const FLOOR: f64 = 1e-12;
 
+/// Relative spread that f32 rounding alone gives to equal eigenvalues.
+const FLAT: f64 = 1e-5;
+
 /// Below this many eigenvalues the small-sample estimator is used.
 const SMALL: usize = 20;
 const SMALL_TAIL: usize = 8;
@@ -67,7 +70,7 @@ pub fn fit_tail(eigenvalues: &[f64]) -> Result<TailFit, NoFit> {
             needed: SMALL_TAIL,
         });
     }
-    if (top - x[0]) <= 1e-9 * top {
+    if (top - x[0]) <= FLAT * top {
         return Err(NoFit::AllEqual);
     }
     let small = n < SMALL;

@@ -80,10 +80,11 @@ impl Worker {
         capacity: usize,
     ) -> Result<Self> {
         let shared = Arc::new(Shared::default());
+        let known = baselines(&lock(&state));
         let mut desk = Desk {
             run: header.run.clone(),
             config: header.config.clone(),
-            baselines: baselines(&lock(&state)),
+            baselines: known,
             state,
             sinks,
             shared: Arc::clone(&shared),
