@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use burn::{
     data::dataloader::DataLoaderBuilder,
     module::Module,
-    optim::{AdamConfig, ModuleOptimizer, MomentumConfig, SgdConfig},
+    optim::{AdamConfig, ModuleOptimizer, SgdConfig, momentum::MomentumConfig},
     tensor::Device,
     train::{
         ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainStep,
@@ -166,9 +166,12 @@ where
 
 /// `folder`, or `folder-2`, `folder-3`, … if it exists: a log is never overwritten.
 pub fn fresh(folder: &Path) -> PathBuf {
+    if !folder.exists() {
+        return folder.to_owned();
+    }
+    let numbered = |i: u32| PathBuf::from(format!("{}-{i}", folder.display()));
     (2..)
-        .map(|i| PathBuf::from(format!("{}-{i}", folder.display())))
-        .find(|f| folder.exists() && !f.exists())
-        .filter(|_| folder.exists())
-        .unwrap_or_else(|| folder.to_owned())
+        .map(numbered)
+        .find(|f| !f.exists())
+        .expect("some number is free")
 }

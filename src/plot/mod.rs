@@ -1,0 +1,253 @@
+//! Figures, as SVG or PNG, with the numbers behind them as CSV.
+//!
+//! | function | figure |
+//! |---|---|
+//! | [`alpha`] | tail exponent of each layer over the epochs, under loss and accuracy |
+//! | [`alpha_hat`] | the model's weighted α over the epochs, in both conventions |
+//! | [`phase_timeline`] | phase of each layer at each epoch |
+//! | [`phase_grid`] | phase of each layer at the end of several runs |
+//! | [`esd`] | spectral density of a layer with its Marchenko–Pastur bulk, several epochs |
+//! | [`esd_loglog`] | the same on logarithmic axes with its power-law tail |
+//! | [`all`] | everything that a run's log and spectra allow |
+//!
+//! The extension of the path decides: `.svg`, `.png`, or `.csv` for the numbers alone. The same
+//! data gives the same bytes. PNG text uses a font inside this crate; SVG text asks for the generic
+//! family `sans-serif`. Nothing tells by colour alone: layers have marker shapes, phases letters.
+//!
+//! ```
+//! use heavytail::spectrum::Spectrum;
+//!
+//! let eigenvalues: Vec<f64> = (1..=40).map(|i| f64::from(i) / 20.0).collect();
+//! let spectrum = Spectrum::from_eigenvalues(eigenvalues, 120, 40)?;
+//! let folder = std::env::temp_dir();
+//! heavytail::plot::esd("fc1", &[("epoch 0".into(), spectrum)], folder.join("esd-fc1.svg"))?;
+//! # std::fs::remove_file(folder.join("esd-fc1.svg")).ok();
+//! # Ok::<(), heavytail::Error>(())
+//! ```
+//!
+//! # When they mislead
+//!
+//! The band around α is its textbook σ, which knows nothing of the search for xmin: the true spread
+//! is larger for short tails. Noise has an α as well; compare with epoch 0. In the linear density,
+//! a bin that holds one spike is as high as one that holds one eigenvalue of the bulk.
+
+mod alpha_hat;
+mod axis;
+mod canvas;
+mod esd;
+mod legend;
+mod panel;
+mod phases;
+mod style;
+mod table;
+mod trajectory;
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use crate::sink::read_spectra;
+use crate::spectrum::Spectrum;
+use crate::trajectory::Trajectory;
+use canvas::{Figure, plot_error};
+
+fn save(figure: Result<Figure, String>, path: &Path) -> Result<()> {
+    figure.map_err(|cause| plot_error(path, cause))?.save(path)
+}
+
+/// α of each layer over the epochs with its σ, the ranges 2–5 (papers) and 2–6 (WeightWatcher), and
+/// a hollow marker on the axis where there is no fit. Scalars whose names contain `loss` or
+/// `accuracy` (in percent) stand above on the same epochs.
+///
+/// # Errors
+///
+/// [`Error::Plot`] if there are no records or the extension is unknown; [`Error::Io`] if the file
+/// cannot be written.
+pub fn alpha(trajectory: &Trajectory, path: impl AsRef<Path>) -> Result<()> {
+    save(trajectory::alpha(trajectory), path.as_ref())
+}
+
+/// The model's weighted α over the epochs, WeightWatcher's and the workshop paper's.
+///
+/// # Errors
+///
+/// As [`alpha`].
+pub fn alpha_hat(trajectory: &Trajectory, path: impl AsRef<Path>) -> Result<()> {
+    save(alpha_hat::figure(trajectory), path.as_ref())
+}
+
+/// The phase of each layer at each observation, as tiles with letters.
+///
+/// # Errors
+///
+/// As [`alpha`].
+pub fn phase_timeline(trajectory: &Trajectory, path: impl AsRef<Path>) -> Result<()> {
+    save(phases::timeline(trajectory), path.as_ref())
+}
+
+/// The last phase and α of each layer in several runs, one row a run. `axis` says what the rows'
+/// names are, for example `batch size`.
+///
+/// # Errors
+///
+/// As [`alpha`].
+pub fn phase_grid(
+    axis: &str,
+    rows: &[(String, &Trajectory)],
+    path: impl AsRef<Path>,
+) -> Result<()> {
+    save(phases::grid(axis, rows), path.as_ref())
+}
+
+/// The spectral density of one layer at several observations side by side on linear axes: the
+/// fitted Marchenko–Pastur bulk with its edges λ₋ and λ₊, the Tracy–Widom band of noise's largest
+/// eigenvalue, and the spikes beyond. Spikes too far to show are counted at the right edge.
+///
+/// # Errors
+///
+/// [`Error::Plot`] if there is no spectrum, every eigenvalue is zero, or the extension is unknown;
+/// [`Error::Io`] if the file cannot be written.
+pub fn esd(layer: &str, spectra: &[(String, Spectrum)], path: impl AsRef<Path>) -> Result<()> {
+    save(esd::linear(layer, spectra), path.as_ref())
+}
+
+/// The spectral density of one layer at several observations side by side on logarithmic axes, with
+/// the fitted power law over its own support, from xmin to λmax.
+///
+/// # Errors
+///
+/// As [`esd`].
+pub fn esd_loglog(
+    layer: &str,
+    spectra: &[(String, Spectrum)],
+    path: impl AsRef<Path>,
+) -> Result<()> {
+    save(esd::log_log(layer, spectra), path.as_ref())
+}
+
+/// Every figure that the data allow, each as `.svg`, `.png` and `.csv`: `alpha`, `alpha_hat`,
+/// `phases` and, from the first, middle and last spectra that a
+/// [`SpectraSink`](crate::sink::SpectraSink) kept in `spectra`, `esd-<layer>` and
+/// `esd-loglog-<layer>`. The folder is created. Returns what was written.
+///
+/// # Errors
+///
+/// [`Error::Plot`] if nothing can be drawn at all, and whatever keeps a file from being read or
+/// written.
+pub fn all(
+    trajectory: &Trajectory,
+    spectra: Option<&Path>,
+    folder: impl AsRef<Path>,
+) -> Result<Vec<PathBuf>> {
+    let folder = folder.as_ref();
+    let mut figures = vec![
+        ("alpha".to_owned(), trajectory::alpha(trajectory)),
+        ("alpha_hat".to_owned(), alpha_hat::figure(trajectory)),
+        ("phases".to_owned(), phases::timeline(trajectory)),
+    ];
+    let mut names = HashSet::new();
+    for (layer, spectra) in spectra.map_or_else(|| Ok(Vec::new()), saved_spectra)? {
+        let name = file_name(&layer, &mut names);
+        figures.push((format!("esd-{name}"), esd::linear(&layer, &spectra)));
+        figures.push((format!("esd-loglog-{name}"), esd::log_log(&layer, &spectra)));
+    }
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    let mut written = Vec::new();
+    // What cannot be built has nothing to draw.
+    for (name, figure) in figures {
+        let Ok(figure) = figure else { continue };
+        for extension in ["svg", "png", "csv"] {
+            let path = folder.join(format!("{name}.{extension}"));
+            figure.save(&path)?;
+            written.push(path);
+        }
+    }
+    if written.is_empty() {
+        let cause = "nothing to draw: neither layer records, nor summaries, nor spectra";
+        return Err(plot_error(folder, cause));
+    }
+    Ok(written)
+}
+
+/// The first, middle and last observation in a folder of spectra, by layer.
+fn saved_spectra(folder: &Path) -> Result<Vec<(String, Vec<(String, Spectrum)>)>> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
+        let path = entry.map_err(|e| Error::io(folder, e))?.path();
+        if let Some(stamp) = stamp(&path) {
+            files.push((stamp, path));
+        }
+    }
+    files.sort();
+    let count = files.len();
+    let mut chosen = vec![0, count / 2, count.saturating_sub(1)];
+    chosen.dedup();
+    let mut layers: Vec<(String, Vec<(String, Spectrum)>)> = Vec::new();
+    for ((epoch, step), path) in chosen.into_iter().filter_map(|i| files.get(i)) {
+        let twice = files.iter().filter(|((e, _), _)| e == epoch).count() > 1;
+        let label = if twice {
+            format!("epoch {epoch}, step {step}")
+        } else {
+            format!("epoch {epoch}")
+        };
+        for (layer, spectrum) in read_spectra(path)? {
+            let entry = (label.clone(), spectrum);
+            match layers.iter_mut().find(|(name, _)| *name == layer) {
+                Some((_, spectra)) => spectra.push(entry),
+                None => layers.push((layer, vec![entry])),
+            }
+        }
+    }
+    layers.sort_by(|a, b| a.0.cmp(&b.0));
+    Ok(layers)
+}
+
+/// Epoch and step of `epoch-00003-step-000000750.safetensors`.
+fn stamp(path: &Path) -> Option<(usize, u64)> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
+    let (epoch, step) = name.strip_prefix("epoch-")?.split_once("-step-")?;
+    Some((epoch.parse().ok()?, step.parse().ok()?))
+}
+
+/// A file name of a layer's name that every system accepts and no other layer has.
+fn file_name(layer: &str, taken: &mut HashSet<String>) -> String {
+    let safe: String = layer
+        .chars()
+        .take(80)
+        .map(|c| match c {
+            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => c,
+            _ => '_',
+        })
+        .collect();
+    let mut name = safe.clone();
+    let mut number = 2;
+    // Some systems do not tell upper case from lower case.
+    while !taken.insert(name.to_lowercase()) {
+        name = format!("{safe}-{number}");
+        number += 1;
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn file_names_are_safe_and_unique() {
+        let mut taken = HashSet::new();
+        let mut name = |layer| file_name(layer, &mut taken);
+        assert_eq!(name("fc1.weight"), "fc1.weight");
+        assert_eq!(name("../../etc/a b"), ".._.._etc_a_b");
+        assert_eq!(name("FC1.weight"), "FC1.weight-2");
+        assert_eq!(name(""), "");
+        assert!(name(&"λ".repeat(500)).len() <= 80);
+    }
+
+    #[test]
+    fn stamps_are_read_from_names() {
+        let path = Path::new("x/epoch-00003-step-000000750.safetensors");
+        assert_eq!(stamp(path), Some((3, 750)));
+        assert_eq!(stamp(Path::new("x/epoch-3-step-7.part")), None);
+    }
+}

@@ -1,0 +1,247 @@
+//! Phases as tiles, by colour and by letter.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::canvas::{Figure, Type};
+use super::legend::{self, Entry, Key};
+use super::style::{self, LABEL, SMALL};
+use super::table::{Table, field};
+use crate::phase::Phase;
+use crate::record::{Record, Stamp};
+use crate::trajectory::Trajectory;
+
+const WIDTH: f64 = 960.0;
+const LEGEND_WIDTH: f64 = 160.0;
+
+/// Layer × epoch.
+pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
+    let stamps: BTreeSet<Stamp> = trajectory.records.iter().map(|r| r.stamp).collect();
+    if stamps.is_empty() {
+        return Err("nothing to draw: the trajectory has no layer records".to_owned());
+    }
+    let stamps: Vec<Stamp> = stamps.into_iter().collect();
+    let layers = trajectory.layers();
+    let mut table = Table::new(&["layer", "epoch", "step", "phase", "reason"]);
+    let (left, label_width) = gutter(layers.iter().map(String::as_str), "");
+    let right = WIDTH - LEGEND_WIDTH - 40.0;
+    let tile = ((right - left) / stamps.len() as f64).min(64.0);
+    let row = match layers.len() {
+        0..=16 => 34.0,
+        17..=60 => 22.0,
+        _ => 15.0,
+    };
+    let top = 62.0;
+    let bottom = top + row * layers.len() as f64;
+    // The legend needs its own height.
+    let mut figure = Figure::new(WIDTH, (bottom + 56.0).max(top + 180.0), Table::default());
+    figure.heading("Phase of each layer", trajectory.run());
+    let mut unphased = false;
+    for (i, layer) in layers.iter().enumerate() {
+        let y = top + row * i as f64;
+        let name = style::elide(layer, LABEL.min(row - 2.0), label_width);
+        let kind = Type::new(LABEL.min(row - 2.0), style::INK).end();
+        figure.text((left - 10.0, y + row / 2.0), name, kind);
+        let mut records: BTreeMap<Stamp, &Record> = BTreeMap::new();
+        for record in trajectory.layer(layer) {
+            records.insert(record.stamp, record);
+        }
+        let cells: Vec<Option<Option<Phase>>> = stamps
+            .iter()
+            .map(|stamp| records.get(stamp).map(|r| r.phase()))
+            .collect();
+        for record in records.values() {
+            let values = record.values.as_ref();
+            let why = values
+                .and_then(|v| v.phase_reason.clone())
+                .or(record.reason.clone());
+            table.row([
+                layer.clone(),
+                record.stamp.epoch.to_string(),
+                record.stamp.step.to_string(),
+                record
+                    .phase()
+                    .map_or_else(String::new, |p| p.name().to_owned()),
+                why.unwrap_or_default(),
+            ]);
+        }
+        unphased |= cells.contains(&Some(None));
+        tiles(&mut figure, &cells, (left, y), (tile, row));
+    }
+    figure.table = table;
+    epochs(&mut figure, &stamps, left, bottom, tile);
+    phase_legend(
+        &mut figure,
+        left + tile * stamps.len() as f64 + 26.0,
+        top + 12.0,
+        unphased,
+    );
+    Ok(figure)
+}
+
+/// One row of tiles. Wide tiles each have their letter; narrow ones of the same phase run together
+/// and share one where it fits.
+fn tiles(
+    figure: &mut Figure,
+    cells: &[Option<Option<Phase>>],
+    (left, y): (f64, f64),
+    (tile, row): (f64, f64),
+) {
+    let apart = tile >= 15.0;
+    let gap = if apart { 1.0 } else { 0.0 };
+    let mut start = 0;
+    while start < cells.len() {
+        let cell = cells[start];
+        let same = cells[start..].iter().take_while(|&&c| c == cell).count();
+        let length = if apart { 1 } else { same };
+        if let Some(phase) = cell {
+            let (a, b) = (
+                left + tile * start as f64,
+                left + tile * (start + length) as f64,
+            );
+            let color = phase.map_or(style::EMPTY, style::phase);
+            figure.rect((a + gap, y + 1.0), (b - gap, y + row - 1.0), color);
+            if b - a >= 9.0 {
+                let em = (row - 6.0).min(14.0).min(b - a);
+                let kind = Type::new(em, style::ink_on(color)).bold().middle();
+                figure.text(((a + b) / 2.0, y + row / 2.0), letter(phase), kind);
+            }
+        }
+        start += length;
+    }
+}
+
+fn letter(phase: Option<Phase>) -> String {
+    phase.map_or('–', Phase::letter).to_string()
+}
+
+/// Labels of the columns, thinned until they stay apart; an epoch with several observations is
+/// named once.
+fn epochs(figure: &mut Figure, stamps: &[Stamp], left: f64, bottom: f64, tile: f64) {
+    let kind = Type::new(SMALL, style::INK).middle();
+    let first_of: Vec<usize> = (0..stamps.len())
+        .filter(|&i| i == 0 || stamps[i].epoch != stamps[i - 1].epoch)
+        .collect();
+    let widest = stamps.last().map_or(0.0, |s| {
+        style::text_width(&s.epoch.to_string(), SMALL, false)
+    });
+    let mut last = f64::NEG_INFINITY;
+    // Steps that readers like to count in.
+    let every = [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000]
+        .into_iter()
+        .find(|&e| e as f64 * tile >= widest + 12.0)
+        .unwrap_or(1);
+    for (nth, &i) in first_of.iter().enumerate() {
+        let x = left + tile * (i as f64 + 0.5);
+        if nth % every != 0 || x - last < widest + 8.0 {
+            continue;
+        }
+        last = x;
+        figure.path(
+            vec![(x, bottom + 1.0), (x, bottom + 5.0)],
+            style::MUTED,
+            1.0,
+        );
+        figure.text((x, bottom + 15.0), stamps[i].epoch.to_string(), kind);
+    }
+    let width = tile * stamps.len() as f64;
+    let label = "epoch (0: initial weights)";
+    // A narrow map's label may hang out to the right, not over its left end.
+    let half = style::text_width(label, LABEL, false) / 2.0;
+    let at = (left + (width / 2.0).max(half - 40.0), bottom + 38.0);
+    figure.text(at, label, Type::new(LABEL, style::INK).middle());
+}
+
+fn phase_legend(figure: &mut Figure, x: f64, y: f64, unphased: bool) {
+    let mut entries: Vec<Entry> = Phase::ALL
+        .iter()
+        .map(|&p| (Key::Tile(style::phase(p), p.letter()), p.title().to_owned()))
+        .collect();
+    if unphased {
+        entries.push((Key::Tile(style::EMPTY, '–'), "not classified".to_owned()));
+    }
+    for (i, entry) in entries.into_iter().enumerate() {
+        legend::column(figure, (x, y + 23.0 * i as f64), LEGEND_WIDTH, &[entry]);
+    }
+}
+
+/// Where the tiles begin, and how wide the names left of them may be.
+fn gutter<'a>(names: impl Iterator<Item = &'a str>, heading: &str) -> (f64, f64) {
+    let widest = names
+        .map(|name| match name.len() {
+            0..=80 => style::text_width(name, LABEL, false),
+            _ => f64::INFINITY,
+        })
+        .fold(style::text_width(heading, LABEL, true), f64::max)
+        .clamp(50.0, 230.0);
+    (20.0 + widest + 10.0, widest)
+}
+
+/// Run × layer: the phase at the end of each run, and α.
+pub(super) fn grid(axis: &str, rows: &[(String, &Trajectory)]) -> Result<Figure, String> {
+    let mut layers: Vec<&str> = Vec::new();
+    for layer in rows.iter().flat_map(|(_, t)| t.layers()) {
+        if !layers.contains(&layer.as_str()) {
+            layers.push(layer);
+        }
+    }
+    if layers.is_empty() {
+        return Err("nothing to draw: no run has a layer".to_owned());
+    }
+    let mut table = Table::new(&[axis, "layer", "epoch", "step", "phase", "alpha", "sigma"]);
+    let (left, label_width) = gutter(rows.iter().map(|(name, _)| name.as_str()), axis);
+    let tile = ((WIDTH - left - LEGEND_WIDTH - 50.0) / layers.len() as f64).clamp(46.0, 108.0);
+    let row = 52.0;
+    let top = 88.0;
+    let bottom = top + row * rows.len() as f64;
+    let right = left + tile * layers.len() as f64;
+    let mut figure = Figure::new(
+        (right + LEGEND_WIDTH + 40.0).max(560.0),
+        (bottom + 22.0).max(top + 180.0),
+        Table::default(),
+    );
+    figure.heading("Phase at the end of training", "");
+    let kind = Type::new(LABEL, style::INK);
+    figure.text((left - 10.0, top - 16.0), axis, kind.bold().end());
+    for (j, layer) in layers.iter().enumerate() {
+        let name = style::elide(layer, LABEL, tile - 6.0);
+        let at = (left + tile * (j as f64 + 0.5), top - 16.0);
+        figure.text(at, name, kind.middle());
+    }
+    let mut unphased = false;
+    for (i, (name, trajectory)) in rows.iter().enumerate() {
+        let y = top + row * i as f64;
+        let label = style::elide(name, LABEL, label_width);
+        figure.text((left - 10.0, y + row / 2.0), label, kind.end());
+        for (j, layer) in layers.iter().enumerate() {
+            let Some(record) = trajectory.layer(layer).max_by_key(|r| r.stamp) else {
+                continue;
+            };
+            let x = left + tile * j as f64;
+            let phase = record.phase();
+            unphased |= phase.is_none();
+            let color = phase.map_or(style::EMPTY, style::phase);
+            let ink = style::ink_on(color);
+            figure.rect((x + 1.0, y + 1.0), (x + tile - 1.0, y + row - 1.0), color);
+            let middle = x + tile / 2.0;
+            let big = Type::new(17.0, ink).bold().middle();
+            figure.text((middle, y + row / 2.0 - 7.0), letter(phase), big);
+            let alpha = record
+                .alpha()
+                .map_or("no α".to_owned(), |a| format!("α {a:.1}"));
+            let small = Type::new(10.5, ink).middle();
+            figure.text((middle, y + row / 2.0 + 13.0), alpha, small);
+            table.row([
+                name.clone(),
+                (*layer).to_owned(),
+                record.stamp.epoch.to_string(),
+                record.stamp.step.to_string(),
+                phase.map_or_else(String::new, |p| p.name().to_owned()),
+                field(record.alpha()),
+                field(record.values.as_ref().and_then(|v| v.row.sigma)),
+            ]);
+        }
+    }
+    figure.table = table;
+    phase_legend(&mut figure, right + 26.0, top + 12.0, unphased);
+    Ok(figure)
+}

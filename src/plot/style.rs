@@ -1,0 +1,207 @@
+//! Colours, markers and the font. Colour never stands alone: layers have marker shapes beside it,
+//! phases have letters.
+
+use std::sync::OnceLock;
+
+use plotters::style::{FontDesc, FontFamily, FontStyle, RGBAColor, RGBColor, register_font};
+
+use crate::phase::Phase;
+
+/// Ems of the figures' texts.
+pub(super) const TITLE: f64 = 17.0;
+pub(super) const HEADING: f64 = 13.0;
+pub(super) const LABEL: f64 = 12.5;
+pub(super) const SMALL: f64 = 11.5;
+
+/// Text and frames.
+pub(super) const INK: RGBColor = RGBColor(0x26, 0x26, 0x26);
+/// Secondary text.
+pub(super) const MUTED: RGBColor = RGBColor(0x63, 0x63, 0x63);
+/// Grid lines.
+pub(super) const GRID: RGBColor = RGBColor(0xE4, 0xE4, 0xE4);
+/// Tiles without a phase.
+pub(super) const EMPTY: RGBColor = RGBColor(0xF1, 0xF1, 0xF1);
+/// Paper.
+pub(super) const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
+
+// Okabe and Ito's colours, told apart with any of the common colour-vision deficiencies.
+pub(super) const ORANGE: RGBColor = RGBColor(0xE6, 0x9F, 0x00);
+pub(super) const SKY: RGBColor = RGBColor(0x56, 0xB4, 0xE9);
+pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x9E, 0x73);
+pub(super) const YELLOW: RGBColor = RGBColor(0xF0, 0xE4, 0x42);
+pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xB2);
+pub(super) const VERMILLION: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
+pub(super) const PURPLE: RGBColor = RGBColor(0xCC, 0x79, 0xA7);
+
+/// Yellow is too pale for a line on white; black is for text.
+const LAYERS: [RGBColor; 6] = [BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY];
+
+/// viridis at equal steps.
+const VIRIDIS: [RGBColor; 9] = [
+    RGBColor(0x44, 0x01, 0x54),
+    RGBColor(0x47, 0x2D, 0x7B),
+    RGBColor(0x3B, 0x52, 0x8B),
+    RGBColor(0x2C, 0x72, 0x8E),
+    RGBColor(0x21, 0x91, 0x8C),
+    RGBColor(0x28, 0xAE, 0x80),
+    RGBColor(0x5E, 0xC9, 0x62),
+    RGBColor(0xAD, 0xDC, 0x30),
+    RGBColor(0xFD, 0xE7, 0x25),
+];
+
+/// Shape of a data point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Marker {
+    Circle,
+    Square,
+    Triangle,
+    Diamond,
+    TriangleDown,
+    Pentagon,
+}
+
+const MARKERS: [Marker; 6] = [
+    Marker::Circle,
+    Marker::Square,
+    Marker::Triangle,
+    Marker::Diamond,
+    Marker::TriangleDown,
+    Marker::Pentagon,
+];
+
+/// Colour and marker of the `index`-th of `count` layers: categories while they are few, else a
+/// sequence from dark (first) to light (last).
+pub(super) fn layer(index: usize, count: usize) -> (RGBColor, Marker) {
+    let color = if count <= LAYERS.len() {
+        LAYERS[index % LAYERS.len()]
+    } else {
+        // The lightest tenth is too pale for a line.
+        viridis(0.9 * index as f64 / (count - 1) as f64)
+    };
+    (color, MARKERS[index % MARKERS.len()])
+}
+
+/// viridis at t in [0, 1].
+pub(super) fn viridis(t: f64) -> RGBColor {
+    let t = t.clamp(0.0, 1.0) * (VIRIDIS.len() - 1) as f64;
+    let i = (t as usize).min(VIRIDIS.len() - 2);
+    let (a, b, f) = (VIRIDIS[i], VIRIDIS[i + 1], t - i as f64);
+    let mix = |a: u8, b: u8| (f64::from(a) + f * (f64::from(b) - f64::from(a))).round() as u8;
+    RGBColor(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
+}
+
+/// Cool to hot in the order in which training walks through the phases; collapse is black.
+pub(super) fn phase(phase: Phase) -> RGBColor {
+    match phase {
+        Phase::RandomLike => SKY,
+        Phase::BleedingOut => GREEN,
+        Phase::BulkPlusSpikes => YELLOW,
+        Phase::BulkDecay => ORANGE,
+        Phase::HeavyTailed => VERMILLION,
+        Phase::RankCollapse => RGBColor(0x1A, 0x1A, 0x1A),
+    }
+}
+
+/// Dark or light text, whichever is easier to read on the colour.
+pub(super) fn ink_on(RGBColor(r, g, b): RGBColor) -> RGBColor {
+    let luminance = 0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b);
+    if luminance > 115.0 { INK } else { PAPER }
+}
+
+/// The colour with an opacity.
+pub(super) fn faint(RGBColor(r, g, b): RGBColor, opacity: f64) -> RGBAColor {
+    RGBAColor(r, g, b, opacity)
+}
+
+static REGULAR: &[u8] = include_bytes!("../../assets/font/DejaVuSans-subset.ttf");
+static BOLD: &[u8] = include_bytes!("../../assets/font/DejaVuSans-Bold-subset.ttf");
+
+/// (ascent − descent)/em of the vendored font: plotters' sizes are line heights.
+pub(super) const LINE_HEIGHT: f64 = 1.164;
+
+/// The figures' font at plotters' `size`. SVG files name its generic family only.
+pub(super) fn font(size: f64, bold: bool) -> FontDesc<'static> {
+    static REGISTERED: OnceLock<()> = OnceLock::new();
+    // A font that cannot be read is reported when text is drawn.
+    REGISTERED.get_or_init(|| {
+        let _ = register_font("sans-serif", FontStyle::Normal, REGULAR);
+        let _ = register_font("sans-serif", FontStyle::Bold, BOLD);
+    });
+    let style = if bold {
+        FontStyle::Bold
+    } else {
+        FontStyle::Normal
+    };
+    FontDesc::new(FontFamily::SansSerif, size, style)
+}
+
+/// Width of a line of text whose em is `em` pixels.
+pub(super) fn text_width(text: &str, em: f64, bold: bool) -> f64 {
+    // Measured large, because plotters rounds to whole pixels.
+    let measured = font(100.0 * LINE_HEIGHT, bold).box_size(text);
+    em * measured.map_or(0.6 * text.chars().count() as f64, |(width, _)| {
+        f64::from(width) / 100.0
+    })
+}
+
+/// The text, or its end with an ellipsis: the end of a layer's path says most.
+pub(super) fn elide(text: &str, em: f64, width: f64) -> String {
+    if text.chars().count() < 400 && text_width(text, em, false) <= width {
+        return text.to_owned();
+    }
+    let characters: Vec<char> = text.chars().collect();
+    let mut kept = characters.len().min(200);
+    loop {
+        let end: String = characters[characters.len() - kept..].iter().collect();
+        let short = format!("…{end}");
+        if kept <= 1 || text_width(&short, em, false) <= width {
+            return short;
+        }
+        kept -= 1;
+    }
+}
+
+/// A number with three significant digits.
+pub(super) fn digits(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return value.to_string();
+    }
+    let exponent = value.abs().log10().floor() as i32;
+    match exponent {
+        -3..=2 => format!("{value:.*}", (2 - exponent).max(0) as usize),
+        3..=5 => format!("{value:.0}"),
+        _ => format!(
+            "{:.2}·10{}",
+            value / 10f64.powi(exponent),
+            superscript(exponent)
+        ),
+    }
+}
+
+/// The same in units of 10^`exponent`, as the axis beside it has them.
+pub(super) fn digits_in(value: f64, exponent: i32) -> String {
+    if exponent == 0 {
+        return digits(value);
+    }
+    let mantissa = digits(value / 10f64.powi(exponent));
+    format!("{mantissa}·10{}", superscript(exponent))
+}
+
+/// An exponent in raised digits.
+pub(super) fn superscript(exponent: i32) -> String {
+    exponent
+        .to_string()
+        .chars()
+        .map(|c| match c {
+            '-' => '⁻',
+            '1' => '¹',
+            '2' => '²',
+            '3' => '³',
+            // U+2070 + digit holds for 0 and 4–9.
+            c => c
+                .to_digit(10)
+                .and_then(|d| char::from_u32(0x2070 + d))
+                .unwrap_or(c),
+        })
+        .collect()
+}
