@@ -169,8 +169,11 @@ pub fn all(
     Ok(written)
 }
 
+/// One layer's spectra, each with the name of its observation.
+type Observations = Vec<(String, Spectrum)>;
+
 /// The first, middle and last observation in a folder of spectra, by layer.
-fn saved_spectra(folder: &Path) -> Result<Vec<(String, Vec<(String, Spectrum)>)>> {
+fn saved_spectra(folder: &Path) -> Result<Vec<(String, Observations)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let path = entry.map_err(|e| Error::io(folder, e))?.path();
@@ -182,7 +185,7 @@ fn saved_spectra(folder: &Path) -> Result<Vec<(String, Vec<(String, Spectrum)>)>
     let count = files.len();
     let mut chosen = vec![0, count / 2, count.saturating_sub(1)];
     chosen.dedup();
-    let mut layers: Vec<(String, Vec<(String, Spectrum)>)> = Vec::new();
+    let mut layers: Vec<(String, Observations)> = Vec::new();
     for ((epoch, step), path) in chosen.into_iter().filter_map(|i| files.get(i)) {
         let twice = files.iter().filter(|((e, _), _)| e == epoch).count() > 1;
         let label = if twice {

@@ -158,12 +158,17 @@ impl Panel {
         let Some((x, y)) = self.inside(x, value).filter(|_| up || value < self.y.lo()) else {
             return;
         };
-        let inwards = if up { 1.0 } else { -1.0 };
-        figure.arrow((x, y - 6.0 * inwards), up, color);
+        let tip = if up { y + 1.0 } else { y - 1.0 };
+        figure.arrow((x, tip), up, color);
         if labelled {
-            let at = (x + 8.0, y + 2.0 * inwards);
             let label = style::digits(value).replace('-', "−");
-            figure.text(at, label, Type::new(SMALL, color));
+            let kind = Type::new(SMALL, color);
+            // Above the frame; below it there are the ticks.
+            if up {
+                figure.text((x, y - 9.0), label, kind.middle());
+            } else {
+                figure.text((x + 9.0, y - 8.0), label, kind);
+            }
         }
     }
 

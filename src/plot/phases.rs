@@ -32,8 +32,13 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
     };
     let top = 62.0;
     let bottom = top + row * layers.len() as f64;
+    let legend = left + tile * stamps.len() as f64 + 26.0;
     // The legend needs its own height.
-    let mut figure = Figure::new(WIDTH, (bottom + 56.0).max(top + 180.0), Table::default());
+    let mut figure = Figure::new(
+        (legend + LEGEND_WIDTH + 14.0).clamp(620.0, WIDTH),
+        (bottom + 56.0).max(top + 180.0),
+        Table::default(),
+    );
     figure.heading("Phase of each layer", trajectory.run());
     let mut unphased = false;
     for (i, layer) in layers.iter().enumerate() {
@@ -69,12 +74,7 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
     }
     figure.table = table;
     epochs(&mut figure, &stamps, left, bottom, tile);
-    phase_legend(
-        &mut figure,
-        left + tile * stamps.len() as f64 + 26.0,
-        top + 12.0,
-        unphased,
-    );
+    phase_legend(&mut figure, legend, top + 12.0, unphased);
     Ok(figure)
 }
 

@@ -274,12 +274,14 @@ fn draw_markers(
         };
         match reading.alpha {
             Some((a, _)) if a > panel.y.hi() => {
-                if x - last_off >= 11.0 {
+                let room = x - last_off >= 11.0;
+                let free =
+                    room && count <= MOST_BANDS && labels.iter().all(|l| (l - x).abs() > 40.0);
+                if free {
+                    labels.push(x);
+                }
+                if room {
                     last_off = x;
-                    let free = labels.iter().all(|l| (l - x).abs() > 40.0);
-                    if free {
-                        labels.push(x);
-                    }
                     panel.beyond(figure, reading.x, a, color, free);
                 }
             }

@@ -1,5 +1,21 @@
-/// Logarithmic axes: density on logarithmic bins and the fitted power law over its own support.
-pub(super) fn log_log(layer: &str, spectra: &[(String, Spectrum)]) -> Result<Figure, String> {
+//! Logarithmic axes: density on logarithmic bins and the fitted power law over its own support.
+
+use super::{EIGENVALUE, PER_ROW, Panels, check, header, histogram, legend, page};
+use crate::fit::{Doubt, TailFit, fit_tail};
+use crate::law::{Law, PowerLaw};
+use crate::plot::axis::Axis;
+use crate::plot::canvas::{Figure, Type};
+use crate::plot::legend::Key;
+use crate::plot::panel::{Labels, Panel};
+use crate::plot::style::{self, SMALL, digits};
+use crate::plot::table::{Table, field};
+use crate::spectrum::Spectrum;
+
+/// The figure.
+pub(in crate::plot) fn log_log(
+    layer: &str,
+    spectra: &[(String, Spectrum)],
+) -> Result<Figure, String> {
     check(spectra)?;
     let tails: Vec<_> = spectra
         .iter()
@@ -87,9 +103,8 @@ pub(super) fn log_log(layer: &str, spectra: &[(String, Spectrum)]) -> Result<Fig
         densities().fold(0.0, f64::max) * 2.0,
     );
     let panels = Panels::new(parts.len());
-    let mut figure = Figure::new(WIDTH, panels.bottom() + 92.0, table);
-    figure.heading(&format!("Spectral density of {layer}, log–log"), "");
-    figure.text((20.0, 48.0), shape(spectra), Type::new(SMALL, style::MUTED));
+    let title = format!("Spectral density of {layer}, log–log");
+    let mut figure = page(&title, spectra, &panels, table);
     for (i, (label, spectrum, tail, points, below)) in parts.iter().enumerate() {
         let panel = panels.panel(i, x, y);
         panel.grid(&mut figure);
@@ -101,11 +116,13 @@ pub(super) fn log_log(layer: &str, spectra: &[(String, Spectrum)]) -> Result<Fig
         match tail {
             Ok(tail) => {
                 draw_tail(&mut figure, &panel, tail, spectrum);
-                let doubt = tail
-                    .doubts
-                    .iter()
-                    .any(|d| matches!(d, Doubt::ShortTail { .. }));
-                let doubt = if doubt { " (short tail)" } else { "" };
+                let short =
+                    |d: &Doubt| matches!(d, Doubt::ShortTail { .. } | Doubt::SmallSample { .. });
+                let doubt = if tail.doubts.iter().any(short) {
+                    " (short tail)"
+                } else {
+                    ""
+                };
                 let (k, all) = (tail.n_tail, spectrum.len());
                 let second = format!("tail: {k} of {all} eigenvalues{hidden}");
                 let (alpha, sigma) = (tail.alpha, tail.sigma);
@@ -124,20 +141,17 @@ pub(super) fn log_log(layer: &str, spectra: &[(String, Spectrum)]) -> Result<Fig
         };
         panel.frame(&mut figure, labels);
     }
-    let entries = [
-        (Key::Area(style::SKY, 0.55), "eigenvalues"),
-        (
-            Key::Plain(style::VERMILLION),
-            "fitted power law, from xmin to λmax",
-        ),
-        (Key::Dashed(style::INK), "xmin"),
-    ]
-    .map(|(key, text)| (key, text.to_owned()));
-    legend::strip(
+    legend(
         &mut figure,
-        (LEFT, panels.bottom() + 68.0),
-        WIDTH - 20.0,
-        &entries,
+        &panels,
+        [
+            (Key::Area(style::SKY, 0.55), "eigenvalues"),
+            (
+                Key::Plain(style::VERMILLION),
+                "fitted power law, from xmin to λmax",
+            ),
+            (Key::Dashed(style::INK), "xmin"),
+        ],
     );
     Ok(figure)
 }

@@ -1,4 +1,21 @@
-struct Linear<'a> {
+//! Linear axes: histogram, Marchenko–Pastur density, its edges, the Tracy–Widom band, spikes.
+
+use super::{EIGENVALUE, PER_ROW, Panels, check, header, histogram, legend, page};
+use crate::fit::{BulkFit, NoFit, fit_bulk};
+use crate::law::{Law, MarchenkoPastur, TracyWidom};
+use crate::plot::axis::Axis;
+use crate::plot::canvas::{Figure, Type};
+use crate::plot::legend::Key;
+use crate::plot::panel::{Labels, Panel};
+use crate::plot::style::{self, SMALL, digits, digits_in};
+use crate::plot::table::{Table, field};
+use crate::spectrum::Spectrum;
+
+/// The noise edge's fluctuation that is shown.
+const EDGE_BAND: (f64, f64) = (0.01, 0.99);
+
+/// One panel's data.
+struct Part<'a> {
     label: &'a str,
     spectrum: &'a Spectrum,
     bulk: Result<BulkFit, NoFit>,
@@ -6,22 +23,24 @@ struct Linear<'a> {
     beyond: usize,
 }
 
-impl Linear<'_> {
+impl Part<'_> {
     /// Share of the eigenvalues that are bulk.
     fn weight(&self, bulk: &BulkFit) -> f64 {
         let all = self.spectrum.len();
         all.saturating_sub(bulk.num_spikes + bulk.num_null) as f64 / all as f64
     }
 
-    /// The Marchenko–Pastur density at equal angles, so that the edges' roots are smooth.
+    /// The law whose edges the fit reports.
+    fn law(&self, bulk: &BulkFit) -> MarchenkoPastur {
+        let (all, m) = (self.spectrum.len(), self.spectrum.m());
+        let copies = (all / m).max(1);
+        let m = m.saturating_sub(bulk.num_null / copies).max(1);
+        MarchenkoPastur::new(bulk.sigma2, self.spectrum.n(), m)
+    }
+
+    /// Its density at equal angles, so that the edges' roots are smooth.
     fn curve(&self, bulk: &BulkFit) -> Vec<(f64, f64)> {
-        let copies = (self.spectrum.len() / self.spectrum.m()).max(1);
-        let m = self
-            .spectrum
-            .m()
-            .saturating_sub(bulk.num_null / copies)
-            .max(1);
-        let law = MarchenkoPastur::new(bulk.sigma2, self.spectrum.n(), m);
+        let law = self.law(bulk);
         let weight = self.weight(bulk);
         (0..=160)
             .map(|i| {
@@ -33,11 +52,9 @@ impl Linear<'_> {
     }
 }
 
-/// Where the linear axis ends: the bulk keeps a good third of it, however far the spikes are.
-fn linear_axis(
-    spectra: &[(String, Spectrum)],
-    bulks: &[Result<BulkFit, NoFit>],
-) -> (f64, f64, f64) {
+/// Where the axis begins and ends, and how wide the narrowest bulk is: the bulk keeps a good third
+/// of the axis, however far the spikes are.
+fn range(spectra: &[(String, Spectrum)], bulks: &[Result<BulkFit, NoFit>]) -> (f64, f64, f64) {
     let eigenvalues = || spectra.iter().map(|(_, s)| s.eigenvalues());
     let smallest = eigenvalues().map(|e| e[0]).fold(f64::INFINITY, f64::min);
     let largest = spectra
@@ -74,11 +91,14 @@ fn linear_axis(
     (low, high, thin)
 }
 
-/// Linear axes: histogram, Marchenko–Pastur density, its edges, the Tracy–Widom band, spikes.
-pub(super) fn linear(layer: &str, spectra: &[(String, Spectrum)]) -> Result<Figure, String> {
+/// The figure.
+pub(in crate::plot) fn linear(
+    layer: &str,
+    spectra: &[(String, Spectrum)],
+) -> Result<Figure, String> {
     check(spectra)?;
     let bulks: Vec<_> = spectra.iter().map(|(_, s)| fit_bulk(s)).collect();
-    let (low, high, bulk_width) = linear_axis(spectra, &bulks);
+    let (low, high, bulk_width) = range(spectra, &bulks);
     let x = Axis::linear(low, high);
     let m = spectra.iter().map(|(_, s)| s.len()).max().unwrap_or(1);
     let bins = (1.3 * (m as f64).sqrt()).clamp(8.0, 60.0);
@@ -108,7 +128,7 @@ pub(super) fn linear(layer: &str, spectra: &[(String, Spectrum)]) -> Result<Figu
     for ((label, spectrum), bulk) in spectra.iter().zip(bulks) {
         let (counts, _, beyond) = histogram(spectrum.eigenvalues(), &edges);
         let density = |count: usize| count as f64 / (spectrum.len() as f64 * step);
-        let part = Linear {
+        let part = Part {
             label,
             spectrum,
             density: counts.iter().map(|&c| density(c)).collect(),
@@ -125,9 +145,8 @@ pub(super) fn linear(layer: &str, spectra: &[(String, Spectrum)]) -> Result<Figu
         .collect();
     let y = Axis::linear(0.0, density_axis(&parts, &curves));
     let panels = Panels::new(parts.len());
-    let mut figure = Figure::new(WIDTH, panels.bottom() + 92.0, table);
-    figure.heading(&format!("Spectral density of {layer}"), "");
-    figure.text((20.0, 48.0), shape(spectra), Type::new(SMALL, style::MUTED));
+    let title = format!("Spectral density of {layer}");
+    let mut figure = page(&title, spectra, &panels, table);
     for (i, (part, curve)) in parts.iter().zip(&curves).enumerate() {
         let panel = panels.panel(i, x, y);
         draw_linear(&mut figure, &panel, part, curve, step);
@@ -137,30 +156,23 @@ pub(super) fn linear(layer: &str, spectra: &[(String, Spectrum)]) -> Result<Figu
         };
         panel.frame(&mut figure, labels);
     }
-    let entries = [
-        (Key::Area(style::SKY, 0.55), "eigenvalues"),
-        (Key::Plain(style::INK), "Marchenko–Pastur bulk"),
-        (Key::Dashed(style::GREEN), "its edges λ₋, λ₊"),
-        (Key::Area(style::GREEN, 0.4), "Tracy–Widom edge, 1–99 %"),
-        (Key::Rug(style::VERMILLION), "spikes beyond it"),
-    ]
-    .map(|(key, text)| (key, text.to_owned()));
-    legend::strip(
+    legend(
         &mut figure,
-        (LEFT, panels.bottom() + 68.0),
-        WIDTH - 20.0,
-        &entries,
+        &panels,
+        [
+            (Key::Area(style::SKY, 0.55), "eigenvalues"),
+            (Key::Plain(style::INK), "Marchenko–Pastur bulk"),
+            (Key::Dashed(style::GREEN), "its edges λ₋, λ₊"),
+            (Key::Area(style::GREEN, 0.4), "Tracy–Widom edge, 1–99 %"),
+            (Key::Rug(style::VERMILLION), "spikes beyond it"),
+        ],
     );
     Ok(figure)
 }
 
-fn tabulate(table: &mut Table, part: &Linear<'_>, edges: &[f64], counts: &[usize]) {
+fn tabulate(table: &mut Table, part: &Part<'_>, edges: &[f64], counts: &[usize]) {
     let bulk = part.bulk.as_ref().ok();
-    let law = bulk.map(|b| {
-        let copies = (part.spectrum.len() / part.spectrum.m()).max(1);
-        let m = part.spectrum.m().saturating_sub(b.num_null / copies).max(1);
-        MarchenkoPastur::new(b.sigma2, part.spectrum.n(), m)
-    });
+    let law = bulk.map(|b| part.law(b));
     let mut row = |low: f64, high: f64, count: usize| {
         let density = count as f64 / (part.spectrum.len() as f64 * (high - low));
         // The law's mean density over the bin, as the histogram has it.
@@ -195,7 +207,7 @@ fn tabulate(table: &mut Table, part: &Linear<'_>, edges: &[f64], counts: &[usize
 }
 
 /// The top of the density axis: a mass at zero or a pole of the law must not flatten the rest.
-fn density_axis(parts: &[Linear<'_>], curves: &[Vec<(f64, f64)>]) -> f64 {
+fn density_axis(parts: &[Part<'_>], curves: &[Vec<(f64, f64)>]) -> f64 {
     let highest = |values: &mut dyn Iterator<Item = f64>| {
         values.filter(|v| v.is_finite()).fold(0.0, f64::max)
     };
@@ -215,7 +227,7 @@ fn density_axis(parts: &[Linear<'_>], curves: &[Vec<(f64, f64)>]) -> f64 {
 fn draw_linear(
     figure: &mut Figure,
     panel: &Panel,
-    part: &Linear<'_>,
+    part: &Part<'_>,
     curve: &[(f64, f64)],
     step: f64,
 ) {
@@ -233,7 +245,7 @@ fn draw_linear(
             let color = style::faint(style::SKY, 0.55);
             figure.rect((a.0 + inset, a.1), (b.0 - inset, b.1), color);
             if density > panel.y.hi() {
-                let at = ((a.0 + b.0) / 2.0 + 6.0, panel.top + 6.0);
+                let at = (b.0 + 5.0, panel.top + 8.0);
                 let kind = Type::new(SMALL - 1.0, style::MUTED);
                 figure.text(at, format!("↑ {}", digits(density)), kind);
             }
@@ -302,4 +314,3 @@ fn rug(figure: &mut Figure, panel: &Panel, spectrum: &Spectrum, threshold: f64) 
         }
     }
 }
-

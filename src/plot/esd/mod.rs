@@ -1,14 +1,18 @@
 //! The empirical spectral density of one layer at several epochs, on shared axes: linear with the
 //! Marchenko–Pastur bulk, and log–log with the power-law tail.
 
+mod linear;
+mod log_log;
+
+pub(super) use linear::linear;
+pub(super) use log_log::log_log;
+
 use super::axis::Axis;
 use super::canvas::{Figure, Type};
-use super::legend::{self, Key};
-use super::panel::{Labels, Panel};
-use super::style::{self, HEADING, SMALL, digits, digits_in};
-use super::table::{Table, field};
-use crate::fit::{BulkFit, Doubt, NoFit, TailFit, fit_bulk, fit_tail};
-use crate::law::{Law, MarchenkoPastur, PowerLaw, TracyWidom};
+use super::legend::{self, Entry, Key};
+use super::panel::Panel;
+use super::style::{self, HEADING, SMALL};
+use super::table::Table;
 use crate::spectrum::Spectrum;
 
 const LEFT: f64 = 78.0;
@@ -16,9 +20,6 @@ const GAP: f64 = 26.0;
 const PER_ROW: usize = 3;
 const WIDTH: f64 = 960.0;
 const EIGENVALUE: &str = "eigenvalue λ of X = WᵀW/N";
-
-/// The noise edge's fluctuation that is shown.
-const EDGE_BAND: (f64, f64) = (0.01, 0.99);
 
 /// Panels side by side, in rows: all have the same axes.
 struct Panels {
@@ -32,9 +33,7 @@ impl Panels {
     const BETWEEN: f64 = 112.0;
 
     fn new(count: usize) -> Self {
-        let columns = count.clamp(1, PER_ROW);
-        // One panel alone need not fill the page.
-        let shown = columns.max(2) as f64;
+        let shown = count.clamp(1, PER_ROW) as f64;
         Self {
             rows: count.div_ceil(PER_ROW),
             width: (WIDTH - LEFT - 24.0 - GAP * (shown - 1.0)) / shown,
@@ -61,6 +60,7 @@ impl Panels {
     }
 }
 
+/// A panel's name, and two lines about it.
 fn header(figure: &mut Figure, panel: &Panel, title: &str, lines: [&str; 2]) {
     let width = panel.right - panel.left;
     let title = style::elide(title, HEADING, width);
@@ -80,6 +80,7 @@ fn header(figure: &mut Figure, panel: &Panel, title: &str, lines: [&str; 2]) {
     }
 }
 
+/// Whether there is anything to draw.
 fn check(spectra: &[(String, Spectrum)]) -> Result<(), String> {
     if spectra.is_empty() {
         return Err("nothing to draw: no spectra".to_owned());
@@ -90,10 +91,21 @@ fn check(spectra: &[(String, Spectrum)]) -> Result<(), String> {
     Ok(())
 }
 
-fn shape(spectra: &[(String, Spectrum)]) -> String {
-    spectra.first().map_or_else(String::new, |(_, s)| {
-        format!("{} × {}, Q = {:.2}", s.n(), s.m(), s.q())
-    })
+/// The page with its title; the panels and their legend are to be drawn on it.
+fn page(title: &str, spectra: &[(String, Spectrum)], panels: &Panels, table: Table) -> Figure {
+    let mut figure = Figure::new(WIDTH, panels.bottom() + 92.0, table);
+    figure.heading(title, "");
+    if let Some((_, s)) = spectra.first() {
+        let shape = format!("{} × {}, Q = {:.2}", s.n(), s.m(), s.q());
+        figure.text((20.0, 48.0), shape, Type::new(SMALL, style::MUTED));
+    }
+    figure
+}
+
+fn legend<const N: usize>(figure: &mut Figure, panels: &Panels, entries: [(Key, &str); N]) {
+    let entries: [Entry; N] = entries.map(|(key, text)| (key, text.to_owned()));
+    let at = (LEFT, panels.bottom() + 68.0);
+    legend::strip(figure, at, WIDTH - 20.0, &entries);
 }
 
 /// Counts between `edges`, and how many lie below and above them.
@@ -106,4 +118,3 @@ fn histogram(sorted: &[f64], edges: &[f64]) -> (Vec<usize>, usize, usize) {
     let (first, last) = (edges[0], edges[edges.len() - 1]);
     (counts, below(first), sorted.len() - below(last))
 }
-

@@ -1,0 +1,250 @@
+//! The monitor's promises without any framework: what goes wrong is recorded and stops nothing.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use heavytail::error::Result;
+use heavytail::fit::fit_bulk;
+use heavytail::matrix::{LayerTensor, Layout};
+use heavytail::monitor::{Overload, Snapshot};
+use heavytail::record::{Line, Stamp};
+use heavytail::sink::{COLUMNS, Sink, read_spectra};
+use heavytail::{Error, Monitor, Phase, Trajectory};
+use rand::{RngExt, SeedableRng};
+
+fn tensor(name: &str, rows: usize, cols: usize, seed: u64) -> LayerTensor {
+    let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
+    LayerTensor {
+        name: name.into(),
+        layout: Layout::Matrix,
+        shape: vec![rows, cols],
+        values: (0..rows * cols).map(|_| rng.random::<f32>() - 0.5).collect(),
+    }
+}
+
+fn snapshot(seed: u64) -> Snapshot {
+    Snapshot {
+        tensors: vec![tensor("fc1", 120, 60, seed), tensor("fc2", 60, 12, seed)],
+        ..Snapshot::default()
+    }
+}
+
+fn stamp(epoch: usize) -> Stamp {
+    Stamp {
+        epoch,
+        step: 10 * epoch as u64,
+    }
+}
+
+#[test]
+fn bad_weights_fail_alone_and_by_name() {
+    let monitor = Monitor::builder().build().unwrap();
+    let mut bad = snapshot(1);
+    bad.tensors[0].values[7] = f32::NAN;
+    monitor.submit(stamp(0), snapshot(1));
+    monitor.submit(stamp(1), bad);
+    let t = monitor.finish().trajectory;
+    let failed = t.layer("fc1").nth(1).unwrap();
+    assert_eq!(failed.status, "failed");
+    assert!(failed.reason.as_ref().unwrap().contains("1 of 7200 weights"));
+    assert!(t.layer("fc2").nth(1).unwrap().alpha().is_some());
+    assert_eq!(t.summaries[1].without_alpha, ["fc1"]);
+    assert!(t.summaries[1].alpha.unwrap().is_finite());
+}
+
+#[test]
+fn noise_is_random_like() {
+    let monitor = Monitor::builder().build().unwrap();
+    monitor.submit(stamp(0), snapshot(5));
+    let t = monitor.finish().trajectory;
+    assert_eq!(t.layer("fc1").next().unwrap().phase(), Some(Phase::RandomLike));
+}
+
+/// A sink that fails like a full disk.
+struct Full;
+
+impl Sink for Full {
+    fn line(&mut self, _: &Line) -> Result<()> {
+        Err(Error::Io {
+            path: "log.jsonl".into(),
+            source: std::io::Error::other("no space left on device"),
+        })
+    }
+}
+
+/// A sink that panics.
+struct Broken;
+
+impl Sink for Broken {
+    fn line(&mut self, _: &Line) -> Result<()> {
+        panic!("broken sink")
+    }
+}
+
+#[test]
+fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
+    let dir = tempfile::tempdir().unwrap();
+    let monitor = Monitor::builder().sink(Full).out(dir.path()).build().unwrap();
+    for epoch in 0..3 {
+        monitor.submit(stamp(epoch), snapshot(1));
+    }
+    let outcome = monitor.finish();
+    assert!(outcome.sink_error.unwrap().to_string().contains("no space left"));
+    assert_eq!(outcome.trajectory.summaries.len(), 3);
+    let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
+    assert_eq!(read.summaries.len(), 3);
+
+    let monitor = Monitor::builder().sink(Broken).build().unwrap();
+    monitor.submit(stamp(0), snapshot(1));
+    let outcome = monitor.finish();
+    assert!(outcome.sink_error.unwrap().to_string().contains("broken sink"));
+    assert_eq!(outcome.trajectory.summaries.len(), 1);
+}
+
+/// A device that takes no more bytes, where the system has one.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_real_full_device_is_an_error_of_the_sink() {
+    use heavytail::sink::JsonlSink;
+    let full = std::path::Path::new("/dev/full");
+    if !full.exists() {
+        return;
+    }
+    // Either opening it (it cannot be truncated) or writing to it must fail with its name.
+    let error = JsonlSink::open(full)
+        .and_then(|mut sink| {
+            let notice = serde_json::from_str(r#"{"kind":"notice","run":"r","epoch":null,"text":"x"}"#);
+            sink.line(&notice.unwrap())?;
+            sink.flush()
+        })
+        .unwrap_err();
+    assert!(error.to_string().contains("/dev/full"), "{error}");
+}
+
+/// Blocks the worker until it is let go.
+struct Gate(Receiver<()>);
+
+impl Sink for Gate {
+    fn line(&mut self, line: &Line) -> Result<()> {
+        if matches!(line, Line::Summary(_)) {
+            let _ = self.0.recv_timeout(Duration::from_secs(20));
+        }
+        Ok(())
+    }
+}
+
+fn gated(policy: Overload) -> (Monitor, Sender<()>) {
+    let (open, gate) = channel();
+    let monitor = Monitor::builder()
+        .sink(Gate(gate))
+        .overload(policy)
+        .queue(2)
+        .build()
+        .unwrap();
+    (monitor, open)
+}
+
+fn epochs_kept(policy: Overload) -> (Vec<usize>, usize) {
+    let (monitor, open) = gated(policy);
+    let start = Instant::now();
+    monitor.submit(stamp(0), snapshot(0));
+    // Let the worker take the first one, so that what follows is the same every time.
+    std::thread::sleep(Duration::from_millis(300));
+    for epoch in 1..6 {
+        monitor.submit(stamp(epoch), snapshot(0));
+    }
+    assert!(start.elapsed() < Duration::from_secs(10), "submit must not wait");
+    for _ in 0..6 {
+        let _ = open.send(());
+    }
+    let outcome = monitor.finish();
+    let epochs = outcome.trajectory.summaries.iter().map(|s| s.stamp.epoch);
+    assert!(outcome.deferred >= 2);
+    assert_eq!(outcome.observed + outcome.dropped, 6);
+    let said = outcome.trajectory.notices.iter().any(|n| n.text.contains("dropped"));
+    assert!(said, "the log says what is missing");
+    (epochs.collect(), outcome.dropped)
+}
+
+#[test]
+fn an_overloaded_worker_drops_by_policy_and_says_so() {
+    assert_eq!(epochs_kept(Overload::DropOldest), (vec![0, 4, 5], 3));
+    assert_eq!(epochs_kept(Overload::DropNewest), (vec![0, 1, 2], 3));
+}
+
+#[test]
+fn a_patient_run_loses_nothing() {
+    let (monitor, open) = gated(Overload::Wait);
+    let keeper = std::thread::spawn(move || {
+        for _ in 0..8 {
+            std::thread::sleep(Duration::from_millis(20));
+            let _ = open.send(());
+        }
+    });
+    for epoch in 0..8 {
+        monitor.submit(stamp(epoch), snapshot(0));
+    }
+    let outcome = monitor.finish();
+    keeper.join().unwrap();
+    assert_eq!((outcome.observed, outcome.dropped), (8, 0));
+}
+
+#[test]
+fn logs_are_readable_after_a_kill_and_continue_without_duplicates() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = Monitor::builder().run("r").out(dir.path()).build().unwrap();
+    for epoch in 0..2 {
+        first.submit(stamp(epoch), snapshot(epoch as u64));
+        first.scalar(epoch, "valid loss", 1.0 / (1.0 + epoch as f64));
+    }
+    first.finish();
+    // A kill in the middle of a write.
+    let log = dir.path().join("log.jsonl");
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, &text[..text.len() - 25]).unwrap();
+    let torn = Trajectory::read_jsonl(&log).unwrap();
+    assert!(torn.notices.iter().any(|n| n.text.contains("cut off")));
+
+    let second = Monitor::builder().out(dir.path()).resume().build().unwrap();
+    assert_eq!(second.run(), "r");
+    for epoch in 0..4 {
+        second.submit(stamp(epoch), snapshot(epoch as u64));
+    }
+    let outcome = second.finish();
+    let read = Trajectory::read_jsonl(&log).unwrap();
+    let epochs: Vec<usize> = read.summaries.iter().map(|s| s.stamp.epoch).collect();
+    assert_eq!(epochs, [0, 1, 2, 3]);
+    assert_eq!(read.records.len(), 8);
+    assert_eq!(outcome.trajectory.records.len(), 8);
+    let whole = std::fs::read_to_string(&log).unwrap();
+    assert!(whole.lines().all(|l| serde_json::from_str::<Line>(l).is_ok()));
+
+    let mut table = csv::Reader::from_path(dir.path().join("layers.csv")).unwrap();
+    assert_eq!(table.headers().unwrap(), COLUMNS);
+    assert_eq!(table.records().count(), 8);
+}
+
+#[test]
+fn an_epoch_can_be_analysed_again_from_its_eigenvalues() {
+    let dir = tempfile::tempdir().unwrap();
+    let monitor = Monitor::builder().out(dir.path()).build().unwrap();
+    monitor.submit(stamp(3), snapshot(1));
+    let t = monitor.finish().trajectory;
+    let file = dir.path().join("spectra/epoch-00003-step-000000030.safetensors");
+    let spectra = read_spectra(file).unwrap();
+    let (_, fc1) = spectra.iter().find(|(name, _)| name == "fc1").unwrap();
+    let sigma = t.records[0].values.as_ref().unwrap().sigma_mp.unwrap();
+    assert_eq!(fit_bulk(fc1).unwrap().sigma_mp, sigma);
+}
+
+#[test]
+fn what_cannot_work_is_refused_at_the_start() {
+    let refused = |result: Result<Monitor>| result.unwrap_err().to_string();
+    assert!(refused(Monitor::builder().layers("(").build()).contains("layers"));
+    assert!(refused(Monitor::builder().queue(0).build()).contains("queue"));
+    let every = Monitor::builder().every(heavytail::monitor::Cadence::Epochs(0));
+    assert!(refused(every.build()).contains("every"));
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let inside = Monitor::builder().out(file.path().join("x"));
+    assert!(!refused(inside.build()).is_empty());
+}
