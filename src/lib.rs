@@ -1,4 +1,79 @@
-//! wip
+//! Watch the weights of a neural network while it learns.
+//!
+//! heavytail computes the spectrum of every layer's weights, fits the Marchenko–Pastur bulk and the
+//! power-law tail, and says in which of the 5+1 phases of training the layer is: Random-like,
+//! Bleeding-out, Bulk+Spikes, Bulk-decay, Heavy-tailed or Rank-collapse (Martin and Mahoney's theory
+//! of heavy-tailed self-regularisation). Data flows one way:
+//!
+//! ```text
+//! matrix ─► spectrum ─► law, fit, metrics ─► phase ─► analysis ─► record ─► trajectory
+//!                                                                   │           │
+//!                    burn ─► monitor ───────────────────────────────┘      sink, plot
+//! ```
+//!
+//! # One matrix
+//!
+//! ```
+//! use heavytail::{Config, WeightMatrix, analyze};
+//!
+//! let weights: Vec<f32> = (0..60 * 20).map(|i| ((i * 7919) % 101) as f32 - 50.0).collect();
+//! let layer = analyze(&WeightMatrix::new("fc1", 60, 20, weights)?, &Config::default())?;
+//! println!("{layer}");
+//! # Ok::<(), heavytail::Error>(())
+//! ```
+//!
+//! # One line on burn's learner
+//!
+#![cfg_attr(feature = "flex", doc = "```no_run")]
+#![cfg_attr(not(feature = "flex"), doc = "```ignore")]
+//! use burn::train::{Learner, LearnerModel};
+//! # use burn::optim::ModuleOptimizer;
+//! # fn demo<M: LearnerModel>(model: M, optim: ModuleOptimizer, lr: f64) -> heavytail::Result<()> {
+//! use heavytail::Monitor;
+//!
+//! let monitor = Monitor::builder().out("runs/first").build()?;
+//! let learner = Learner::new(monitor.watch(model), optim, lr);
+//! // … training.launch(learner) …
+//! let outcome = monitor.finish();
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # A loop of one's own
+//!
+#![cfg_attr(feature = "flex", doc = "```no_run")]
+#![cfg_attr(not(feature = "flex"), doc = "```ignore")]
+//! # use burn::module::Module;
+//! # fn demo<M: Module>(mut model: M, train_one_epoch: fn(M) -> M) -> heavytail::Result<()> {
+//! use heavytail::Monitor;
+//!
+//! let monitor = Monitor::builder().layers("^fc").build()?;
+//! for epoch in 1..=10 {
+//!     model = train_one_epoch(model);
+//!     monitor.observe(epoch, &model);
+//! }
+//! for record in &monitor.finish().trajectory.records {
+//!     println!("{} {}: {:?}", record.stamp.epoch, record.layer, record.phase());
+//! }
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! | feature | default | gives |
+//! |---|---|---|
+//! | `burn` | yes | [`Monitor::watch`](monitor::Monitor), `Monitor::observe`, metrics for burn's dashboard |
+//! | `flex` | yes | burn's CPU backend with SIMD and threads |
+//! | `plot` | yes | figures in SVG and PNG |
+//! | `ndarray`, `wgpu` | | burn's other backends |
+//! | `lapack` | | the system's OpenBLAS as a second eigensolver |
+//!
+//! Without default features only the mathematics is left, and no burn is compiled.
+
+#![cfg_attr(docsrs, feature(doc_cfg))]
+#![warn(missing_docs)]
+
 pub mod analysis;
 #[cfg(feature = "burn")]
 pub mod burn;
