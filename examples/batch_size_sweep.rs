@@ -46,7 +46,7 @@ fn main() -> Result<()> {
         };
         let outcome = train(&settings, &out.join(format!("batch-{batch_size}")))?
             .context("the run was not watched")?;
-        runs.push((format!("batch {batch_size}"), outcome.trajectory));
+        runs.push((batch_size.to_string(), outcome.trajectory));
     }
     println!("\nfinal phases");
     for (label, trajectory) in &runs {
@@ -59,12 +59,12 @@ fn main() -> Result<()> {
                 Some(format!("{layer} {phase}"))
             })
             .collect();
-        println!("  {label:<10} {}", phases.join(", "));
+        println!("  batch size {label:<5} {}", phases.join(", "));
     }
     let rows: Vec<(String, &Trajectory)> = runs.iter().map(|(l, t)| (l.clone(), t)).collect();
     for extension in ["svg", "png"] {
         let path = out.join(format!("phases.{extension}"));
-        heavytail::plot::phase_grid(&rows, &path)?;
+        heavytail::plot::phase_grid("batch size", &rows, &path)?;
         println!("written: {}", path.display());
     }
     Ok(())

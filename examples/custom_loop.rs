@@ -8,10 +8,7 @@ mod support;
 
 use anyhow::Result;
 use burn::{
-    data::dataloader::DataLoaderBuilder,
-    optim::SgdConfig,
-    tensor::Device,
-    train::TrainStep,
+    data::dataloader::DataLoaderBuilder, optim::SgdConfig, tensor::Device, train::TrainStep,
 };
 use clap::Parser;
 use heavytail::Monitor;
@@ -39,7 +36,10 @@ fn main() -> Result<()> {
     let mut model = LeNet5::new(&device);
     let mut optimizer = SgdConfig::new().init();
 
-    let monitor = Monitor::builder().run("custom loop").layers("fc1").build()?;
+    let monitor = Monitor::builder()
+        .run("custom loop")
+        .layers("fc1")
+        .build()?;
     // burn initialises parameters when they are first used; the initial weights must exist.
     heavytail::burn::initialize(&model);
     monitor.observe(0, &model);
@@ -54,7 +54,9 @@ fn main() -> Result<()> {
     let outcome = monitor.finish();
     for record in outcome.trajectory.layer("fc1.weight") {
         let phase = record.phase().map_or("no phase", |p| p.title());
-        let alpha = record.alpha().map_or("no α".to_owned(), |a| format!("α = {a:.2}"));
+        let alpha = record
+            .alpha()
+            .map_or("no α".to_owned(), |a| format!("α = {a:.2}"));
         println!("epoch {}: {alpha}, {phase}", record.stamp.epoch);
     }
     Ok(())

@@ -46,11 +46,8 @@ fn main() -> Result<()> {
     if outcome.dropped > 0 {
         println!("{} observations were dropped", outcome.dropped);
     }
-    let figures = heavytail::plot::all(
-        trajectory,
-        Some(&out.join("spectra")),
-        &out.join("figures"),
-    )?;
+    let figures =
+        heavytail::plot::all(trajectory, Some(&out.join("spectra")), &out.join("figures"))?;
     println!("\nwritten:");
     for file in ["log.jsonl", "layers.csv", "spectra", "burn"] {
         println!("  {}", out.join(file).display());

@@ -16,7 +16,10 @@ fn main() -> Result<()> {
     let noise: Vec<f64> = (0..rows * cols).map(|_| normal()).collect();
     println!(
         "{}",
-        analyze(&WeightMatrix::new("noise", rows, cols, &noise)?, &Config::default())?
+        analyze(
+            &WeightMatrix::new("noise", rows, cols, &noise)?,
+            &Config::default()
+        )?
     );
 
     // The same noise and three directions that something was learned in.
@@ -30,7 +33,10 @@ fn main() -> Result<()> {
     }
     println!(
         "{}",
-        analyze(&WeightMatrix::new("learned", rows, cols, &learned)?, &Config::default())?
+        analyze(
+            &WeightMatrix::new("learned", rows, cols, &learned)?,
+            &Config::default()
+        )?
     );
     Ok(())
 }

@@ -75,7 +75,14 @@ impl WeightMatrix {
         weights: impl AsRef<[T]>,
     ) -> Result<Self> {
         let values = weights.as_ref().iter().map(|&w| w.into()).collect();
-        Self::from_parts(name.into(), rows, cols, values, vec![rows, cols], Cut::Whole)
+        Self::from_parts(
+            name.into(),
+            rows,
+            cols,
+            values,
+            vec![rows, cols],
+            Cut::Whole,
+        )
     }
 
     fn from_parts(
@@ -92,7 +99,10 @@ impl WeightMatrix {
         if rows.checked_mul(cols) != Some(values.len()) {
             return Err(Error::layer(
                 name,
-                format!("{rows}×{cols} needs {rows}·{cols} values, got {}", values.len()),
+                format!(
+                    "{rows}×{cols} needs {rows}·{cols} values, got {}",
+                    values.len()
+                ),
             ));
         }
         Ok(Self {
@@ -240,7 +250,11 @@ impl LayerTensor {
         if self.shape.iter().product::<usize>() != self.values.len() {
             return Err(Error::layer(
                 &self.name,
-                format!("shape {:?} does not fit {} values", self.shape, self.values.len()),
+                format!(
+                    "shape {:?} does not fit {} values",
+                    self.shape,
+                    self.values.len()
+                ),
             ));
         }
         let matrix = |rows, cols, cut, values| {
@@ -300,7 +314,9 @@ mod tests {
             name: "w".into(),
             layout,
             shape: shape.to_vec(),
-            values: (0..shape.iter().product()).map(|v: usize| v as f32).collect(),
+            values: (0..shape.iter().product())
+                .map(|v: usize| v as f32)
+                .collect(),
         }
     }
 
@@ -341,7 +357,10 @@ mod tests {
         assert_eq!(analysable(None, &[7, 1]), Err(TooSmall));
         assert_eq!(analysable(None, &[2, 3, 4]), Err(UnknownLayout));
         assert_eq!(analysable(Some(Layout::Conv), &[0, 3, 4]), Err(TooSmall));
-        assert_eq!(analysable(Some(Layout::Conv), &[8, 1, 3, 3]), Ok(Layout::Conv));
+        assert_eq!(
+            analysable(Some(Layout::Conv), &[8, 1, 3, 3]),
+            Ok(Layout::Conv)
+        );
         assert_eq!(analysable(Some(Layout::Conv), &[8, 4]), Ok(Layout::Matrix));
     }
 }

@@ -99,7 +99,10 @@ mod tests {
         let one = metrics(one);
         assert_eq!((one.hard_rank, one.stable_rank, one.entropy), (1, 1.0, 0.0));
         let zero = metrics(vec![0.0; 16]);
-        assert_eq!((zero.hard_rank, zero.stable_rank, zero.entropy), (0, 0.0, 0.0));
+        assert_eq!(
+            (zero.hard_rank, zero.stable_rank, zero.entropy),
+            (0, 0.0, 0.0)
+        );
     }
 
     #[test]

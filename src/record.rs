@@ -23,8 +23,15 @@ pub const SCHEMA: u32 = 1;
 pub struct Stamp {
     /// Finished epochs: 0 for the initial weights.
     pub epoch: usize,
-    /// Finished optimiser steps.
+    /// Finished optimiser steps; 0 where a hand-written loop does not tell.
     pub step: u64,
+}
+
+impl Stamp {
+    /// After so many epochs, steps untold.
+    pub fn of_epoch(epoch: usize) -> Self {
+        Self { epoch, step: 0 }
+    }
 }
 
 /// One line of a log.
@@ -46,17 +53,24 @@ pub enum Line {
     Notice(Notice),
 }
 
+/// What makes a line unique in a log: run, kind, epoch, step and name.
+pub type Key = (String, &'static str, usize, u64, String);
+
 impl Line {
-    /// What makes the line unique in a log: run, kind, epoch, step and name.
-    pub fn key(&self) -> (&str, &'static str, usize, u64, &str) {
-        match self {
-            Line::Header(l) => (&l.run, "header", 0, 0, ""),
-            Line::Model(l) => (&l.run, "model", 0, 0, ""),
-            Line::Layer(l) => (&l.run, "layer", l.stamp.epoch, l.stamp.step, &l.layer),
-            Line::Summary(l) => (&l.run, "summary", l.stamp.epoch, l.stamp.step, ""),
-            Line::Scalar(l) => (&l.run, "scalar", l.epoch, 0, &l.name),
-            Line::Notice(l) => (&l.run, "notice", l.epoch.unwrap_or(0), 0, &l.text),
-        }
+    /// What makes the line unique; a line with a known key says nothing new.
+    pub fn key(&self) -> Key {
+        let (run, kind, stamp, name) = match self {
+            Line::Header(l) => (&l.run, "header", Stamp::default(), ""),
+            Line::Model(l) => (&l.run, "model", Stamp::default(), ""),
+            Line::Layer(l) => (&l.run, "layer", l.stamp, l.layer.as_str()),
+            Line::Summary(l) => (&l.run, "summary", l.stamp, ""),
+            Line::Scalar(l) => (&l.run, "scalar", Stamp::of_epoch(l.epoch), l.name.as_str()),
+            Line::Notice(l) => {
+                let stamp = Stamp::of_epoch(l.epoch.unwrap_or(0));
+                (&l.run, "notice", stamp, l.text.as_str())
+            }
+        };
+        (run.clone(), kind, stamp.epoch, stamp.step, name.to_owned())
     }
 }
 
@@ -405,7 +419,13 @@ impl Record {
     }
 
     /// A layer that could not be analysed.
-    pub fn failed(run: &str, stamp: Stamp, layer_id: usize, layer: LayerShape, why: String) -> Self {
+    pub fn failed(
+        run: &str,
+        stamp: Stamp,
+        layer_id: usize,
+        layer: LayerShape,
+        why: String,
+    ) -> Self {
         Self {
             run: run.to_owned(),
             stamp,

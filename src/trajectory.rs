@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::phase::Phase;
-use crate::record::{Header, LeftOutLayer, Line, Notice, Record, Scalar, Summary, Values};
+use crate::record::{Header, Key, LeftOutLayer, Line, Notice, Record, Scalar, Summary, Values};
 
 /// The records of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -24,6 +24,7 @@ pub struct Trajectory {
     /// What a reader should know.
     pub notices: Vec<Notice>,
     layers: Vec<String>,
+    seen: HashSet<Key>,
 }
 
 /// A layer went from one phase to another and stayed there.
@@ -40,8 +41,7 @@ pub struct Transition {
 }
 
 impl Trajectory {
-    /// Read a JSONL log. A last line that was cut off by a crash is left out, with a notice; lines
-    /// that appear twice count once.
+    /// Read a JSONL log. A last line that was cut off by a crash is left out, with a notice.
     ///
     /// # Errors
     ///
@@ -51,7 +51,6 @@ impl Trajectory {
         let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
         let mut reader = BufReader::new(file);
         let mut trajectory = Self::default();
-        let mut seen = HashSet::new();
         let mut text = String::new();
         for number in 1.. {
             text.clear();
@@ -73,17 +72,16 @@ impl Trajectory {
                 }
                 Err(e) => return Err(Error::format(path, Some(number), e)),
             };
-            let (run, kind, epoch, step, name) = line.key();
-            let key = (run.to_owned(), kind, epoch, step, name.to_owned());
-            if seen.insert(key) {
-                trajectory.push(line);
-            }
+            trajectory.push(line);
         }
         Ok(trajectory)
     }
 
-    /// Add a line.
+    /// Add a line. One that is there already, by its [key](Line::key), is left out.
     pub fn push(&mut self, line: Line) {
+        if !self.seen.insert(line.key()) {
+            return;
+        }
         match line {
             Line::Header(header) => {
                 self.header.get_or_insert(header);
@@ -192,7 +190,9 @@ mod tests {
             "fc",
             40,
             20,
-            (0..800).map(|i| ((i * 37) % 101) as f64 - 50.0).collect::<Vec<_>>(),
+            (0..800)
+                .map(|i| ((i * 37) % 101) as f64 - 50.0)
+                .collect::<Vec<_>>(),
         )
         .unwrap();
         let report = analyze(&w, &Config::default()).unwrap();
@@ -209,7 +209,12 @@ mod tests {
     fn a_transition_must_hold() {
         use Phase::*;
         let phases = [
-            RandomLike, RandomLike, BulkDecay, RandomLike, BulkPlusSpikes, BulkPlusSpikes,
+            RandomLike,
+            RandomLike,
+            BulkDecay,
+            RandomLike,
+            BulkPlusSpikes,
+            BulkPlusSpikes,
         ];
         let t: Trajectory = phases
             .iter()
@@ -218,7 +223,10 @@ mod tests {
             .collect();
         let transitions = t.transitions("fc");
         assert_eq!(transitions.len(), 1);
-        assert_eq!((transitions[0].epoch, transitions[0].to), (4, BulkPlusSpikes));
+        assert_eq!(
+            (transitions[0].epoch, transitions[0].to),
+            (4, BulkPlusSpikes)
+        );
     }
 
     #[test]

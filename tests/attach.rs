@@ -191,20 +191,34 @@ fn same_bits_with_and_without(device: Device) {
         ["conv1.weight", "conv2.weight", "fc1.weight", "fc2.weight"]
     );
     let left_out: Vec<&str> = t.left_out.iter().map(|l| l.name.as_str()).collect();
-    assert_eq!(left_out, ["conv1.bias", "conv2.bias", "fc1.bias", "fc2.bias"]);
+    assert_eq!(
+        left_out,
+        ["conv1.bias", "conv2.bias", "fc1.bias", "fc2.bias"]
+    );
     // burn's own numbers are in the log, and ours are in burn's files.
     for name in ["train loss", "valid loss", "valid accuracy"] {
         assert_eq!(t.scalar(name).count(), 2, "{name}");
     }
-    for metric in ["Weights_alpha", "Weights_alpha-hat", "Weights_phase", "Loss"] {
+    for metric in [
+        "Weights_alpha",
+        "Weights_alpha-hat",
+        "Weights_phase",
+        "Loss",
+    ] {
         let file = out.join(format!("burn/valid/epoch-2/{metric}.log"));
         let text = std::fs::read_to_string(&file).unwrap_or_else(|e| panic!("{file:?}: {e}"));
-        assert!(!text.trim().is_empty() && !text.contains("NaN"), "{metric}: {text}");
+        assert!(
+            !text.trim().is_empty() && !text.contains("NaN"),
+            "{metric}: {text}"
+        );
     }
     // What was written is what was returned.
     let read = Trajectory::read_jsonl(out.join("log/log.jsonl")).unwrap();
     assert_eq!(&read, t);
-    assert_eq!(std::fs::read_dir(out.join("log/spectra")).unwrap().count(), 3);
+    assert_eq!(
+        std::fs::read_dir(out.join("log/spectra")).unwrap().count(),
+        3
+    );
 }
 
 #[test]
@@ -248,7 +262,10 @@ fn a_checkpoint_of_a_watched_model_is_the_models_own() {
 #[test]
 fn several_devices_fire_once_an_epoch() {
     let _alone = alone();
-    for optim in [MultiDeviceOptim::OptimMainDevice, MultiDeviceOptim::OptimSharded] {
+    for optim in [
+        MultiDeviceOptim::OptimMainDevice,
+        MultiDeviceOptim::OptimSharded,
+    ] {
         let dir = tempfile::tempdir().unwrap();
         let monitor = Monitor::builder().layers("fc").build().unwrap();
         Run {
@@ -286,7 +303,12 @@ fn a_resumed_run_continues_its_log() {
     .watched(&second);
     let outcome = second.finish();
     let expected: Vec<(usize, u64)> = (0..4).map(|e| (e, e as u64 * STEPS)).collect();
-    assert_eq!(stamps(&outcome.trajectory), expected, "{}", notices(&outcome));
+    assert_eq!(
+        stamps(&outcome.trajectory),
+        expected,
+        "{}",
+        notices(&outcome)
+    );
     let text = std::fs::read_to_string(log.join("log.jsonl")).unwrap();
     let keys: Vec<String> = text
         .lines()
@@ -310,7 +332,10 @@ fn without_validation_epochs_are_still_seen_and_it_is_said() {
     }
     .watched(&monitor);
     let outcome = monitor.finish();
-    let epochs: Vec<usize> = stamps(&outcome.trajectory).into_iter().map(|s| s.0).collect();
+    let epochs: Vec<usize> = stamps(&outcome.trajectory)
+        .into_iter()
+        .map(|s| s.0)
+        .collect();
     assert_eq!(epochs, [0, 1, 2, 3]);
     assert!(notices(&outcome).contains("no validation batches"));
 }
@@ -348,7 +373,11 @@ fn cadence_counts_epochs_or_steps_and_always_has_the_last() {
             ..Run::new(dir.path())
         }
         .watched(&monitor);
-        assert_eq!(stamps(&monitor.finish().trajectory), expected, "{cadence:?}");
+        assert_eq!(
+            stamps(&monitor.finish().trajectory),
+            expected,
+            "{cadence:?}"
+        );
     }
 }
 
@@ -371,7 +400,11 @@ fn observing_never_initialises_a_parameter() {
     };
     let (a, b) = (weights(false), weights(true));
     assert_eq!((&a.0, &a.1), (&b.0, &b.1));
-    assert!(notices(&b.2).contains("`conv1.weight`"), "{}", notices(&b.2));
+    assert!(
+        notices(&b.2).contains("`conv1.weight`"),
+        "{}",
+        notices(&b.2)
+    );
     assert!(b.2.trajectory.records.is_empty());
 
     let model = LeNet5::new(&device);
@@ -430,7 +463,11 @@ fn every_kind_of_layer_is_cut_or_has_a_reason() {
         let left_out = t.left_out.iter().find(|l| l.name == name);
         left_out.map_or_else(String::new, |l| l.why.to_string())
     };
-    assert!(reason("free").contains("unknown meaning"), "{}", reason("free"));
+    assert!(
+        reason("free").contains("unknown meaning"),
+        "{}",
+        reason("free")
+    );
     assert!(reason("attention.key.weight").contains("patterns"));
     assert!(reason("conv.bias").contains("vector"));
 }

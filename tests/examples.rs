@@ -17,21 +17,31 @@ fn run(example: &str, arguments: &[&str]) -> String {
     );
     let output = Command::new(program).args(arguments).output().unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(output.status.success(), "{example}: {}", text(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{example}: {}",
+        text(&output.stderr)
+    );
     text(&output.stdout)
 }
 
 #[test]
 fn offline_matrix() {
     let text = run("offline_matrix", &[]);
-    assert!(text.contains("Random-like") && text.contains("Bulk+Spikes"), "{text}");
+    assert!(
+        text.contains("Random-like") && text.contains("Bulk+Spikes"),
+        "{text}"
+    );
 }
 
 #[cfg(feature = "flex")]
 #[test]
 fn custom_loop() {
     let text = run("custom_loop", &["--epochs", "1", "--train-items", "64"]);
-    assert!(text.contains("epoch 0: α = ") && text.contains("epoch 1: α = "), "{text}");
+    assert!(
+        text.contains("epoch 0: α = ") && text.contains("epoch 1: α = "),
+        "{text}"
+    );
 }
 
 #[cfg(all(feature = "flex", feature = "plot"))]
@@ -42,10 +52,20 @@ fn lenet5() {
     let out = out.to_str().unwrap();
     let arguments = ["--epochs", "2", "--train-items", "64", "--out", out];
     let text = run("lenet5", &arguments);
-    for word in ["initial weights", "epoch 2: ", "α ± σ", "fc1.weight", "Random-like", "log.jsonl"] {
+    for word in [
+        "initial weights",
+        "epoch 2: ",
+        "α ± σ",
+        "fc1.weight",
+        "Random-like",
+        "log.jsonl",
+    ] {
         assert!(text.contains(word), "no `{word}` in {text}");
     }
-    for line in text.lines().filter(|l| l.starts_with("  ") && l.contains(out)) {
+    for line in text
+        .lines()
+        .filter(|l| l.starts_with("  ") && l.contains(out))
+    {
         assert!(Path::new(line.trim()).exists(), "{line} was promised");
     }
     // A second run does not touch the first.
@@ -70,7 +90,10 @@ fn batch_size_sweep() {
             out.to_str().unwrap(),
         ],
     );
-    assert!(text.contains("batch 16") && text.contains("batch 32"), "{text}");
+    assert!(
+        text.contains("batch size 16") && text.contains("batch size 32"),
+        "{text}"
+    );
     assert!(out.join("phases.svg").exists() && out.join("batch-32/log.jsonl").exists());
 }
 
@@ -78,7 +101,11 @@ fn batch_size_sweep() {
 #[test]
 fn missing_data_is_explained() {
     let test = std::env::current_exe().unwrap();
-    let program = test.parent().and_then(Path::parent).unwrap().join("examples/lenet5");
+    let program = test
+        .parent()
+        .and_then(Path::parent)
+        .unwrap()
+        .join("examples/lenet5");
     let dir = tempfile::tempdir().unwrap();
     let output = Command::new(program)
         .args(["--data", "no/such/folder", "--out"])
@@ -86,5 +113,8 @@ fn missing_data_is_explained() {
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stderr);
-    assert!(!output.status.success() && text.contains("no/such/folder"), "{text}");
+    assert!(
+        !output.status.success() && text.contains("no/such/folder"),
+        "{text}"
+    );
 }

@@ -18,7 +18,9 @@ fn tensor(name: &str, rows: usize, cols: usize, seed: u64) -> LayerTensor {
         name: name.into(),
         layout: Layout::Matrix,
         shape: vec![rows, cols],
-        values: (0..rows * cols).map(|_| rng.random::<f32>() - 0.5).collect(),
+        values: (0..rows * cols)
+            .map(|_| rng.random::<f32>() - 0.5)
+            .collect(),
     }
 }
 
@@ -46,7 +48,13 @@ fn bad_weights_fail_alone_and_by_name() {
     let t = monitor.finish().trajectory;
     let failed = t.layer("fc1").nth(1).unwrap();
     assert_eq!(failed.status, "failed");
-    assert!(failed.reason.as_ref().unwrap().contains("1 of 7200 weights"));
+    assert!(
+        failed
+            .reason
+            .as_ref()
+            .unwrap()
+            .contains("1 of 7200 weights")
+    );
     assert!(t.layer("fc2").nth(1).unwrap().alpha().is_some());
     assert_eq!(t.summaries[1].without_alpha, ["fc1"]);
     assert!(t.summaries[1].alpha.unwrap().is_finite());
@@ -57,7 +65,10 @@ fn noise_is_random_like() {
     let monitor = Monitor::builder().build().unwrap();
     monitor.submit(stamp(0), snapshot(5));
     let t = monitor.finish().trajectory;
-    assert_eq!(t.layer("fc1").next().unwrap().phase(), Some(Phase::RandomLike));
+    assert_eq!(
+        t.layer("fc1").next().unwrap().phase(),
+        Some(Phase::RandomLike)
+    );
 }
 
 /// A sink that fails like a full disk.
@@ -84,12 +95,22 @@ impl Sink for Broken {
 #[test]
 fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
     let dir = tempfile::tempdir().unwrap();
-    let monitor = Monitor::builder().sink(Full).out(dir.path()).build().unwrap();
+    let monitor = Monitor::builder()
+        .sink(Full)
+        .out(dir.path())
+        .build()
+        .unwrap();
     for epoch in 0..3 {
         monitor.submit(stamp(epoch), snapshot(1));
     }
     let outcome = monitor.finish();
-    assert!(outcome.sink_error.unwrap().to_string().contains("no space left"));
+    assert!(
+        outcome
+            .sink_error
+            .unwrap()
+            .to_string()
+            .contains("no space left")
+    );
     assert_eq!(outcome.trajectory.summaries.len(), 3);
     let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
     assert_eq!(read.summaries.len(), 3);
@@ -97,7 +118,13 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
     let monitor = Monitor::builder().sink(Broken).build().unwrap();
     monitor.submit(stamp(0), snapshot(1));
     let outcome = monitor.finish();
-    assert!(outcome.sink_error.unwrap().to_string().contains("broken sink"));
+    assert!(
+        outcome
+            .sink_error
+            .unwrap()
+            .to_string()
+            .contains("broken sink")
+    );
     assert_eq!(outcome.trajectory.summaries.len(), 1);
 }
 
@@ -113,7 +140,8 @@ fn a_real_full_device_is_an_error_of_the_sink() {
     // Either opening it (it cannot be truncated) or writing to it must fail with its name.
     let error = JsonlSink::open(full)
         .and_then(|mut sink| {
-            let notice = serde_json::from_str(r#"{"kind":"notice","run":"r","epoch":null,"text":"x"}"#);
+            let notice =
+                serde_json::from_str(r#"{"kind":"notice","run":"r","epoch":null,"text":"x"}"#);
             sink.line(&notice.unwrap())?;
             sink.flush()
         })
@@ -153,7 +181,10 @@ fn epochs_kept(policy: Overload) -> (Vec<usize>, usize) {
     for epoch in 1..6 {
         monitor.submit(stamp(epoch), snapshot(0));
     }
-    assert!(start.elapsed() < Duration::from_secs(10), "submit must not wait");
+    assert!(
+        start.elapsed() < Duration::from_secs(10),
+        "submit must not wait"
+    );
     for _ in 0..6 {
         let _ = open.send(());
     }
@@ -161,7 +192,11 @@ fn epochs_kept(policy: Overload) -> (Vec<usize>, usize) {
     let epochs = outcome.trajectory.summaries.iter().map(|s| s.stamp.epoch);
     assert!(outcome.deferred >= 2);
     assert_eq!(outcome.observed + outcome.dropped, 6);
-    let said = outcome.trajectory.notices.iter().any(|n| n.text.contains("dropped"));
+    let said = outcome
+        .trajectory
+        .notices
+        .iter()
+        .any(|n| n.text.contains("dropped"));
     assert!(said, "the log says what is missing");
     (epochs.collect(), outcome.dropped)
 }
@@ -217,7 +252,11 @@ fn logs_are_readable_after_a_kill_and_continue_without_duplicates() {
     assert_eq!(read.records.len(), 8);
     assert_eq!(outcome.trajectory.records.len(), 8);
     let whole = std::fs::read_to_string(&log).unwrap();
-    assert!(whole.lines().all(|l| serde_json::from_str::<Line>(l).is_ok()));
+    assert!(
+        whole
+            .lines()
+            .all(|l| serde_json::from_str::<Line>(l).is_ok())
+    );
 
     let mut table = csv::Reader::from_path(dir.path().join("layers.csv")).unwrap();
     assert_eq!(table.headers().unwrap(), COLUMNS);
@@ -230,7 +269,9 @@ fn an_epoch_can_be_analysed_again_from_its_eigenvalues() {
     let monitor = Monitor::builder().out(dir.path()).build().unwrap();
     monitor.submit(stamp(3), snapshot(1));
     let t = monitor.finish().trajectory;
-    let file = dir.path().join("spectra/epoch-00003-step-000000030.safetensors");
+    let file = dir
+        .path()
+        .join("spectra/epoch-00003-step-000000030.safetensors");
     let spectra = read_spectra(file).unwrap();
     let (_, fc1) = spectra.iter().find(|(name, _)| name == "fc1").unwrap();
     let sigma = t.records[0].values.as_ref().unwrap().sigma_mp.unwrap();

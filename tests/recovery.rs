@@ -54,14 +54,22 @@ fn variance_and_spikes() {
         (400, 200, vec![2.0, 3.0, 4.0, 5.0, 13.0]),
         (1000, 200, vec![1.6, 2.5]),
         (300, 300, vec![2.0, 1000.0]),
-        (600, 400, (0..12).map(|i| 1.8 + 0.5 * f64::from(i)).collect()),
+        (
+            600,
+            400,
+            (0..12).map(|i| 1.8 + 0.5 * f64::from(i)).collect(),
+        ),
     ] {
         let mut rng = rng(17);
         let mut w = noise(n, &vec![1.0; m], &mut rng);
         plant(&mut w, n, m, &ratios, &mut rng);
         let bulk = report(n, m, w).bulk.unwrap();
         assert_eq!(bulk.num_spikes, ratios.len(), "{n}×{m}: {bulk:?}");
-        assert!((bulk.sigma_mp - 1.0).abs() < 0.01, "{n}×{m}: σ = {}", bulk.sigma_mp);
+        assert!(
+            (bulk.sigma_mp - 1.0).abs() < 0.01,
+            "{n}×{m}: σ = {}",
+            bulk.sigma_mp
+        );
     }
 }
 
@@ -89,7 +97,11 @@ fn ranks() {
         let a: Vec<f64> = (0..n * rank).map(|_| normal(&mut rng)).collect();
         let b: Vec<f64> = (0..rank * m).map(|_| normal(&mut rng)).collect();
         let w: Vec<f64> = (0..n * m)
-            .map(|i| (0..rank).map(|k| a[(i / m) * rank + k] * b[k * m + i % m]).sum())
+            .map(|i| {
+                (0..rank)
+                    .map(|k| a[(i / m) * rank + k] * b[k * m + i % m])
+                    .sum()
+            })
             .collect();
         let r = report(n, m, w.clone());
         assert_eq!(r.row.metrics.hard_rank, rank);
@@ -98,7 +110,10 @@ fn ranks() {
         let mut precise = precise;
         precise.solver = Solver::Svd;
         let matrix = WeightMatrix::new("w", n, m, w).unwrap();
-        assert_eq!(analyze(&matrix, &precise).unwrap().row.metrics.hard_rank, rank);
+        assert_eq!(
+            analyze(&matrix, &precise).unwrap().row.metrics.hard_rank,
+            rank
+        );
     }
 }
 
@@ -114,13 +129,19 @@ fn scaling_and_transposing_change_no_verdict() {
         report(n, m, w.iter().map(|x| 1e-9 * x).collect()),
         report(m, n, transposed),
     ] {
-        let (a, b) = (one.row.tail.as_ref().unwrap(), other.row.tail.as_ref().unwrap());
+        let (a, b) = (
+            one.row.tail.as_ref().unwrap(),
+            other.row.tail.as_ref().unwrap(),
+        );
         assert!((a.alpha / b.alpha - 1.0).abs() < 1e-9);
         assert_eq!(
             one.bulk.as_ref().unwrap().num_spikes,
             other.bulk.as_ref().unwrap().num_spikes
         );
-        assert_eq!(one.phase.as_ref().unwrap().phase, other.phase.unwrap().phase);
+        assert_eq!(
+            one.phase.as_ref().unwrap().phase,
+            other.phase.unwrap().phase
+        );
     }
 }
 
@@ -138,7 +159,9 @@ fn specimen(phase: Phase, n: usize, m: usize, seed: u64) -> Vec<f64> {
             w
         }
         Phase::BulkPlusSpikes => {
-            let ratios: Vec<f64> = (0..4).map(|i| range(1.6, 3.0) + 2.0 * f64::from(i)).collect();
+            let ratios: Vec<f64> = (0..4)
+                .map(|i| range(1.6, 3.0) + 2.0 * f64::from(i))
+                .collect();
             let mut w = noise(n, &flat, &mut rng);
             plant(&mut w, n, m, &ratios, &mut rng);
             w
@@ -163,7 +186,13 @@ fn specimen(phase: Phase, n: usize, m: usize, seed: u64) -> Vec<f64> {
         Phase::RankCollapse => {
             let null = range(0.1, 0.95);
             let deviations: Vec<f64> = (0..m)
-                .map(|i| if (i as f64) < null * m as f64 { 1e-5 } else { 1.0 })
+                .map(|i| {
+                    if (i as f64) < null * m as f64 {
+                        1e-5
+                    } else {
+                        1.0
+                    }
+                })
                 .collect();
             noise(n, &deviations, &mut rng)
         }
@@ -177,7 +206,11 @@ fn phases() {
     for phase in Phase::ALL {
         let mut own = 0;
         for seed in 0..20 {
-            let (n, m) = if seed % 2 == 0 { (384, 192) } else { (800, 150) };
+            let (n, m) = if seed % 2 == 0 {
+                (384, 192)
+            } else {
+                (800, 150)
+            };
             let verdict = report(n, m, specimen(phase, n, m, seed)).phase.unwrap();
             assert!(!verdict.evidence.is_empty(), "a verdict shows its evidence");
             if verdict.phase == phase {
@@ -202,7 +235,9 @@ fn what_has_no_phase_says_why() {
     let zero = report(60, 30, vec![0.0; 1800]);
     assert_eq!(zero.phase.unwrap().phase, Phase::RankCollapse);
     assert!(zero.row.tail.unwrap_err().to_string().contains("zero"));
-    let identity: Vec<f64> = (0..900).map(|i| f64::from(u8::from(i / 30 == i % 30))).collect();
+    let identity: Vec<f64> = (0..900)
+        .map(|i| f64::from(u8::from(i / 30 == i % 30)))
+        .collect();
     let identity = report(30, 30, identity);
     assert!(identity.row.tail.unwrap_err().to_string().contains("equal"));
     assert!(identity.to_string().contains("nearly equal"));

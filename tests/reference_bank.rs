@@ -38,7 +38,9 @@ fn floats<const K: usize, T>(name: &str, read: fn([u8; K]) -> T) -> Option<(Vec<
 }
 
 fn close(ours: f64, theirs: &Value, tolerance: f64, what: &str) {
-    let theirs = theirs.as_f64().unwrap_or_else(|| panic!("{what}: {theirs}"));
+    let theirs = theirs
+        .as_f64()
+        .unwrap_or_else(|| panic!("{what}: {theirs}"));
     let error = (ours - theirs).abs() / theirs.abs().max(1e-300);
     assert!(error <= tolerance, "{what}: {ours} against {theirs}");
 }
@@ -65,7 +67,11 @@ fn the_tail_is_the_references_on_its_own_eigenvalues() {
         close(fit.xmin, &ww["xmin"], 1e-9, &name);
         close(fit.d, &ww["D"], 1e-9, &name);
         close(fit.sigma, &ww["sigma"], 1e-9, &name);
-        assert_eq!(fit.n_tail as u64, ww["num_pl_spikes"].as_u64().unwrap(), "{name}");
+        assert_eq!(
+            fit.n_tail as u64,
+            ww["num_pl_spikes"].as_u64().unwrap(),
+            "{name}"
+        );
         compared += 1;
     }
     assert!(compared >= 65, "only {compared} cases were compared");
@@ -112,12 +118,31 @@ fn the_columns_are_the_references_from_the_weights_on() {
         close(half * row.norm, &ww["norm"], tolerance, &name);
         close(half * row.lambda_max, &ww["lambda_max"], tolerance, &name);
         close(row.stable_rank, &ww["stable_rank"], tolerance, &name);
-        assert_eq!(row.num_evals as u64, ww["num_evals"].as_u64().unwrap(), "{name}");
+        assert_eq!(
+            row.num_evals as u64,
+            ww["num_evals"].as_u64().unwrap(),
+            "{name}"
+        );
         if half == 1.0 {
             close(row.log_norm.unwrap(), &ww["log_norm"], tolerance, &name);
-            close(row.log_spectral_norm.unwrap(), &ww["log_spectral_norm"], tolerance, &name);
-            close(row.alpha_weighted.unwrap(), &ww["alpha_weighted"], tolerance, &name);
-            close(row.log_alpha_norm.unwrap(), &ww["log_alpha_norm"], 1e-8, &name);
+            close(
+                row.log_spectral_norm.unwrap(),
+                &ww["log_spectral_norm"],
+                tolerance,
+                &name,
+            );
+            close(
+                row.alpha_weighted.unwrap(),
+                &ww["alpha_weighted"],
+                tolerance,
+                &name,
+            );
+            close(
+                row.log_alpha_norm.unwrap(),
+                &ww["log_alpha_norm"],
+                1e-8,
+                &name,
+            );
         }
         compared += 1;
     }

@@ -55,7 +55,8 @@ impl TrainingProgressLogger for Screen {
             self.bar.set_length((items * self.epochs) as u64);
             self.before = items * (self.epoch - 1);
         }
-        self.bar.set_message(format!("epoch {}/{} {split}", self.epoch, self.epochs));
+        self.bar
+            .set_message(format!("epoch {}/{} {split}", self.epoch, self.epochs));
     }
 
     fn update_split(&mut self, items: usize) {
@@ -131,7 +132,8 @@ impl Table {
                 0 => "initial weights".to_owned(),
                 _ => format!("epoch {epoch}: {}", data.scalars.join(", ")),
             };
-            self.screen.print(&format!("\n{title}\n{}", table(&data.rows)));
+            self.screen
+                .print(&format!("\n{title}\n{}", table(&data.rows)));
         }
     }
 }
@@ -183,7 +185,11 @@ impl Sink for Table {
             }
             Line::Scalar(scalar) => {
                 let epoch = self.epochs.entry(scalar.epoch).or_default();
-                let unit = if scalar.name.ends_with("accuracy") { " %" } else { "" };
+                let unit = if scalar.name.ends_with("accuracy") {
+                    " %"
+                } else {
+                    ""
+                };
                 epoch
                     .scalars
                     .push(format!("{} {:.3}{unit}", scalar.name, scalar.value));

@@ -27,7 +27,7 @@ use super::{
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// Passes over the training images
-    #[arg(long, default_value_t = 15)]
+    #[arg(long, default_value_t = 8)]
     pub epochs: usize,
     /// Images per optimiser step
     #[arg(long, default_value_t = 32)]
@@ -83,7 +83,9 @@ impl Backend {
             #[cfg(feature = "wgpu")]
             Backend::Wgpu => Ok(Device::wgpu(Default::default())),
             #[allow(unreachable_patterns, reason = "depends on the features")]
-            other => bail!("this build has no {other:?} backend: add the cargo feature of that name"),
+            other => {
+                bail!("this build has no {other:?} backend: add the cargo feature of that name")
+            }
         }
     }
 }
@@ -115,7 +117,11 @@ pub fn train(settings: &Settings, out: &Path) -> Result<Option<Outcome>> {
     device.seed(settings.seed);
     let model = LeNet5::new(&device);
     if settings.unwatched {
-        let training = SupervisedTraining::new(out, loader(settings, &images, true), loader(settings, &images, false));
+        let training = SupervisedTraining::new(
+            out,
+            loader(settings, &images, true),
+            loader(settings, &images, false),
+        );
         learn(settings, training, Screen::new(), model);
         return Ok(None);
     }
@@ -125,11 +131,15 @@ pub fn train(settings: &Settings, out: &Path) -> Result<Option<Outcome>> {
         .sink(Table::new(screen.clone()))
         .build()
         .context("cannot watch the run")?;
-    let training = SupervisedTraining::new(out, loader(settings, &images, true), loader(settings, &images, false))
-        .with_metric_logger(monitor.metric_logger(out.join("burn")))
-        .metric_valid_numeric(monitor.alpha_metric())
-        .metric_valid_numeric(monitor.alpha_hat_metric())
-        .metric_valid(monitor.phase_metric());
+    let training = SupervisedTraining::new(
+        out,
+        loader(settings, &images, true),
+        loader(settings, &images, false),
+    )
+    .with_metric_logger(monitor.metric_logger(out.join("burn")))
+    .metric_valid_numeric(monitor.alpha_metric())
+    .metric_valid_numeric(monitor.alpha_hat_metric())
+    .metric_valid(monitor.phase_metric());
     learn(settings, training, screen, monitor.watch(model));
     Ok(Some(monitor.finish()))
 }

@@ -32,7 +32,10 @@ impl Monitor {
 impl MetricLogger for MetricTee {
     fn log(&mut self, update: MetricsUpdate, epoch: usize, split: &Split) {
         for metric in &update.entries_numeric {
-            let entry = metric.running_entry.as_ref().or(metric.numeric_entry.as_ref());
+            let entry = metric
+                .running_entry
+                .as_ref()
+                .or(metric.numeric_entry.as_ref());
             if let (Some(name), Some(entry)) = (self.names.get(&metric.entry.metric_id), entry) {
                 let key = (split.to_string(), name.clone());
                 self.running.insert(key, entry.current());

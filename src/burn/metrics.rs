@@ -116,8 +116,13 @@ impl Metric for SpectralMetric {
 
     fn update(&mut self, (): &(), _: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
         // Only the epoch's value goes to the files.
-        let value = self.now().map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
-        Ok(SerializedEntry::new(value, SerializedEntry::NOT_AVAILABLE.to_owned()))
+        let value = self
+            .now()
+            .map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
+        Ok(SerializedEntry::new(
+            value,
+            SerializedEntry::NOT_AVAILABLE.to_owned(),
+        ))
     }
 
     fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
@@ -181,7 +186,10 @@ impl Metric for PhaseMetric {
 
     fn update(&mut self, (): &(), _: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
         let text = self.text().unwrap_or_else(|| "–".to_owned());
-        Ok(SerializedEntry::new(text, SerializedEntry::NOT_AVAILABLE.to_owned()))
+        Ok(SerializedEntry::new(
+            text,
+            SerializedEntry::NOT_AVAILABLE.to_owned(),
+        ))
     }
 
     fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {

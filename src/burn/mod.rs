@@ -63,9 +63,7 @@ impl Monitor {
     /// Copy the selected weights, or record why that was not possible.
     fn snapshot<M: Module>(&self, epoch: usize, model: &M) -> Option<Snapshot> {
         // A backend may panic where it cannot read; the training shall not.
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            snapshot::take(model, self.selection())
-        }));
+        let result = catch_unwind(AssertUnwindSafe(|| snapshot::take(model, self.selection())));
         match result.unwrap_or_else(|_| Err("the backend panicked".to_owned())) {
             Ok(snapshot) => Some(snapshot),
             Err(why) => {

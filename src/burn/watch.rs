@@ -85,7 +85,11 @@ impl<M: Module> Monitored<M> {
         if !std::mem::replace(&mut progress.started, true) {
             self.start(&mut progress);
         }
-        if progress.pending.as_ref().is_some_and(|p| p.step <= self.steps) {
+        if progress
+            .pending
+            .as_ref()
+            .is_some_and(|p| p.step <= self.steps)
+        {
             // The training goes on and no validation batch has come.
             if !progress.validated && progress.epochs == 0 {
                 self.monitor.notice(
@@ -135,7 +139,11 @@ impl<M: Module> Monitored<M> {
         if self.steps == 0 {
             return;
         }
-        if progress.pending.as_ref().is_some_and(|p| p.step == self.steps) {
+        if progress
+            .pending
+            .as_ref()
+            .is_some_and(|p| p.step == self.steps)
+        {
             // Twice at the same step: the run ends, and there were no validation batches.
             self.commit(&mut progress);
         }
@@ -160,7 +168,11 @@ impl<M: Module> Monitored<M> {
     fn at_inference(&self) {
         let mut progress = self.progress();
         progress.validated = true;
-        if progress.pending.as_ref().is_some_and(|p| p.step == self.steps) {
+        if progress
+            .pending
+            .as_ref()
+            .is_some_and(|p| p.step == self.steps)
+        {
             self.commit(&mut progress);
         }
     }
@@ -180,8 +192,7 @@ impl<M: Module> Monitored<M> {
 
     fn observe(&self, progress: &mut Progress, stamp: Stamp, snapshot: Option<Snapshot>) {
         progress.observed = progress.observed.max(Some(self.steps));
-        if let Some(snapshot) =
-            snapshot.or_else(|| self.monitor.snapshot(stamp.epoch, &self.model))
+        if let Some(snapshot) = snapshot.or_else(|| self.monitor.snapshot(stamp.epoch, &self.model))
         {
             self.monitor.submit(stamp, snapshot);
         }

@@ -224,7 +224,9 @@ mod tests {
         for share in [0.1, 0.5, 0.95] {
             let m = 400;
             let zeros = (share * m as f64) as usize;
-            let mut x: Vec<f64> = (0..zeros).map(|i| 1e-9 * (1.0 + i as f64 / 400.0)).collect();
+            let mut x: Vec<f64> = (0..zeros)
+                .map(|i| 1e-9 * (1.0 + i as f64 / 400.0))
+                .collect();
             x.extend(noise(1000, m - zeros, 1.0));
             assert_eq!(fit(x, 1000, m).num_null, zeros);
         }

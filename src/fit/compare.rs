@@ -48,7 +48,9 @@ mod tests {
     #[test]
     fn each_law_wins_on_its_own_sample() {
         let sample = |law: &dyn Law| -> Vec<f64> {
-            (0..300).map(|i| law.quantile((f64::from(i) + 0.5) / 300.0)).collect()
+            (0..300)
+                .map(|i| law.quantile((f64::from(i) + 0.5) / 300.0))
+                .collect()
         };
         let verdict = |x: &[f64]| {
             // The whole sample, so that the exponential is not cut to its own short tail.

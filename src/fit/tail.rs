@@ -185,11 +185,17 @@ mod tests {
         assert_eq!(fit_tail(&[2.0; 30]), Err(NoFit::AllEqual));
         assert_eq!(
             fit_tail(&[1.0, 2.0, 3.0]),
-            Err(NoFit::TooFew { found: 3, needed: 8 })
+            Err(NoFit::TooFew {
+                found: 3,
+                needed: 8
+            })
         );
         let mut low_rank = vec![0.0; 90];
         low_rank.extend([1.0, 2.0, 3.0]);
-        assert!(matches!(fit_tail(&low_rank), Err(NoFit::TooFew { found: 3, .. })));
+        assert!(matches!(
+            fit_tail(&low_rank),
+            Err(NoFit::TooFew { found: 3, .. })
+        ));
     }
 
     #[test]

@@ -123,8 +123,7 @@ impl Law for MarchenkoPastur {
         let r = ((self.upper - x) / (x - self.lower)).sqrt();
         let first = (1.0 + c) * ((r * r - 1.0) / (2.0 * r)).atan();
         let second = if c < 1.0 {
-            (1.0 - c)
-                * ((self.lower * r * r - self.upper) / (2.0 * s2 * (1.0 - c) * r)).atan()
+            (1.0 - c) * ((self.lower * r * r - self.upper) / (2.0 * s2 * (1.0 - c) * r)).atan()
         } else {
             0.0
         };

@@ -37,7 +37,11 @@ mod tests {
             let (a, b) = (pair[0], pair[1]);
             assert!(a < b, "{name}: quantiles ascend");
             let p = (i + 1) as f64 / 40.0;
-            assert!((law.cdf(a) - p).abs() < 1e-9, "{name}: cdf({a}) = {}", law.cdf(a));
+            assert!(
+                (law.cdf(a) - p).abs() < 1e-9,
+                "{name}: cdf({a}) = {}",
+                law.cdf(a)
+            );
             // Simpson's rule on a short interval.
             let steps = 400;
             let h = (b - a) / f64::from(steps);
@@ -54,19 +58,31 @@ mod tests {
                 .sum::<f64>()
                 * h
                 / 3.0;
-            assert!((integral - 1.0 / 40.0).abs() < 1e-8, "{name}: ∫pdf = {integral}");
+            assert!(
+                (integral - 1.0 / 40.0).abs() < 1e-8,
+                "{name}: ∫pdf = {integral}"
+            );
         }
         let (low, high) = law.support();
         assert_eq!(law.pdf(low - 1.0), 0.0, "{name}");
         assert_eq!(law.cdf(low - 1.0), 0.0, "{name}");
         if high.is_finite() {
-            assert_eq!((law.pdf(high + 1.0), law.cdf(high + 1.0)), (0.0, 1.0), "{name}");
+            assert_eq!(
+                (law.pdf(high + 1.0), law.cdf(high + 1.0)),
+                (0.0, 1.0),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn every_law_obeys_the_trait() {
-        for (n, m, sigma2) in [(500, 500, 2.0), (2450, 500, 1.0), (1000, 10, 0.3), (8, 7, 1.0)] {
+        for (n, m, sigma2) in [
+            (500, 500, 2.0),
+            (2450, 500, 1.0),
+            (1000, 10, 0.3),
+            (8, 7, 1.0),
+        ] {
             obeys(&MarchenkoPastur::new(sigma2, n, m), &format!("MP {n}×{m}"));
         }
         obeys(&PowerLaw::new(2.5, 0.3), "power law");

@@ -76,7 +76,10 @@ impl Law for TracyWidom {
 pub fn noise_edge(n: usize, m: usize) -> (f64, f64) {
     let (a, b) = (((n.max(2) - 1) as f64).sqrt(), (m as f64).sqrt());
     let n = n as f64;
-    ((a + b).powi(2) / n, (a + b) * (1.0 / a + 1.0 / b).cbrt() / n)
+    (
+        (a + b).powi(2) / n,
+        (a + b) * (1.0 / a + 1.0 / b).cbrt() / n,
+    )
 }
 
 #[cfg(test)]
@@ -85,8 +88,17 @@ mod tests {
 
     #[test]
     fn tabulated_values() {
-        for (x, p) in [(0.4501, 0.90), (0.9793, 0.95), (2.0234, 0.99), (-1.26857, 0.50)] {
-            assert!((TracyWidom.cdf(x) - p).abs() < 5e-3, "{x}: {}", TracyWidom.cdf(x));
+        for (x, p) in [
+            (0.4501, 0.90),
+            (0.9793, 0.95),
+            (2.0234, 0.99),
+            (-1.26857, 0.50),
+        ] {
+            assert!(
+                (TracyWidom.cdf(x) - p).abs() < 5e-3,
+                "{x}: {}",
+                TracyWidom.cdf(x)
+            );
         }
         assert!((TracyWidom.cdf(0.9793) - 0.95).abs() < 5e-5);
         assert!((TracyWidom.cdf(2.0234) - 0.99).abs() < 5e-4);

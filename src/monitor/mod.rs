@@ -13,9 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use crate::analysis::Config;
 use crate::error::{Error, Result};
 use crate::matrix::LayerTensor;
-use crate::record::{
-    Header, LayerShape, LeftOutLayer, Line, ModelLine, Notice, Scalar, Stamp,
-};
+use crate::record::{Header, LayerShape, LeftOutLayer, Line, ModelLine, Notice, Scalar, Stamp};
 use crate::sink::{CsvSink, JsonlSink, Sink, SpectraSink};
 use crate::trajectory::Trajectory;
 
@@ -140,9 +138,6 @@ impl Monitor {
     /// Hand over the weights of one moment. Returns at once, unless the queue is full and the
     /// policy is [`Overload::Wait`]. A stamp that was recorded already is not analysed again.
     pub fn submit(&self, stamp: Stamp, snapshot: Snapshot) {
-        if self.has(stamp) {
-            return;
-        }
         if !std::mem::replace(&mut *lock(&self.inner.announced), true) {
             let layers = snapshot.tensors.iter().map(|t| LayerShape {
                 name: t.name.clone(),
@@ -207,12 +202,14 @@ impl Monitor {
     }
 
     /// Whether this moment is in the log already.
+    #[cfg(feature = "burn")]
     pub(crate) fn has(&self, stamp: Stamp) -> bool {
         self.with_trajectory(|t| t.summaries.iter().any(|s| s.stamp == stamp))
     }
 
     /// Which recorded moment these weights are, for a run that was resumed: the one whose norms
     /// they have.
+    #[cfg(feature = "burn")]
     pub(crate) fn recognise(&self, tensors: &[LayerTensor]) -> Option<Stamp> {
         let norms: Vec<(&str, f64)> = tensors
             .iter()
@@ -372,13 +369,7 @@ impl Builder {
         let resumed = !trajectory.summaries.is_empty();
         let state = Arc::new(Mutex::new(trajectory));
         let header = Header::new(&run, &self.config);
-        let worker = Worker::spawn(
-            header,
-            sinks,
-            Arc::clone(&state),
-            self.overload,
-            queue,
-        )?;
+        let worker = Worker::spawn(header, sinks, Arc::clone(&state), self.overload, queue)?;
         Ok(Monitor {
             inner: Arc::new(Inner {
                 run,

@@ -1,7 +1,7 @@
 use regex_lite::Regex;
 
 use crate::error::{Error, Result};
-use crate::matrix::{LeftOut, Layout, analysable};
+use crate::matrix::{Layout, LeftOut, analysable};
 
 /// Which layers are analysed, by their dotted path.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +64,10 @@ mod tests {
         let s = Selection::new(&["^fc".into()], &["2".into()]).unwrap();
         assert_eq!(s.judge("fc1.weight", None, &[4, 3]), Ok(Layout::Matrix));
         assert_eq!(s.judge("fc2.weight", None, &[4, 3]), Err(LeftOut::Excluded));
-        assert_eq!(s.judge("conv.weight", None, &[4, 3]), Err(LeftOut::Excluded));
+        assert_eq!(
+            s.judge("conv.weight", None, &[4, 3]),
+            Err(LeftOut::Excluded)
+        );
         assert_eq!(s.judge("fc1.bias", None, &[4]), Err(LeftOut::Vector));
         let error = Selection::new(&["(".into()], &[]).unwrap_err().to_string();
         assert!(error.contains("layers") && error.contains("`(`"), "{error}");

@@ -3,6 +3,7 @@ use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
+#[cfg(feature = "burn")]
 use std::time::Duration;
 
 use super::{Snapshot, lock};
@@ -169,11 +170,15 @@ impl Worker {
     }
 
     /// Wait until nothing is left to analyse, but no longer than `patience`.
+    #[cfg(feature = "burn")]
     pub(super) fn wait_idle(&self, patience: Duration) {
         let queue = lock(&self.shared.queue);
         let busy = |q: &mut Queue| q.busy || q.waiting() > 0;
         // Whether it timed out makes no difference to the caller.
-        let _ = self.shared.changed.wait_timeout_while(queue, patience, busy);
+        let _ = self
+            .shared
+            .changed
+            .wait_timeout_while(queue, patience, busy);
     }
 
     pub(super) fn counts(&self) -> Counts {
@@ -252,6 +257,9 @@ impl Desk {
     }
 
     fn observe(&mut self, stamp: Stamp, snapshot: Snapshot) {
+        if lock(&self.state).summaries.iter().any(|s| s.stamp == stamp) {
+            return;
+        }
         let mut records = Vec::with_capacity(snapshot.tensors.len());
         let mut spectra = Vec::with_capacity(snapshot.tensors.len());
         for (id, tensor) in snapshot.tensors.into_iter().enumerate() {

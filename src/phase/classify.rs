@@ -94,7 +94,14 @@ pub fn classify(
     if live[live.len() - 1] <= 1.05 * live[0] {
         trail.annotations.push(Annotation::NearOrthogonal);
     }
-    let phase = decide(spectrum, bulk, tail.as_ref().ok(), ratio, baseline, &mut trail);
+    let phase = decide(
+        spectrum,
+        bulk,
+        tail.as_ref().ok(),
+        ratio,
+        baseline,
+        &mut trail,
+    );
     Ok(Verdict {
         phase,
         evidence: trail.evidence,
@@ -157,7 +164,11 @@ fn decide(
     if let Some(initial) = baseline {
         let faded = bulk.sigma2 / initial.sigma2;
         if faded < 0.05 && spike_mass > 0.9 {
-            trail.note("sigma2_share", faded, "of the bulk's initial variance is left");
+            trail.note(
+                "sigma2_share",
+                faded,
+                "of the bulk's initial variance is left",
+            );
             let says = "of the squared norm lies in spikes: rank collapse (soft)";
             trail.note("spike_mass", spike_mass, says);
             return Phase::RankCollapse;
@@ -166,7 +177,11 @@ fn decide(
 
     let share = k as f64 / count;
     let r = spectrum.lambda_max() / bulk.lambda_plus;
-    trail.note("num_spikes", k as f64, "eigenvalues beyond the noise edge (99 %)");
+    trail.note(
+        "num_spikes",
+        k as f64,
+        "eigenvalues beyond the noise edge (99 %)",
+    );
     if k == 0 {
         let limit = (2.0 * bulk.d95).max(0.02);
         let fits = bulk.d <= limit;
@@ -199,7 +214,11 @@ fn decide(
         let limit = 0.06f64.max(0.8 / (tail.n_tail as f64).sqrt());
         let supported = tail.d <= limit && ratio.ratio > 0.0;
         if (non_mp || share >= 0.15) && supported && r >= 2.5 {
-            trail.note("tail_d", tail.d, format!("a power law fits the tail (limit {limit:.3})"));
+            trail.note(
+                "tail_d",
+                tail.d,
+                format!("a power law fits the tail (limit {limit:.3})"),
+            );
             trail.note(
                 "likelihood_ratio",
                 ratio.normalised,
@@ -209,7 +228,8 @@ fn decide(
         }
     }
     if non_mp && share >= 0.15 && r >= 5.0 {
-        let says = "of the eigenvalues lie beyond the edge: heavy-tailed, power law not established";
+        let says =
+            "of the eigenvalues lie beyond the edge: heavy-tailed, power law not established";
         trail.note("spike_share", share, says);
         return Phase::HeavyTailed;
     }
@@ -223,11 +243,19 @@ fn decide(
         .fold(first_gap, f64::max);
 
     if bulk.d > (1.8 * bulk.d95).max(0.02) && (r > 1.3 || non_mp) {
-        trail.note("bulk_d", bulk.d, "and eigenmass above the edge: the bulk decays");
+        trail.note(
+            "bulk_d",
+            bulk.d,
+            "and eigenmass above the edge: the bulk decays",
+        );
         return Phase::BulkDecay;
     }
     if share >= 0.04 && first_gap < 10.0 {
-        trail.note("spike_share", share, "of the eigenvalues lie beyond the edge");
+        trail.note(
+            "spike_share",
+            share,
+            "of the eigenvalues lie beyond the edge",
+        );
         trail.note(
             "first_gap",
             first_gap,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Sink;
 use crate::error::{Error, Result};
-use crate::record::Line;
+use crate::record::{Key, Line};
 
 /// An append-only log, one JSON object a line.
 ///
@@ -17,13 +17,6 @@ pub struct JsonlSink {
     file: File,
     pending: Vec<u8>,
     written: HashSet<Key>,
-}
-
-type Key = (String, &'static str, usize, u64, String);
-
-fn key(line: &Line) -> Key {
-    let (run, kind, epoch, step, name) = line.key();
-    (run.to_owned(), kind, epoch, step, name.to_owned())
 }
 
 impl JsonlSink {
@@ -39,7 +32,7 @@ impl JsonlSink {
         let whole = scan_lines(&path, &file, |number, text| {
             let line: Line =
                 serde_json::from_str(text).map_err(|e| Error::format(&path, Some(number), e))?;
-            written.insert(key(&line));
+            written.insert(line.key());
             Ok(())
         })?;
         truncate(&path, &mut file, whole)?;
@@ -54,7 +47,7 @@ impl JsonlSink {
 
 impl Sink for JsonlSink {
     fn line(&mut self, line: &Line) -> Result<()> {
-        if !self.written.insert(key(line)) {
+        if !self.written.insert(line.key()) {
             return Ok(());
         }
         serde_json::to_writer(&mut self.pending, line)

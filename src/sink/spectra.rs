@@ -51,7 +51,12 @@ impl Sink for SpectraSink {
         }
         let bytes: Vec<Vec<u8>> = spectra
             .iter()
-            .map(|(_, s)| s.eigenvalues().iter().flat_map(|v| v.to_le_bytes()).collect())
+            .map(|(_, s)| {
+                s.eigenvalues()
+                    .iter()
+                    .flat_map(|v| v.to_le_bytes())
+                    .collect()
+            })
             .collect();
         let views = spectra
             .iter()

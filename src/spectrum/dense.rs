@@ -95,8 +95,8 @@ impl Eigensolver for Svd {
 
 #[cfg(test)]
 mod tests {
-    use crate::spectrum::{Solver, Spectrum};
     use crate::matrix::WeightMatrix;
+    use crate::spectrum::{Solver, Spectrum};
     use rand::{RngExt, SeedableRng};
 
     fn random(rows: usize, cols: usize, scale: f64) -> WeightMatrix {
@@ -152,7 +152,10 @@ mod tests {
         values[5] = f64::NAN;
         let w = WeightMatrix::new("fc9", 4, 3, values).unwrap();
         let error = Spectrum::of(&w, Solver::Gram).unwrap_err().to_string();
-        assert!(error.contains("fc9") && error.contains("1 of 12"), "{error}");
+        assert!(
+            error.contains("fc9") && error.contains("1 of 12"),
+            "{error}"
+        );
         let zero = WeightMatrix::new("z", 4, 3, vec![0.0; 12]).unwrap();
         assert_eq!(Spectrum::of(&zero, Solver::Svd).unwrap().total(), 0.0);
     }

@@ -1,8 +1,8 @@
 //! The system's LAPACK. `ndarray-linalg`'s own `eigvalsh` computes eigenvectors as well, so the
 //! routine beneath it is called with `false`.
 
-use lax::{Lapack as _, UPLO};
 use ndarray_lapack::ArrayView2;
+use ndarray_linalg::{Lapack as _, MatrixLayout, cholesky::UPLO};
 
 use super::Eigensolver;
 
@@ -25,7 +25,7 @@ impl Eigensolver for Lapack {
         let m = gram.nrows();
         // Symmetric, so row- and column-major are the same.
         let mut gram = gram.into_raw_vec_and_offset().0;
-        let layout = lax::layout::MatrixLayout::F {
+        let layout = MatrixLayout::F {
             col: m as i32,
             lda: m as i32,
         };
@@ -37,8 +37,6 @@ impl Eigensolver for Lapack {
 mod tests {
     use crate::matrix::WeightMatrix;
     use crate::spectrum::{Solver, Spectrum};
-    // Links the library.
-    use ndarray_linalg as _;
     use rand::{RngExt, SeedableRng};
 
     #[test]

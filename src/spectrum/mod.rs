@@ -141,7 +141,9 @@ impl Spectrum {
             ));
         }
         if let Some(bad) = eigenvalues.iter().find(|v| !(v.is_finite() && **v >= 0.0)) {
-            return Err(format!("an eigenvalue is {bad}: the weights leave the range of f64"));
+            return Err(format!(
+                "an eigenvalue is {bad}: the weights leave the range of f64"
+            ));
         }
         eigenvalues.sort_unstable_by(f64::total_cmp);
         Ok(Self {
@@ -155,7 +157,11 @@ impl Spectrum {
     /// All eigenvalues of the slices of one convolution, together.
     pub fn pooled(slices: &[Spectrum]) -> Option<Self> {
         let first = slices.first()?;
-        let eigenvalues = slices.iter().flat_map(|s| &s.eigenvalues).copied().collect();
+        let eigenvalues = slices
+            .iter()
+            .flat_map(|s| &s.eigenvalues)
+            .copied()
+            .collect();
         Self::new(eigenvalues, first.n, first.m, Cut::Pooled).ok()
     }
 
