@@ -128,25 +128,12 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
     assert_eq!(outcome.trajectory.summaries.len(), 1);
 }
 
-/// A device that takes no more bytes, where the system has one.
 #[cfg(target_os = "linux")]
 #[test]
-fn a_real_full_device_is_an_error_of_the_sink() {
+fn a_device_is_no_log() {
     use heavytail::sink::JsonlSink;
-    let full = std::path::Path::new("/dev/full");
-    if !full.exists() {
-        return;
-    }
-    // Either opening it (it cannot be truncated) or writing to it must fail with its name.
-    let error = JsonlSink::open(full)
-        .and_then(|mut sink| {
-            let notice =
-                serde_json::from_str(r#"{"kind":"notice","run":"r","epoch":null,"text":"x"}"#);
-            sink.line(&notice.unwrap())?;
-            sink.flush()
-        })
-        .unwrap_err();
-    assert!(error.to_string().contains("/dev/full"), "{error}");
+    let error = JsonlSink::open("/dev/full").unwrap_err().to_string();
+    assert!(error.contains("/dev/full"), "{error}");
 }
 
 /// Blocks the worker until it is let go.

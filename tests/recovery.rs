@@ -239,6 +239,6 @@ fn what_has_no_phase_says_why() {
         .map(|i| f64::from(u8::from(i / 30 == i % 30)))
         .collect();
     let identity = report(30, 30, identity);
-    assert!(identity.row.tail.unwrap_err().to_string().contains("equal"));
     assert!(identity.to_string().contains("nearly equal"));
+    assert!(identity.row.tail.unwrap_err().to_string().contains("equal"));
 }

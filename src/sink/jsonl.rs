@@ -72,13 +72,20 @@ pub(super) fn open_for_append(path: &Path) -> Result<File> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     }
-    OpenOptions::new()
+    let file = OpenOptions::new()
         .create(true)
         .read(true)
         .write(true)
         .truncate(false)
         .open(path)
-        .map_err(|e| Error::io(path, e))
+        .map_err(|e| Error::io(path, e))?;
+    // A device or a pipe has no lines to continue, and reading one may never end.
+    let is_file = file.metadata().is_ok_and(|m| m.is_file());
+    if is_file {
+        Ok(file)
+    } else {
+        Err(Error::format(path, None, "not a regular file"))
+    }
 }
 
 /// Visit every whole line and return where the last one ends.

@@ -1,0 +1,284 @@
+use serde::{Deserialize, Serialize};
+
+use super::{LayerShape, Stamp};
+use crate::analysis::{CutReport, LayerReport};
+use crate::fit::{Doubt, NoFit, TailFit};
+use crate::metrics::{ln_alpha_norm, stable_rank_log};
+use crate::phase::{Annotation, Evidence, Phase};
+
+/// One layer at one observation, self-contained.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Name of the run.
+    pub run: String,
+    /// When.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    /// Name of the layer.
+    pub layer: String,
+    /// Its place among the analysed layers, from 0.
+    pub layer_id: usize,
+    /// Shape of its tensor.
+    pub shape: Vec<usize>,
+    /// `success`, or `failed` when there is no spectrum at all.
+    pub status: String,
+    /// Why it failed.
+    pub reason: Option<String>,
+    /// Wall time of this layer's analysis.
+    pub seconds_analysis: f64,
+    /// The numbers.
+    #[serde(flatten)]
+    pub values: Option<Box<Values>>,
+}
+
+/// The numbers of one layer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Values {
+    /// How the matrix was cut: `whole` or `unfolding`.
+    pub cut: String,
+    /// Q = N/M.
+    #[serde(rename = "Q")]
+    pub q: f64,
+    /// Norms, ranks and the tail.
+    #[serde(flatten)]
+    pub row: CutRecord,
+    /// Why there is no α.
+    pub alpha_reason: Option<NoFit>,
+    /// What to know before trusting α.
+    pub alpha_doubts: Vec<Doubt>,
+    /// WeightWatcher's label: `over-trained` (α < 2) or `under-trained` (α > 6).
+    pub warning: Option<String>,
+    /// Hill's α over the upper half of the spectrum.
+    pub hill_alpha: Option<f64>,
+    /// Vuong's statistic of the power law against the exponential on the tail.
+    pub lr_exponential: Option<f64>,
+    /// Eigenvalues beyond the Tracy–Widom edge of the bulk.
+    pub num_spikes: Option<usize>,
+    /// Scale σ of the bulk.
+    pub sigma_mp: Option<f64>,
+    /// λ₊/λmax.
+    pub mp_softrank: Option<f64>,
+    /// λ₋ of the bulk, X.
+    pub bulk_min_x: Option<f64>,
+    /// λ₊ of the bulk, X.
+    pub bulk_max_x: Option<f64>,
+    /// The Tracy–Widom edge, X.
+    pub bulk_edge_x: Option<f64>,
+    /// Distance of the bulk from Marchenko–Pastur.
+    pub bulk_d: Option<f64>,
+    /// Its 95 % point for noise.
+    pub bulk_d95: Option<f64>,
+    /// Null directions.
+    pub num_null: Option<usize>,
+    /// Why there is no bulk.
+    pub bulk_reason: Option<NoFit>,
+    /// The phase.
+    pub phase: Option<Phase>,
+    /// What decided it.
+    pub phase_evidence: Vec<Evidence>,
+    /// Remarks beside it.
+    pub annotations: Vec<Annotation>,
+    /// Why there is no phase.
+    pub phase_reason: Option<String>,
+    /// Convolutions: each kernel position.
+    pub slices: Vec<CutRecord>,
+    /// Convolutions: all slices' eigenvalues together.
+    pub pooled: Option<CutRecord>,
+}
+
+/// The numbers of one matrix or pooled spectrum.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CutRecord {
+    /// Longer side.
+    #[serde(rename = "N")]
+    pub n: usize,
+    /// Shorter side.
+    #[serde(rename = "M")]
+    pub m: usize,
+    /// Number of eigenvalues.
+    pub num_evals: usize,
+    /// λmax of WᵀW.
+    pub lambda_max: f64,
+    /// Σλ of WᵀW = ‖W‖²_F.
+    pub norm: f64,
+    /// log₁₀ of `norm`.
+    pub log_norm: Option<f64>,
+    /// log₁₀ of `lambda_max`.
+    pub log_spectral_norm: Option<f64>,
+    /// Exponent of the tail.
+    pub alpha: Option<f64>,
+    /// Kolmogorov–Smirnov distance of the tail.
+    #[serde(rename = "D")]
+    pub d: Option<f64>,
+    /// Textbook standard error of `alpha`.
+    pub sigma: Option<f64>,
+    /// Start of the tail, WᵀW.
+    pub xmin: Option<f64>,
+    /// End of the tail, WᵀW.
+    pub xmax: Option<f64>,
+    /// Eigenvalues in the tail.
+    pub num_pl_spikes: Option<usize>,
+    /// α·log₁₀ λmax, WᵀW.
+    pub alpha_weighted: Option<f64>,
+    /// log₁₀ Σλ^α, WᵀW.
+    pub log_alpha_norm: Option<f64>,
+    /// Σλ/λmax.
+    pub stable_rank: f64,
+    /// ln‖W‖²_F/ln λmax, WᵀW.
+    pub stable_rank_log: Option<f64>,
+    /// Singular values above the f32 tolerance.
+    pub matrix_rank: usize,
+    /// Singular values below it.
+    pub rank_loss: usize,
+    /// Spectral entropy in [0, 1].
+    pub entropy: f64,
+    /// λmax of X.
+    pub lambda_max_x: f64,
+    /// Σλ of X.
+    pub norm_x: f64,
+    /// ln of `norm_x`.
+    pub log_norm_x: Option<f64>,
+    /// ln of `lambda_max_x`.
+    pub log_spectral_norm_x: Option<f64>,
+    /// Start of the tail, X.
+    pub xmin_x: Option<f64>,
+    /// α·ln λmax, X.
+    pub alpha_weighted_x: Option<f64>,
+    /// ln Σλ^α, X.
+    pub log_alpha_norm_x: Option<f64>,
+    /// ln(‖W‖²_F/N)/ln λmax, X.
+    pub stable_rank_log_x: Option<f64>,
+}
+
+pub(super) fn positive(x: f64, log: fn(f64) -> f64) -> Option<f64> {
+    (x > 0.0).then(|| log(x))
+}
+
+impl CutRecord {
+    /// The numbers of one report.
+    pub fn of(report: &CutReport) -> Self {
+        let (s, m) = (&report.spectrum, &report.metrics);
+        // λ of WᵀW is N times λ of X.
+        let n = s.n() as f64;
+        let tail: Option<&TailFit> = report.tail.as_ref().ok();
+        let alpha = tail.map(|t| t.alpha);
+        let ln_norm = alpha.and_then(|a| ln_alpha_norm(s, a));
+        let log10 = std::f64::consts::LN_10;
+        Self {
+            n: s.n(),
+            m: s.m(),
+            num_evals: s.len(),
+            lambda_max: n * m.lambda_max,
+            norm: n * m.total,
+            log_norm: positive(n * m.total, f64::log10),
+            log_spectral_norm: positive(n * m.lambda_max, f64::log10),
+            alpha,
+            d: tail.map(|t| t.d),
+            sigma: tail.map(|t| t.sigma),
+            xmin: tail.map(|t| n * t.xmin),
+            xmax: tail.map(|_| n * m.lambda_max),
+            num_pl_spikes: tail.map(|t| t.n_tail),
+            alpha_weighted: alpha.map(|a| a * (n * m.lambda_max).log10()),
+            log_alpha_norm: alpha.and_then(|a| Some((ln_norm? + a * n.ln()) / log10)),
+            stable_rank: m.stable_rank,
+            stable_rank_log: stable_rank_log(m, n),
+            matrix_rank: m.hard_rank,
+            rank_loss: s.len() - m.hard_rank,
+            entropy: m.entropy,
+            lambda_max_x: m.lambda_max,
+            norm_x: m.total,
+            log_norm_x: positive(m.total, f64::ln),
+            log_spectral_norm_x: positive(m.lambda_max, f64::ln),
+            xmin_x: tail.map(|t| t.xmin),
+            alpha_weighted_x: alpha.map(|a| a * m.lambda_max.ln()),
+            log_alpha_norm_x: ln_norm,
+            stable_rank_log_x: stable_rank_log(m, 1.0),
+        }
+    }
+}
+
+impl Record {
+    /// A layer that was analysed.
+    pub fn success(run: &str, stamp: Stamp, layer_id: usize, report: &LayerReport) -> Self {
+        let row = CutRecord::of(&report.row);
+        let bulk = report.bulk.as_ref().ok();
+        let verdict = report.phase.as_ref().ok();
+        let warning = match row.alpha {
+            Some(a) if a < 2.0 => Some("over-trained".to_owned()),
+            Some(a) if a > 6.0 => Some("under-trained".to_owned()),
+            _ => None,
+        };
+        let values = Values {
+            cut: report.row.cut().to_string(),
+            q: report.row.spectrum.q(),
+            alpha_reason: report.row.tail.as_ref().err().cloned(),
+            alpha_doubts: report
+                .row
+                .tail
+                .as_ref()
+                .map_or_else(|_| Vec::new(), |t| t.doubts.clone()),
+            warning,
+            hill_alpha: report.hill_alpha,
+            lr_exponential: report.likelihood_ratio.map(|r| r.normalised),
+            num_spikes: bulk.map(|b| b.num_spikes),
+            sigma_mp: bulk.map(|b| b.sigma_mp),
+            mp_softrank: bulk.map(|b| b.soft_rank),
+            bulk_min_x: bulk.map(|b| b.lambda_minus),
+            bulk_max_x: bulk.map(|b| b.lambda_plus),
+            bulk_edge_x: bulk.map(|b| b.threshold),
+            bulk_d: bulk.map(|b| b.d),
+            bulk_d95: bulk.map(|b| b.d95),
+            num_null: bulk.map(|b| b.num_null),
+            bulk_reason: report.bulk.as_ref().err().cloned(),
+            phase: verdict.map(|v| v.phase),
+            phase_evidence: verdict.map_or_else(Vec::new, |v| v.evidence.clone()),
+            annotations: verdict.map_or_else(Vec::new, |v| v.annotations.clone()),
+            phase_reason: report.phase.as_ref().err().map(ToString::to_string),
+            slices: report.slices.iter().map(CutRecord::of).collect(),
+            pooled: report.pooled.as_ref().map(CutRecord::of),
+            row,
+        };
+        Self {
+            run: run.to_owned(),
+            stamp,
+            layer: report.layer.clone(),
+            layer_id,
+            shape: report.tensor_shape.clone(),
+            status: "success".to_owned(),
+            reason: None,
+            seconds_analysis: report.seconds,
+            values: Some(Box::new(values)),
+        }
+    }
+
+    /// A layer that could not be analysed.
+    pub fn failed(
+        run: &str,
+        stamp: Stamp,
+        layer_id: usize,
+        layer: LayerShape,
+        why: String,
+    ) -> Self {
+        Self {
+            run: run.to_owned(),
+            stamp,
+            layer: layer.name,
+            layer_id,
+            shape: layer.shape,
+            status: "failed".to_owned(),
+            reason: Some(why),
+            seconds_analysis: 0.0,
+            values: None,
+        }
+    }
+
+    /// The exponent of the tail, if there is one.
+    pub fn alpha(&self) -> Option<f64> {
+        self.values.as_ref()?.row.alpha
+    }
+
+    /// The phase, if there is one.
+    pub fn phase(&self) -> Option<Phase> {
+        self.values.as_ref()?.phase
+    }
+}

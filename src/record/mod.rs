@@ -1,0 +1,177 @@
+//! What a run leaves behind, line by line. A log is a sequence of [`Line`]s; sinks write them,
+//! [`Trajectory`](crate::Trajectory) collects them.
+//!
+//! Two normalisations stand side by side and are never mixed: columns with WeightWatcher's names
+//! are WeightWatcher's numbers (eigenvalues of WᵀW, log₁₀); the suffix `_x` marks the papers'
+//! (X = WᵀW/N, natural logarithm).
+
+mod layer;
+mod summary;
+
+use serde::{Deserialize, Serialize};
+
+pub use layer::{CutRecord, Record, Values};
+pub use summary::Summary;
+
+use crate::analysis::Config;
+use crate::matrix::LeftOut;
+
+/// Version of the lines' format.
+pub const SCHEMA: u32 = 1;
+
+/// When an observation was made.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
+)]
+pub struct Stamp {
+    /// Finished epochs: 0 for the initial weights.
+    pub epoch: usize,
+    /// Finished optimiser steps; 0 where a hand-written loop does not tell.
+    pub step: u64,
+}
+
+impl Stamp {
+    /// After so many epochs, steps untold.
+    pub fn of_epoch(epoch: usize) -> Self {
+        Self { epoch, step: 0 }
+    }
+}
+
+/// One line of a log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Line {
+    /// Who wrote the run, and in which conventions.
+    Header(Header),
+    /// Which layers are analysed, and why the others are not.
+    Model(ModelLine),
+    /// One layer at one observation.
+    Layer(Box<Record>),
+    /// The whole model at one observation.
+    Summary(Box<Summary>),
+    /// A number that the training reported, such as the loss.
+    Scalar(Scalar),
+    /// Something the reader of the log should know.
+    Notice(Notice),
+}
+
+/// What makes a line unique in a log: run, kind, epoch, step and name.
+pub type Key = (String, &'static str, usize, u64, String);
+
+impl Line {
+    /// What makes the line unique; a line with a known key says nothing new.
+    pub fn key(&self) -> Key {
+        let (run, kind, stamp, name) = match self {
+            Line::Header(l) => (&l.run, "header", Stamp::default(), ""),
+            Line::Model(l) => (&l.run, "model", Stamp::default(), ""),
+            Line::Layer(l) => (&l.run, "layer", l.stamp, l.layer.as_str()),
+            Line::Summary(l) => (&l.run, "summary", l.stamp, ""),
+            Line::Scalar(l) => (&l.run, "scalar", Stamp::of_epoch(l.epoch), l.name.as_str()),
+            Line::Notice(l) => {
+                let stamp = Stamp::of_epoch(l.epoch.unwrap_or(0));
+                (&l.run, "notice", stamp, l.text.as_str())
+            }
+        };
+        (run.clone(), kind, stamp.epoch, stamp.step, name.to_owned())
+    }
+}
+
+/// Who wrote a run, and in which conventions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// Name of the run.
+    pub run: String,
+    /// [`SCHEMA`].
+    pub schema: u32,
+    /// Version of heavytail.
+    pub heavytail: String,
+    /// Seconds since 1970 when the run began.
+    pub unix_time: u64,
+    /// How it was analysed.
+    pub config: Config,
+    /// The conventions of the columns, in words.
+    pub conventions: Vec<String>,
+}
+
+impl Header {
+    /// The header of a run that begins now.
+    pub fn new(run: &str, config: &Config) -> Self {
+        let unix_time = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |d| d.as_secs());
+        Self {
+            run: run.to_owned(),
+            schema: SCHEMA,
+            heavytail: env!("CARGO_PKG_VERSION").to_owned(),
+            unix_time,
+            config: config.clone(),
+            conventions: CONVENTIONS.iter().map(|&s| s.to_owned()).collect(),
+        }
+    }
+}
+
+const CONVENTIONS: [&str; 6] = [
+    "N >= M are the sides of the matrix, Q = N/M; epoch counts finished epochs, 0 is the initial weights",
+    "lambda_max, xmin, xmax, norm, log_*, alpha_weighted: eigenvalues of W'W without 1/N, log10 (as WeightWatcher)",
+    "suffix _x, sigma_mp, bulk_*: eigenvalues of X = W'W/N, natural logarithm (as the papers)",
+    "num_spikes, sigma_mp, mp_softrank: Marchenko-Pastur bulk with a Tracy-Widom edge, X = W'W/N",
+    "entropy: divided by ln(number of eigenvalues); matrix_rank: singular values above sv_max*(eps_f32/2)*sqrt(N+M+1)",
+    "a convolution is one row, its (C_in*k) x C_out unfolding; its kernel positions and their pooled spectrum are nested in it",
+];
+
+/// Which layers a run analyses.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelLine {
+    /// Name of the run.
+    pub run: String,
+    /// The layers, in the model's order.
+    pub layers: Vec<LayerShape>,
+    /// The tensors that are left out, each with its reason.
+    pub left_out: Vec<LeftOutLayer>,
+}
+
+/// A layer's name and shape.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LayerShape {
+    /// Dotted path.
+    pub name: String,
+    /// Shape of the tensor.
+    pub shape: Vec<usize>,
+}
+
+/// A tensor that is not analysed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LeftOutLayer {
+    /// Dotted path.
+    pub name: String,
+    /// Shape of the tensor.
+    pub shape: Vec<usize>,
+    /// Why.
+    #[serde(flatten)]
+    pub why: LeftOut,
+}
+
+/// A number that the training reported for an epoch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Scalar {
+    /// Name of the run.
+    pub run: String,
+    /// Epoch, counted as in [`Stamp`].
+    pub epoch: usize,
+    /// For example `valid loss`.
+    pub name: String,
+    /// Its value.
+    pub value: f64,
+}
+
+/// Something the reader of a log should know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Name of the run.
+    pub run: String,
+    /// Where it happened, if at an epoch.
+    pub epoch: Option<usize>,
+    /// What happened.
+    pub text: String,
+}
