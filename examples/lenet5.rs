@@ -47,7 +47,7 @@ fn main() -> Result<()> {
         println!("{} observations were dropped", outcome.dropped);
     }
     let figures =
-        heavytail::plot::all(trajectory, Some(&out.join("spectra")), &out.join("figures"))?;
+        heavytail::plot::all(trajectory, Some(&out.join("spectra")), out.join("figures"))?;
     println!("\nwritten:");
     for file in ["log.jsonl", "layers.csv", "spectra", "burn"] {
         println!("  {}", out.join(file).display());

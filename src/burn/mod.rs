@@ -36,7 +36,7 @@ impl Monitor {
     /// a model whose parameters are not initialised yet is not observed, and the log says so. Call
     /// [`initialize`] on a new model to observe its epoch 0.
     pub fn observe<M: Module>(&self, epoch: usize, model: &M) {
-        if matches!(self.cadence(), Cadence::Epochs(k) if epoch % k != 0) {
+        if matches!(self.cadence(), Cadence::Epochs(k) if !epoch.is_multiple_of(k)) {
             return;
         }
         self.observe_at(Stamp { epoch, step: 0 }, model);

@@ -127,7 +127,7 @@ impl<M: Module> Monitored<M> {
         if let Cadence::Steps(k) = self.monitor.cadence() {
             let mut progress = self.progress();
             let stamp = progress.stamp(self.steps);
-            if stamp.step % k == 0 && progress.observed < Some(self.steps) {
+            if stamp.step.is_multiple_of(k) && progress.observed < Some(self.steps) {
                 self.observe(&mut progress, stamp, None);
             }
         }
@@ -155,7 +155,8 @@ impl<M: Module> Monitored<M> {
             }
         } else if self.steps > progress.epoch_step {
             let epoch = progress.origin.epoch + progress.epochs + 1;
-            let due = matches!(self.monitor.cadence(), Cadence::Epochs(k) if epoch % k == 0);
+            let due =
+                matches!(self.monitor.cadence(), Cadence::Epochs(k) if epoch.is_multiple_of(k));
             progress.pending = Some(Pending {
                 step: self.steps,
                 snapshot: due

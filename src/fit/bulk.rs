@@ -27,9 +27,9 @@ pub struct BulkFit {
     pub sigma2: f64,
     /// σ = √σ².
     pub sigma_mp: f64,
-    /// Lower edge λ₋ = σ²(1 − 1/√Q)².
+    /// Lower edge λ₋ = σ²(1 − 1/√Q)² of the bulk.
     pub lambda_minus: f64,
-    /// Upper edge λ₊ = σ²(1 + 1/√Q)².
+    /// Upper edge λ₊ = σ²(1 + 1/√Q)² of the bulk, the noise of an (N−k)×(M−k) matrix.
     pub lambda_plus: f64,
     /// λ₊ plus the Tracy–Widom fluctuation: beyond it, noise lands once in a hundred matrices.
     pub threshold: f64,
@@ -45,6 +45,13 @@ pub struct BulkFit {
     pub d95: f64,
     /// Eigenvalues near zero that a gap separates from the rest; see [`BulkFit`].
     pub num_null: usize,
+}
+
+impl BulkFit {
+    /// The law of the bulk.
+    pub fn law(&self) -> MarchenkoPastur {
+        MarchenkoPastur::from_edges(self.lambda_minus, self.lambda_plus)
+    }
 }
 
 /// Below this many eigenvalues a bulk has no shape to speak of.
@@ -95,9 +102,9 @@ pub fn fit_bulk(spectrum: &Spectrum) -> Result<BulkFit, NoFit> {
     };
     let threshold = sigma2 * noise.threshold;
     let num_spikes = x.len() - x.partition_point(|&v| v <= threshold);
-    let law = MarchenkoPastur::new(sigma2, n, m);
+    let law = noise.law(sigma2);
     let bulk = &x[..x.len() - num_spikes.min(x.len() / 2)];
-    let d = kolmogorov(bulk, &noise.law(sigma2));
+    let d = kolmogorov(bulk, &law);
     Ok(BulkFit {
         sigma2,
         sigma_mp: sigma2.sqrt(),

@@ -44,6 +44,17 @@ impl MarchenkoPastur {
         }
     }
 
+    /// The law with these edges, 0 ≤ lower < upper.
+    pub fn from_edges(lower: f64, upper: f64) -> Self {
+        let (a, b) = (lower.sqrt(), upper.sqrt());
+        Self {
+            sigma2: ((a + b) / 2.0).powi(2),
+            c: ((b - a) / (b + a)).powi(2),
+            lower,
+            upper,
+        }
+    }
+
     /// Lower edge λ₋.
     pub fn lower(&self) -> f64 {
         self.lower
@@ -163,6 +174,8 @@ mod tests {
         assert_eq!((square.lower(), square.upper()), (0.0, 4.0));
         assert!(square.pdf(1e-6) > 100.0);
         let tall = MarchenkoPastur::new(1.0, 400, 100);
+        assert_eq!(MarchenkoPastur::from_edges(0.25, 2.25), tall);
+        assert_eq!(MarchenkoPastur::from_edges(0.0, 4.0), square);
         assert_eq!((tall.lower(), tall.upper()), (0.25, 2.25));
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{EIGENVALUE, PER_ROW, Panels, check, header, histogram, legend, page};
 use crate::fit::{BulkFit, NoFit, fit_bulk};
-use crate::law::{Law, MarchenkoPastur, TracyWidom};
+use crate::law::{Law, TracyWidom};
 use crate::plot::axis::Axis;
 use crate::plot::canvas::{Figure, Type};
 use crate::plot::legend::Key;
@@ -30,17 +30,9 @@ impl Part<'_> {
         all.saturating_sub(bulk.num_spikes + bulk.num_null) as f64 / all as f64
     }
 
-    /// The law whose edges the fit reports.
-    fn law(&self, bulk: &BulkFit) -> MarchenkoPastur {
-        let (all, m) = (self.spectrum.len(), self.spectrum.m());
-        let copies = (all / m).max(1);
-        let m = m.saturating_sub(bulk.num_null / copies).max(1);
-        MarchenkoPastur::new(bulk.sigma2, self.spectrum.n(), m)
-    }
-
-    /// Its density at equal angles, so that the edges' roots are smooth.
+    /// The bulk's density at equal angles, so that the edges' roots are smooth.
     fn curve(&self, bulk: &BulkFit) -> Vec<(f64, f64)> {
-        let law = self.law(bulk);
+        let law = bulk.law();
         let weight = self.weight(bulk);
         (0..=160)
             .map(|i| {
@@ -172,7 +164,7 @@ pub(in crate::plot) fn linear(
 
 fn tabulate(table: &mut Table, part: &Part<'_>, edges: &[f64], counts: &[usize]) {
     let bulk = part.bulk.as_ref().ok();
-    let law = bulk.map(|b| part.law(b));
+    let law = bulk.map(BulkFit::law);
     let mut row = |low: f64, high: f64, count: usize| {
         let density = count as f64 / (part.spectrum.len() as f64 * (high - low));
         // The law's mean density over the bin, as the histogram has it.
