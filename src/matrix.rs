@@ -186,6 +186,8 @@ pub enum LeftOut {
     Excluded,
     /// Rank 3 or more, and what the axes mean is not known.
     UnknownLayout,
+    /// The framework had not drawn its values when the model was first observed.
+    NotInitialised,
 }
 
 impl fmt::Display for LeftOut {
@@ -194,6 +196,7 @@ impl fmt::Display for LeftOut {
             LeftOut::Vector => f.write_str("a vector or scalar has no spectrum"),
             LeftOut::TooSmall => f.write_str("fewer than 2 eigenvalues"),
             LeftOut::Excluded => f.write_str("excluded by the layer patterns"),
+            LeftOut::NotInitialised => f.write_str("not initialised at the first observation"),
             LeftOut::UnknownLayout => f.write_str("rank ≥ 3 with unknown meaning of the axes"),
         }
     }

@@ -1,12 +1,13 @@
 //! Epochs × layers: everything that a run recorded, in memory, and what it says over time.
 
 use std::collections::HashSet;
-use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::phase::Phase;
-use crate::record::{Header, Key, LeftOutLayer, Line, Notice, Record, Scalar, Summary, Values};
+use crate::record::{
+    Header, Key, LeftOutLayer, Line, Notice, Record, SCHEMA, Scalar, Summary, Values, scan_lines,
+};
 
 /// The records of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -49,30 +50,29 @@ impl Trajectory {
     pub fn read_jsonl(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
-        let mut reader = BufReader::new(file);
         let mut trajectory = Self::default();
-        let mut text = String::new();
-        for number in 1.. {
-            text.clear();
-            let read = reader
-                .read_line(&mut text)
-                .map_err(|e| Error::format(path, Some(number), e))?;
-            if read == 0 {
-                break;
+        let whole = scan_lines(path, &file, |number, text| {
+            let bad = |cause: String| Error::format(path, Some(number), cause);
+            let line: Line = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+            if let Line::Header(header) = &line
+                && header.schema != SCHEMA
+            {
+                return Err(bad(format!(
+                    "format {} of the log, this version reads {SCHEMA}",
+                    header.schema
+                )));
             }
-            let line: Line = match serde_json::from_str(&text) {
-                Ok(line) => line,
-                Err(_) if !text.ends_with('\n') => {
-                    trajectory.notices.push(Notice {
-                        run: trajectory.run().to_owned(),
-                        epoch: None,
-                        text: format!("line {number} was cut off and is left out"),
-                    });
-                    break;
-                }
-                Err(e) => return Err(Error::format(path, Some(number), e)),
-            };
             trajectory.push(line);
+            Ok(())
+        })?;
+        let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
+        if whole < length {
+            let run = trajectory.run().to_owned();
+            trajectory.push(Line::Notice(Notice {
+                run,
+                epoch: None,
+                text: "the last line was cut off and is left out".to_owned(),
+            }));
         }
         Ok(trajectory)
     }

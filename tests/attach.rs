@@ -321,6 +321,66 @@ fn a_resumed_run_continues_its_log() {
 }
 
 #[test]
+fn a_checkpoint_in_a_new_log_counts_from_where_it_is_told() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    Run::new(dir.path()).plain();
+    for (told, expected) in [(Some(2), vec![2, 3]), (None, vec![0, 1])] {
+        let mut builder = Monitor::builder().layers("fc2");
+        if let Some(epoch) = told {
+            builder = builder.starting_epoch(epoch);
+        }
+        let monitor = builder.build().unwrap();
+        Run {
+            resume: Some(2),
+            epochs: 3,
+            ..Run::new(dir.path())
+        }
+        .watched(&monitor);
+        let outcome = monitor.finish();
+        let epochs: Vec<usize> = stamps(&outcome.trajectory)
+            .into_iter()
+            .map(|s| s.0)
+            .collect();
+        assert_eq!(epochs, expected);
+        assert_eq!(notices(&outcome).contains("starting_epoch"), told.is_none());
+    }
+}
+
+/// The initialiser is Glorot-uniform here: variance 2/(2450 + 500), and theory gives the rest.
+#[test]
+fn fc1_at_initialisation_is_what_theory_says() {
+    let _alone = alone();
+    let device = Device::flex();
+    device.seed(1);
+    let model = LeNet5::new(&device);
+    heavytail::burn::initialize(&model);
+    let monitor = Monitor::builder().layers("fc1").build().unwrap();
+    monitor.observe(0, &model);
+    let t = monitor.finish().trajectory;
+    let v = t.records[0].values.as_ref().unwrap();
+    let (n, m, sigma2): (f64, f64, f64) = (2450.0, 500.0, 2.0 / 2950.0);
+    let close = |ours: f64, theory: f64, tolerance: f64| {
+        assert!(
+            (ours / theory - 1.0).abs() < tolerance,
+            "{ours} against {theory}"
+        );
+    };
+    close(v.sigma_mp.unwrap(), sigma2.sqrt(), 0.01);
+    close(v.row.entropy, 1.0 - m / (2.0 * n * m.ln()), 0.01);
+    let edge = |sign: f64| sigma2 * (1.0 + sign * (m / n).sqrt()).powi(2);
+    close(v.bulk_min_x.unwrap(), edge(-1.0), 0.02);
+    close(v.bulk_max_x.unwrap(), edge(1.0), 0.02);
+    // λmax = centre + scale·TW, mean −1.2065, sd 1.268; the trace hardly fluctuates.
+    let (centre, scale) = heavytail::law::noise_edge(2450, 500);
+    let top = centre - 1.2065 * scale;
+    let deviation = m / (top * top) * 1.268 * scale;
+    let distance = (v.row.stable_rank - m / top).abs();
+    assert!(distance < 3.0 * deviation, "{}", v.row.stable_rank);
+    assert_eq!(v.phase, Some(heavytail::Phase::RandomLike));
+}
+
+#[test]
 fn without_validation_epochs_are_still_seen_and_it_is_said() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
@@ -361,6 +421,7 @@ fn cadence_counts_epochs_or_steps_and_always_has_the_last() {
     for (cadence, expected) in [
         (Cadence::Epochs(2), vec![(0, 0), (2, 6), (3, 9)]),
         (Cadence::Steps(4), vec![(0, 0), (1, 4), (2, 8), (3, 9)]),
+        (Cadence::Steps(3), vec![(0, 0), (1, 3), (2, 6), (3, 9)]),
     ] {
         let dir = tempfile::tempdir().unwrap();
         let monitor = Monitor::builder()
@@ -405,7 +466,10 @@ fn observing_never_initialises_a_parameter() {
         "{}",
         notices(&b.2)
     );
-    assert!(b.2.trajectory.records.is_empty());
+    // Epoch 0 was not observed; at epoch 1 two layers were in use, and the others have a reason.
+    let t = &b.2.trajectory;
+    assert_eq!(t.layers(), ["fc1.weight", "fc2.weight"]);
+    assert!(t.left_out.iter().any(|l| l.name == "conv1.weight"));
 
     let model = LeNet5::new(&device);
     heavytail::burn::initialize(&model);

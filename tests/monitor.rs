@@ -115,9 +115,17 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
     let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
     assert_eq!(read.summaries.len(), 3);
 
-    let monitor = Monitor::builder().sink(Broken).build().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let monitor = Monitor::builder()
+        .sink(Broken)
+        .out(dir.path())
+        .build()
+        .unwrap();
     monitor.submit(stamp(0), snapshot(1));
     let outcome = monitor.finish();
+    let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
+    assert_eq!(read.summaries.len(), 1);
+    assert!(read.notices[0].text.contains("panicked"));
     assert!(
         outcome
             .sink_error
@@ -223,7 +231,13 @@ fn logs_are_readable_after_a_kill_and_continue_without_duplicates() {
     // A kill in the middle of a write.
     let log = dir.path().join("log.jsonl");
     let text = std::fs::read_to_string(&log).unwrap();
-    std::fs::write(&log, &text[..text.len() - 25]).unwrap();
+    let (wide, _) = text.char_indices().rfind(|(_, c)| !c.is_ascii()).unwrap();
+    let bytes = &text.as_bytes()[..=wide];
+    assert!(
+        std::str::from_utf8(bytes).is_err(),
+        "cut inside a character"
+    );
+    std::fs::write(&log, bytes).unwrap();
     let torn = Trajectory::read_jsonl(&log).unwrap();
     assert!(torn.notices.iter().any(|n| n.text.contains("cut off")));
 

@@ -3,7 +3,7 @@ use std::time::Instant;
 use ::burn::module::{Module, ModuleVisitor, Param};
 use ::burn::tensor::{Bool, Int, Tensor, Transaction};
 
-use crate::matrix::{LayerTensor, Layout};
+use crate::matrix::{LayerTensor, Layout, LeftOut};
 use crate::monitor::{Selection, Snapshot};
 use crate::record::LeftOutLayer;
 
@@ -11,7 +11,8 @@ use crate::record::LeftOutLayer;
 ///
 /// # Errors
 ///
-/// If a selected parameter is not initialised yet (it is left so), or the device cannot be read.
+/// If none of the selected parameters is initialised yet (they are left so), or the device cannot
+/// be read.
 pub(super) fn take<M: Module>(model: &M, selection: &Selection) -> Result<Snapshot, String> {
     let start = Instant::now();
     let mut scan = Scan {
@@ -23,13 +24,13 @@ pub(super) fn take<M: Module>(model: &M, selection: &Selection) -> Result<Snapsh
         lazy: Vec::new(),
     };
     model.visit(&mut scan);
-    if let Some(first) = scan.lazy.first() {
+    let mut snapshot = scan.snapshot;
+    if let (Some(first), true) = (scan.lazy.first(), snapshot.tensors.is_empty()) {
         return Err(format!(
             "{} parameters are not initialised yet (`{first}` is the first): see `heavytail::burn::initialize`",
             scan.lazy.len()
         ));
     }
-    let mut snapshot = scan.snapshot;
     if let (Some(read), false) = (scan.read, snapshot.tensors.is_empty()) {
         let data = read.try_execute().map_err(|e| format!("{e:?}"))?;
         for (tensor, data) in snapshot.tensors.iter_mut().zip(data) {
@@ -73,7 +74,14 @@ impl ModuleVisitor for Scan<'_> {
                 .snapshot
                 .left_out
                 .push(LeftOutLayer { name, shape, why }),
-            Ok(_) if !param.is_initialized() => self.lazy.push(name),
+            Ok(_) if !param.is_initialized() => {
+                self.lazy.push(name.clone());
+                self.snapshot.left_out.push(LeftOutLayer {
+                    name,
+                    shape,
+                    why: LeftOut::NotInitialised,
+                });
+            }
             Ok(layout) => {
                 let weights = param.val().without_autodiff().dequantize();
                 self.read = self.read.take().map(|read| read.register(weights));
@@ -91,12 +99,10 @@ impl ModuleVisitor for Scan<'_> {
 /// What the axes of a `weight` mean, by the struct that holds it.
 fn layout(container: &str) -> Option<Layout> {
     let name = container.rsplit(':').next().unwrap_or(container);
-    if name.starts_with("ConvTranspose") {
-        Some(Layout::ConvTranspose)
-    } else if name.starts_with("Conv") || name.starts_with("DeformConv") {
-        Some(Layout::Conv)
-    } else {
-        None
+    match name {
+        "Conv1d" | "Conv2d" | "Conv3d" | "DeformConv2d" => Some(Layout::Conv),
+        "ConvTranspose1d" | "ConvTranspose2d" | "ConvTranspose3d" => Some(Layout::ConvTranspose),
+        _ => None,
     }
 }
 

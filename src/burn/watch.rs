@@ -23,6 +23,8 @@ pub struct Monitored<M> {
     monitor: Monitor,
     /// Optimiser steps of this copy. By value: under data parallelism every copy counts its own.
     steps: u64,
+    /// Whether a record was loaded into it.
+    loaded: bool,
     progress: Arc<Mutex<Progress>>,
 }
 
@@ -36,6 +38,7 @@ struct Progress {
     epochs: usize,
     epoch_step: u64,
     pending: Option<Pending>,
+    step_snapshot: Option<(u64, Snapshot)>,
     /// Step of the last observation.
     observed: Option<u64>,
     validated: bool,
@@ -53,6 +56,7 @@ impl<M: Module> Monitored<M> {
             model,
             monitor,
             steps: 0,
+            loaded: false,
             progress: Arc::default(),
         }
     }
@@ -99,13 +103,20 @@ impl<M: Module> Monitored<M> {
             }
             self.commit(&mut progress);
         }
+        self.submit_step(&mut progress);
     }
 
     fn start(&self, progress: &mut Progress) {
         let Some(snapshot) = self.monitor.snapshot(0, &self.model) else {
             return;
         };
-        if self.monitor.is_resumed() {
+        if let Some(epoch) = self.monitor.starting_epoch() {
+            let known = self.monitor.with_trajectory(|t| {
+                let mut stamps = t.summaries.iter().map(|s| s.stamp);
+                stamps.find(|s| s.epoch == epoch)
+            });
+            progress.origin = known.unwrap_or(Stamp::of_epoch(epoch));
+        } else if self.monitor.is_resumed() {
             let known = self.monitor.recognise(&snapshot.tensors);
             progress.origin = known.unwrap_or_else(|| {
                 let last = self
@@ -114,10 +125,16 @@ impl<M: Module> Monitored<M> {
                 let last = last.unwrap_or_default();
                 self.monitor.notice(
                     Some(last.epoch),
-                    "resumed with weights that the log does not know: epochs count on from its last",
+                    "resumed with weights that the log does not know: epochs count on from its last (starting_epoch() tells better)",
                 );
                 last
             });
+        }
+        if self.loaded && progress.origin == Stamp::default() && !self.monitor.is_resumed() {
+            self.monitor.notice(
+                None,
+                "a checkpoint was loaded into a new log: epochs count from 0 unless starting_epoch() tells",
+            );
         }
         progress.observed = Some(0);
         self.monitor.submit(progress.origin, snapshot);
@@ -128,7 +145,9 @@ impl<M: Module> Monitored<M> {
             let mut progress = self.progress();
             let stamp = progress.stamp(self.steps);
             if stamp.step.is_multiple_of(k) && progress.observed < Some(self.steps) {
-                self.observe(&mut progress, stamp, None);
+                progress.observed = Some(self.steps);
+                let snapshot = self.monitor.snapshot(stamp.epoch, &self.model);
+                progress.step_snapshot = snapshot.map(|s| (self.steps, s));
             }
         }
     }
@@ -183,11 +202,19 @@ impl<M: Module> Monitored<M> {
         if let Some(Pending { step, snapshot }) = progress.pending.take() {
             progress.epochs += 1;
             progress.epoch_step = step;
+            self.submit_step(progress);
             if snapshot.is_some() {
                 let stamp = progress.stamp(step);
                 progress.observed = Some(step);
                 self.observe(progress, stamp, snapshot);
             }
+        }
+    }
+
+    /// A step's snapshot waits until it is known whether the step ended an epoch.
+    fn submit_step(&self, progress: &mut Progress) {
+        if let Some((step, snapshot)) = progress.step_snapshot.take() {
+            self.monitor.submit(progress.stamp(step), snapshot);
         }
     }
 
@@ -278,6 +305,7 @@ impl<M: Module> Module for Monitored<M> {
             model: self.model.valid(),
             monitor: self.monitor.clone(),
             steps: self.steps,
+            loaded: self.loaded,
             progress: Arc::clone(&self.progress),
         }
     }
@@ -305,6 +333,7 @@ impl<M: Module> Module for Monitored<M> {
     fn try_load_record(self, record: ModuleRecord) -> Result<Self, RecordError> {
         Ok(Self {
             model: self.model.try_load_record(record)?,
+            loaded: true,
             ..self
         })
     }

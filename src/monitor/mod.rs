@@ -91,7 +91,10 @@ struct Inner {
     cadence: Cadence,
     resumed: bool,
     state: Arc<Mutex<Trajectory>>,
+    starting_epoch: Option<usize>,
     announced: Mutex<bool>,
+    #[cfg(feature = "burn")]
+    submitted: Mutex<Option<std::time::Instant>>,
     worker: Worker,
 }
 
@@ -130,6 +133,11 @@ impl Monitor {
         self.inner.cadence
     }
 
+    /// The epochs that were finished before this process, where the user has told.
+    pub fn starting_epoch(&self) -> Option<usize> {
+        self.inner.starting_epoch
+    }
+
     /// Whether it continues a log.
     pub fn is_resumed(&self) -> bool {
         self.inner.resumed
@@ -148,6 +156,10 @@ impl Monitor {
                 layers: layers.collect(),
                 left_out: snapshot.left_out.clone(),
             }));
+        }
+        #[cfg(feature = "burn")]
+        {
+            *lock(&self.inner.submitted) = Some(std::time::Instant::now());
         }
         self.inner.worker.submit(Job::Observe { stamp, snapshot });
     }
@@ -182,10 +194,13 @@ impl Monitor {
         look(&lock(&self.inner.state))
     }
 
-    /// Give the worker a moment to finish what waits.
+    /// Give the worker until `patience` after the last observation to finish it, however many ask.
     #[cfg(feature = "burn")]
     pub(crate) fn settle(&self, patience: std::time::Duration) {
-        self.inner.worker.wait_idle(patience);
+        let submitted = *lock(&self.inner.submitted);
+        if let Some(rest) = submitted.and_then(|at| patience.checked_sub(at.elapsed())) {
+            self.inner.worker.wait_idle(rest);
+        }
     }
 
     /// Wait for the analysis, and return everything. Later observations are ignored.
@@ -249,6 +264,7 @@ pub struct Builder {
     config: Config,
     out: Option<PathBuf>,
     resume: bool,
+    starting_epoch: Option<usize>,
     sinks: Vec<Box<dyn Sink>>,
     overload: Overload,
     queue: Option<usize>,
@@ -297,6 +313,13 @@ impl Builder {
     /// Continue the log in the folder of [`Builder::out`], if there is one.
     pub fn resume(mut self) -> Self {
         self.resume = true;
+        self
+    }
+
+    /// How many epochs were finished before this process: the n of burn's `.checkpoint(n)`. A run
+    /// that continues its log does not need it as long as the log knows the checkpoint's weights.
+    pub fn starting_epoch(mut self, epoch: usize) -> Self {
+        self.starting_epoch = Some(epoch);
         self
     }
 
@@ -355,8 +378,11 @@ impl Builder {
                     return config_error("out", &cause);
                 }
                 trajectory = Trajectory::read_jsonl(&log)?;
-                if let Some(header) = &trajectory.header {
-                    name.get_or_insert_with(|| header.run.clone());
+                if let Some(header) = &trajectory.header
+                    && name.get_or_insert_with(|| header.run.clone()) != &header.run
+                {
+                    let cause = format!("{} is of run `{}`", log.display(), header.run);
+                    return config_error("run", &cause);
                 }
             }
             sinks.push(Box::new(JsonlSink::open(log)?));
@@ -377,7 +403,10 @@ impl Builder {
                 cadence,
                 resumed,
                 state,
+                starting_epoch: self.starting_epoch,
                 announced: Mutex::new(resumed),
+                #[cfg(feature = "burn")]
+                submitted: Mutex::new(None),
                 worker,
             }),
         })

@@ -1,4 +1,3 @@
-use std::any::Any;
 use std::collections::{HashMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -8,7 +7,7 @@ use std::time::Duration;
 
 use super::{Snapshot, lock};
 use crate::analysis::{Config, LayerReport, analyze_tensor};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, panic_message};
 use crate::phase::Baseline;
 use crate::record::{Header, LayerShape, Line, Notice, Record, Stamp, Summary};
 use crate::sink::Sink;
@@ -64,6 +63,15 @@ struct Shared {
     changed: Condvar,
 }
 
+struct HangUp(Arc<Shared>);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        lock(&self.0.queue).closed = true;
+        self.0.changed.notify_all();
+    }
+}
+
 /// The thread that analyses, and the queue before it.
 pub(super) struct Worker {
     shared: Arc<Shared>,
@@ -94,6 +102,8 @@ impl Worker {
         let thread = std::thread::Builder::new()
             .name("heavytail".to_owned())
             .spawn(move || {
+                // Nobody may wait for a worker that is gone.
+                let _hang_up = HangUp(Arc::clone(&desk.shared));
                 desk.keep(Line::Header(header));
                 desk.work();
             })
@@ -165,7 +175,7 @@ impl Worker {
             let mut queue = lock(&self.shared.queue);
             queue
                 .first_error
-                .get_or_insert(Error::Worker(message(&*panic)));
+                .get_or_insert(Error::Worker(panic_message(&*panic)));
         }
     }
 
@@ -211,19 +221,24 @@ impl Desk {
     fn work(&mut self) {
         while let Some(job) = self.next() {
             match job {
-                Job::Line(line) => self.keep(*line),
+                Job::Line(line) => {
+                    self.keep(*line);
+                    if lock(&self.shared.queue).jobs.is_empty() {
+                        self.sinks(|s| s.flush());
+                    }
+                }
                 Job::Observe { stamp, snapshot } => {
-                    self.observe(stamp, snapshot);
+                    let new = self.observe(stamp, snapshot);
                     let mut queue = lock(&self.shared.queue);
                     queue.busy = false;
-                    queue.counts.observed += 1;
+                    queue.counts.observed += usize::from(new);
                     drop(queue);
                     self.shared.changed.notify_all();
                 }
             }
         }
         let counts = lock(&self.shared.queue).counts;
-        if counts.dropped > 0 {
+        if counts.deferred + counts.dropped > 0 {
             self.keep(Line::Notice(Notice {
                 run: self.run.clone(),
                 epoch: None,
@@ -256,9 +271,10 @@ impl Desk {
         }
     }
 
-    fn observe(&mut self, stamp: Stamp, snapshot: Snapshot) {
+    /// Whether the moment was new.
+    fn observe(&mut self, stamp: Stamp, snapshot: Snapshot) -> bool {
         if lock(&self.state).summaries.iter().any(|s| s.stamp == stamp) {
-            return;
+            return false;
         }
         let mut records = Vec::with_capacity(snapshot.tensors.len());
         let mut spectra = Vec::with_capacity(snapshot.tensors.len());
@@ -270,7 +286,7 @@ impl Desk {
             let report: Result<LayerReport, String> = match result {
                 Ok(Ok(report)) => Ok(report),
                 Ok(Err(error)) => Err(error.to_string()),
-                Err(panic) => Err(format!("the analysis panicked: {}", message(&*panic))),
+                Err(panic) => Err(format!("the analysis panicked: {}", panic_message(&*panic))),
             };
             records.push(match report {
                 Ok(report) => {
@@ -301,6 +317,7 @@ impl Desk {
         self.keep(Line::Summary(Box::new(summary)));
         self.sinks(|s| s.spectra(stamp, &spectra));
         self.sinks(|s| s.flush());
+        true
     }
 
     /// A line goes to every sink, then to the trajectory.
@@ -309,20 +326,18 @@ impl Desk {
         lock(&self.state).push(line);
     }
 
-    /// A sink that fails or panics stops neither the others nor the training.
+    /// A sink that fails stops neither the others nor the training.
     fn sinks(&mut self, call: impl FnOnce(&mut Vec<Box<dyn Sink>>) -> Result<()>) {
-        let error = match catch_unwind(AssertUnwindSafe(|| call(&mut self.sinks))) {
-            Ok(Ok(())) => return,
-            Ok(Err(error)) => error,
-            Err(panic) => Error::Worker(format!("a sink panicked: {}", message(&*panic))),
-        };
-        if !std::mem::replace(&mut self.failed_sinks, true) {
-            lock(&self.state).push(Line::Notice(Notice {
+        if let Err(error) = call(&mut self.sinks)
+            && !std::mem::replace(&mut self.failed_sinks, true)
+        {
+            let text = format!("a sink failed: {error}");
+            lock(&self.shared.queue).first_error.get_or_insert(error);
+            self.keep(Line::Notice(Notice {
                 run: self.run.clone(),
                 epoch: None,
-                text: format!("a sink failed: {error}"),
+                text,
             }));
-            lock(&self.shared.queue).first_error.get_or_insert(error);
         }
     }
 }
@@ -343,12 +358,4 @@ fn baselines(trajectory: &Trajectory) -> HashMap<String, Baseline> {
             ))
         })
         .collect()
-}
-
-fn message(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|s| (*s).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "no message".to_owned())
 }

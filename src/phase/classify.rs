@@ -79,7 +79,8 @@ pub fn classify(
     }
     let bulk = match bulk {
         Ok(bulk) => bulk,
-        Err(NoFit::TooFew { .. } | NoFit::AllZero) => return Ok(collapsed(count, x)),
+        Err(NoFit::TooFew { found, .. }) => return Ok(collapsed(count, *found)),
+        Err(NoFit::AllZero) => return Ok(collapsed(count, 0)),
         Err(cause) => {
             return Err(Unclassifiable::NoBulk {
                 cause: cause.clone(),
@@ -110,13 +111,11 @@ pub fn classify(
 }
 
 /// Almost nothing is left: fewer live eigenvalues than a bulk needs.
-fn collapsed(count: usize, x: &[f64]) -> Verdict {
-    let floor = x[count - 1] * 1e-12;
-    let null = x.partition_point(|&v| v <= floor);
+fn collapsed(count: usize, live: usize) -> Verdict {
     let mut trail = Trail::default();
     trail.note(
         "null_share",
-        null as f64 / count as f64,
+        1.0 - live as f64 / count as f64,
         "too few directions carry anything: rank collapse (hard)",
     );
     Verdict {

@@ -176,7 +176,10 @@ fn readings(
         .filter_map(|(stamp, record)| {
             let row = record.values.as_ref().map(|v| &v.row);
             let alpha = row.and_then(|r| Some((r.alpha?, r.sigma.unwrap_or(0.0))));
-            let why = record.values.as_ref().and_then(|v| v.alpha_reason.as_ref());
+            let why = record
+                .values
+                .as_ref()
+                .and_then(|v| v.row.alpha_reason.as_ref());
             table.row([
                 "alpha".to_owned(),
                 layer.to_owned(),

@@ -42,10 +42,6 @@ pub struct Values {
     /// Norms, ranks and the tail.
     #[serde(flatten)]
     pub row: CutRecord,
-    /// Why there is no α.
-    pub alpha_reason: Option<NoFit>,
-    /// What to know before trusting α.
-    pub alpha_doubts: Vec<Doubt>,
     /// WeightWatcher's label: `over-trained` (α < 2) or `under-trained` (α > 6).
     pub warning: Option<String>,
     /// Hill's α over the upper half of the spectrum.
@@ -107,6 +103,10 @@ pub struct CutRecord {
     pub log_spectral_norm: Option<f64>,
     /// Exponent of the tail.
     pub alpha: Option<f64>,
+    /// Why there is no α.
+    pub alpha_reason: Option<NoFit>,
+    /// What to know before trusting α.
+    pub alpha_doubts: Vec<Doubt>,
     /// Kolmogorov–Smirnov distance of the tail.
     #[serde(rename = "D")]
     pub d: Option<f64>,
@@ -173,6 +173,8 @@ impl CutRecord {
             log_norm: positive(n * m.total, f64::log10),
             log_spectral_norm: positive(n * m.lambda_max, f64::log10),
             alpha,
+            alpha_reason: report.tail.as_ref().err().cloned(),
+            alpha_doubts: tail.map_or_else(Vec::new, |t| t.doubts.clone()),
             d: tail.map(|t| t.d),
             sigma: tail.map(|t| t.sigma),
             xmin: tail.map(|t| n * t.xmin),
@@ -211,12 +213,6 @@ impl Record {
         let values = Values {
             cut: report.row.cut().to_string(),
             q: report.row.spectrum.q(),
-            alpha_reason: report.row.tail.as_ref().err().cloned(),
-            alpha_doubts: report
-                .row
-                .tail
-                .as_ref()
-                .map_or_else(|_| Vec::new(), |t| t.doubts.clone()),
             warning,
             hill_alpha: report.hill_alpha,
             lr_exponential: report.likelihood_ratio.map(|r| r.normalised),

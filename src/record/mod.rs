@@ -1,16 +1,17 @@
 //! What a run leaves behind, line by line. A log is a sequence of [`Line`]s; sinks write them,
 //! [`Trajectory`](crate::Trajectory) collects them.
 //!
-//! Two normalisations stand side by side and are never mixed: columns with WeightWatcher's names
-//! are WeightWatcher's numbers (eigenvalues of WᵀW, log₁₀); the suffix `_x` marks the papers'
-//! (X = WᵀW/N, natural logarithm).
+//! Two normalisations stand side by side and are never mixed: eigenvalues under WeightWatcher's
+//! names are of WᵀW, with log₁₀; the suffix `_x` marks the papers' X = WᵀW/N with natural logarithms.
 
 mod layer;
+mod lines;
 mod summary;
 
 use serde::{Deserialize, Serialize};
 
 pub use layer::{CutRecord, Record, Values};
+pub(crate) use lines::scan_lines;
 pub use summary::Summary;
 
 use crate::analysis::Config;

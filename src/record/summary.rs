@@ -1,5 +1,7 @@
 use serde::{Deserialize, Serialize};
 
+use crate::matrix::Cut;
+
 use super::layer::positive;
 use super::{CutRecord, Record, Stamp, Values};
 
@@ -55,6 +57,11 @@ pub struct Summary {
 /// Matrices below this size do not enter the workshop paper's α̂.
 const PAPER_MIN_M: usize = 50;
 
+/// A convolution whose slices were not asked for has no number in conventions that need them.
+fn without_slices(values: &Values) -> bool {
+    values.slices.is_empty() && values.cut == Cut::Unfolding.to_string()
+}
+
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
     let (sum, count) = values.fold((0.0, 0usize), |(s, n), v| (s + v, n + 1));
     (count > 0).then(|| sum / count as f64)
@@ -80,7 +87,7 @@ impl Summary {
             };
             let terms: Vec<f64> = cuts
                 .iter()
-                .filter(|c| c.m >= PAPER_MIN_M)
+                .filter(|c| c.m >= PAPER_MIN_M && !without_slices(v))
                 .filter_map(|c| c.alpha_weighted_x)
                 .collect();
             if terms.len() < cuts.len() {
@@ -92,6 +99,7 @@ impl Summary {
         }
         let sum: f64 = paper.iter().sum();
         let weighted = |v: &Values| match &v.pooled {
+            None if without_slices(v) => None,
             // WeightWatcher halves pooled eigenvalues.
             Some(pooled) => Some(pooled.alpha? * (pooled.lambda_max / 2.0).log10()),
             None => v.row.alpha_weighted,

@@ -5,18 +5,19 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use super::Sink;
-use super::jsonl::{open_for_append, scan_lines, truncate, write_pending};
+use super::jsonl::{open_for_append, truncate, write_pending};
 use crate::error::{Error, Result};
-use crate::record::Line;
+use crate::record::{Line, scan_lines};
 
 /// The columns of the table, in order: names as WeightWatcher has them where it has one. Each is
-/// the field of [`Record`](crate::Record) of that name (`name` and `longname` are `layer`).
+/// the field of [`Record`](crate::Record) of that name (`name` and `longname` are `layer`, `spectral_norm` is `lambda_max`).
 pub const COLUMNS: &[&str] = &[
     "run",
     "epoch",
     "step",
     "layer_id",
     "name",
+    "longname",
     "cut",
     "N",
     "M",
@@ -34,6 +35,7 @@ pub const COLUMNS: &[&str] = &[
     "log_spectral_norm",
     "norm",
     "lambda_max",
+    "spectral_norm",
     "stable_rank",
     "matrix_rank",
     "rank_loss",
@@ -132,7 +134,11 @@ impl Sink for CsvSink {
         let fields: Vec<String> = COLUMNS
             .iter()
             .map(|&column| {
-                let field = if column == "name" { "layer" } else { column };
+                let field = match column {
+                    "name" | "longname" => "layer",
+                    "spectral_norm" => "lambda_max",
+                    same => same,
+                };
                 match &object[field] {
                     Value::Null => String::new(),
                     Value::String(text) => text.clone(),

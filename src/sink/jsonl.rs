@@ -1,11 +1,11 @@
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
+use std::io::{Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use super::Sink;
 use crate::error::{Error, Result};
-use crate::record::{Key, Line};
+use crate::record::{Key, Line, scan_lines};
 
 /// An append-only log, one JSON object a line.
 ///
@@ -86,29 +86,6 @@ pub(super) fn open_for_append(path: &Path) -> Result<File> {
     } else {
         Err(Error::format(path, None, "not a regular file"))
     }
-}
-
-/// Visit every whole line and return where the last one ends.
-pub(super) fn scan_lines(
-    path: &Path,
-    file: &File,
-    mut visit: impl FnMut(usize, &str) -> Result<()>,
-) -> Result<u64> {
-    let mut reader = BufReader::new(file);
-    let mut whole = 0;
-    let mut text = String::new();
-    for number in 1.. {
-        text.clear();
-        let read = reader
-            .read_line(&mut text)
-            .map_err(|e| Error::io(path, e))?;
-        if read == 0 || !text.ends_with('\n') {
-            break;
-        }
-        visit(number, &text)?;
-        whole += read as u64;
-    }
-    Ok(whole)
 }
 
 pub(super) fn truncate(path: &Path, file: &mut File, length: u64) -> Result<()> {

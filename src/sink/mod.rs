@@ -8,7 +8,9 @@ pub use self::csv::{COLUMNS, CsvSink};
 pub use jsonl::JsonlSink;
 pub use spectra::{SpectraSink, read_spectra};
 
-use crate::error::Result;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{Error, Result, panic_message};
 use crate::record::{Line, Stamp};
 use crate::spectrum::Spectrum;
 use crate::trajectory::Trajectory;
@@ -48,7 +50,7 @@ impl Sink for Trajectory {
     }
 }
 
-/// Every sink gets everything, whatever happens to the others; the first error is returned.
+/// Every sink gets everything, even if another fails or panics; the first error is returned.
 impl Sink for Vec<Box<dyn Sink>> {
     fn line(&mut self, line: &Line) -> Result<()> {
         first_error(self, |sink| sink.line(line))
@@ -69,7 +71,11 @@ fn first_error(
 ) -> Result<()> {
     let mut first = Ok(());
     for sink in sinks {
-        let result = call(sink.as_mut());
+        let result =
+            catch_unwind(AssertUnwindSafe(|| call(sink.as_mut()))).unwrap_or_else(|panic| {
+                let text = panic_message(&*panic);
+                Err(Error::Worker(format!("a sink panicked: {text}")))
+            });
         if first.is_ok() {
             first = result;
         }

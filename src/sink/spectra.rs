@@ -1,4 +1,5 @@
 use std::collections::HashMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
@@ -9,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::record::{Line, Stamp};
 use crate::spectrum::Spectrum;
 
-/// The eigenvalues of every observation, so that any epoch can be analysed again.
+/// The eigenvalues of every observation, of every layer's row, so that any epoch
+/// can be analysed again.
 ///
 /// One safetensors file an observation, `epoch-00003-step-000000750.safetensors`; each layer is a
 /// rank-1 f64 tensor of its eigenvalues of X = WᵀW/N, ascending, named as the layer. The metadata
@@ -74,7 +76,12 @@ impl Sink for SpectraSink {
             .map_err(|e| Error::format(&path, None, e))?;
         // Complete or absent, also after a crash.
         let part = path.with_extension("part");
-        std::fs::write(&part, whole)
+        let write = |bytes: &[u8]| {
+            let mut file = std::fs::File::create(&part)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        };
+        write(&whole)
             .and_then(|()| std::fs::rename(&part, &path))
             .map_err(|e| {
                 let _ = std::fs::remove_file(&part);
