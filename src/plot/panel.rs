@@ -194,7 +194,7 @@ impl Panel {
     }
 
     fn y_ticks(&self) -> usize {
-        ((self.bottom - self.top) / 28.0).clamp(2.0, 10.0) as usize
+        ((self.bottom - self.top) / 22.0).clamp(2.0, 10.0) as usize
     }
 
     /// Axis lines, ticks and their labels, to be painted after the data.
