@@ -134,7 +134,7 @@ impl Spectrum {
         m: usize,
         cut: Cut,
     ) -> Result<Self, String> {
-        if eigenvalues.is_empty() || n < m || m == 0 || eigenvalues.len() % m != 0 {
+        if eigenvalues.is_empty() || n < m || m == 0 || !eigenvalues.len().is_multiple_of(m) {
             return Err(format!(
                 "{} eigenvalues do not make the spectrum of a {n}×{m} matrix",
                 eigenvalues.len()
