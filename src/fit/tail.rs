@@ -20,8 +20,8 @@ use super::{Doubt, NoFit};
 ///
 /// # When it misleads
 ///
-/// σ ignores that xmin was searched: the true spread is up to 60 % larger at 50–100 eigenvalues
-/// and several times larger below. Noise has an α as well, between 3 and 15 by shape.
+/// σ ignores that xmin was searched: the true spread is larger, most of all for short tails. Noise
+/// has an α as well, and for small matrices it lies in the range that is called heavy-tailed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TailFit {
     /// Exponent of the density λ^−α.

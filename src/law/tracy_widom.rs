@@ -7,8 +7,8 @@ use super::Law;
 /// # Formula
 ///
 /// A shifted gamma law with shape 46.446, scale 0.186054 and shift −9.84801 stands for it.
-/// Against the tabulated quantiles 0.4501, 0.9793, 2.0234 (90, 95, 99 %) its cdf is right to 5e-4;
-/// p-values below 1e-4 are rough.
+/// Its cdf is right to 5e-5 at the tabulated 95 % point 0.9793 and to 5e-4 at the 99 % point 2.0234;
+/// far in the tail it is rough.
 ///
 /// # Source
 ///

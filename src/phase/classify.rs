@@ -58,9 +58,8 @@ const SMALL_M: usize = 50;
 /// 5. r ≥ 1.25 and a gap of ten Tracy–Widom scales → Bulk+Spikes;
 /// 6. r ≥ 1.3: k > 2 → Bulk-decay, else Bulk+Spikes; else Bleeding-out.
 ///
-/// These thresholds were tuned by simulation on synthetic families; on fresh draws of the same
-/// families they were right in 91–98 % of cases for M ≥ 192, 88 % at 120×84 and 72 % at 60×30, and
-/// within one neighbouring phase in ≥ 99 % for M ≥ 84.
+/// The thresholds come from simulations of synthetic families made before this code; they carry no
+/// calibrated probabilities, and their errors are mostly between neighbouring phases and at small M.
 ///
 /// # Errors
 ///
