@@ -7,12 +7,26 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::fit::{
-    BulkFit, LikelihoodRatio, NoFit, TailFit, against_exponential, fit_bulk, fit_tail, hill_alpha,
+    BulkFit, LikelihoodRatio, NoFit, NoiseAlpha, TailFit, against_exponential, fit_bulk, fit_tail,
+    hill_alpha, noise_alpha,
 };
+use crate::full::Full;
 use crate::matrix::{Cut, Cuts, LayerTensor, WeightMatrix};
 use crate::metrics::Metrics;
 use crate::phase::{Baseline, Unclassifiable, Verdict, classify};
 use crate::spectrum::{Solver, Spectrum};
+
+/// How deep to look.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Depth {
+    /// One spectrum, its fits, and tabulated nulls: what a monitor runs at each observation.
+    Live,
+    /// All of that, and the layer's [doubt](Full): bootstraps of the tail, likelihood
+    /// ratios, and reruns of the permuted and the equalised matrix. Costs about six spectra more.
+    #[default]
+    Full,
+}
 
 /// How to analyse.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,13 +37,42 @@ pub struct Config {
     /// Whether each kernel position of a convolution is analysed as well (the workshop paper's
     /// convention and WeightWatcher's need them).
     pub slices: bool,
+    /// How deep to look.
+    #[serde(default)]
+    pub depth: Depth,
+    /// Seed of the bootstraps and permutations; the same seed gives the same numbers.
+    #[serde(default)]
+    pub seed: u64,
+    /// Replicates of each bootstrap.
+    #[serde(default = "replicates")]
+    pub replicates: usize,
 }
+
+fn replicates() -> usize {
+    REPLICATES
+}
+
+/// Replicates of a bootstrap, unless told otherwise.
+const REPLICATES: usize = 200;
 
 impl Default for Config {
     fn default() -> Self {
         Self {
             solver: Solver::Gram,
             slices: true,
+            depth: Depth::Full,
+            seed: 0,
+            replicates: REPLICATES,
+        }
+    }
+}
+
+impl Config {
+    /// The default, at [`Depth::Live`].
+    pub fn live() -> Self {
+        Self {
+            depth: Depth::Live,
+            ..Self::default()
         }
     }
 }
@@ -73,10 +116,14 @@ pub struct LayerReport {
     pub bulk: Result<BulkFit, NoFit>,
     /// The fitted tail against an exponential.
     pub likelihood_ratio: Option<LikelihoodRatio>,
+    /// α of pure noise of the same N and M.
+    pub noise_alpha: Option<NoiseAlpha>,
     /// Hill's α over the upper half.
     pub hill_alpha: Option<f64>,
     /// The phase and its evidence.
     pub phase: Result<Verdict, Unclassifiable>,
+    /// What [`Depth::Full`] adds.
+    pub full: Option<Full>,
     /// Convolutions: each kernel position.
     pub slices: Vec<CutReport>,
     /// Convolutions: the eigenvalues of all slices together.
@@ -142,18 +189,25 @@ fn analyze_cuts(cuts: &Cuts, config: &Config, baseline: Option<&Baseline>) -> Re
         Err(_) => None,
     };
     let phase = classify(&row.spectrum, &bulk, &row.tail, ratio.as_ref(), baseline);
-    Ok(LayerReport {
+    let mut report = LayerReport {
         layer: cuts.row.name().to_owned(),
         tensor_shape: cuts.row.tensor_shape().to_vec(),
         hill_alpha: hill_alpha(eigenvalues),
         row,
         bulk,
         likelihood_ratio: ratio,
+        noise_alpha: noise_alpha(cuts.row.n(), cuts.row.m()),
+        full: None,
         phase,
         pooled: Spectrum::pooled(&slices).map(CutReport::of),
         slices: slices.into_iter().map(CutReport::of).collect(),
-        seconds: start.elapsed().as_secs_f64(),
-    })
+        seconds: 0.0,
+    };
+    if config.depth == Depth::Full {
+        report.deepen(&cuts.row, config)?;
+    }
+    report.seconds = start.elapsed().as_secs_f64();
+    Ok(report)
 }
 
 impl fmt::Display for LayerReport {
@@ -194,12 +248,25 @@ impl fmt::Display for LayerReport {
                     write!(f, "; {doubt}")?;
                 }
                 writeln!(f)?;
+                if let Some(noise) = &self.noise_alpha {
+                    writeln!(
+                        f,
+                        "            noise of this shape: α = {:.1}, 90 % of it within {:.1} … {:.1}",
+                        noise.median, noise.low, noise.high
+                    )?;
+                }
             }
             Err(why) => writeln!(f, "  tail      none: {why}")?,
         }
         match &self.phase {
             Ok(verdict) => {
-                writeln!(f, "  phase     {}", verdict.phase)?;
+                writeln!(
+                    f,
+                    "  phase     {} ({:.0} %{})",
+                    verdict.phase,
+                    100.0 * verdict.confidence,
+                    if verdict.indeterminate { ", indeterminate" } else { "" }
+                )?;
                 for evidence in &verdict.evidence {
                     writeln!(f, "            {evidence}")?;
                 }

@@ -79,6 +79,7 @@ pub mod analysis;
 pub mod burn;
 pub mod error;
 pub mod fit;
+pub mod full;
 pub mod law;
 pub mod matrix;
 pub mod metrics;
@@ -91,7 +92,7 @@ pub mod sink;
 pub mod spectrum;
 pub mod trajectory;
 
-pub use analysis::{Config, LayerReport, analyze, analyze_tensor};
+pub use analysis::{Config, Depth, LayerReport, analyze, analyze_tensor};
 pub use error::{Error, Result};
 pub use matrix::WeightMatrix;
 pub use monitor::Monitor;

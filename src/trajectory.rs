@@ -98,6 +98,12 @@ impl Trajectory {
                 }
                 self.records.push(*record);
             }
+            Line::Full(line) => {
+                let of = |r: &&mut Record| r.stamp == line.stamp && r.layer == line.layer;
+                if let Some(record) = self.records.iter_mut().rev().find(of) {
+                    record.deepen(&line.full);
+                }
+            }
             Line::Summary(summary) => self.summaries.push(*summary),
             Line::Scalar(scalar) => self.scalars.push(scalar),
             Line::Notice(notice) => self.notices.push(notice),
@@ -140,27 +146,31 @@ impl Trajectory {
             .map(|s| (s.epoch, s.value))
     }
 
-    /// The changes of phase of one layer that held for at least two observations (or are the
-    /// last's and the one before), so that a single wavering verdict is no transition.
+    /// The changes of phase of one layer that held for two determinate observations in a row. Verdicts
+    /// that are indeterminate neither confirm a change nor break one, so that a layer that hovers between
+    /// two phases has no transition until it has made up its mind.
     pub fn transitions(&self, layer: &str) -> Vec<Transition> {
-        let phases: Vec<(usize, Phase)> = self
-            .layer(layer)
-            .filter_map(|r| Some((r.stamp.epoch, r.phase()?)))
-            .collect();
         let mut transitions = Vec::new();
-        let Some(&(_, mut current)) = phases.first() else {
-            return transitions;
-        };
-        for pair in phases.windows(2) {
-            let ((epoch, phase), (_, next)) = (pair[0], pair[1]);
-            if phase != current && phase == next {
-                transitions.push(Transition {
-                    layer: layer.to_owned(),
-                    epoch,
-                    from: current,
-                    to: phase,
-                });
-                current = phase;
+        let mut current = None;
+        let mut candidate: Option<(usize, Phase)> = None;
+        for record in self.layer(layer).filter(|r| r.is_determinate()) {
+            let Some(phase) = record.phase() else {
+                continue;
+            };
+            match (current, candidate) {
+                (None, _) => current = Some(phase),
+                (Some(from), _) if phase == from => candidate = None,
+                (Some(from), Some((epoch, to))) if phase == to => {
+                    transitions.push(Transition {
+                        layer: layer.to_owned(),
+                        epoch,
+                        from,
+                        to,
+                    });
+                    current = Some(to);
+                    candidate = None;
+                }
+                _ => candidate = Some((record.stamp.epoch, phase)),
             }
         }
         transitions
@@ -201,7 +211,9 @@ mod tests {
             step: epoch as u64 * 10,
         };
         let mut record = Record::success("r", stamp, 0, &report);
-        record.values.as_mut().unwrap().phase = Some(phase);
+        let values = record.values.as_mut().unwrap();
+        values.phase = Some(phase);
+        values.indeterminate = Some(false);
         Line::Layer(Box::new(record))
     }
 
@@ -227,6 +239,31 @@ mod tests {
             (transitions[0].epoch, transitions[0].to),
             (4, BulkPlusSpikes)
         );
+    }
+
+    #[test]
+    fn an_indeterminate_verdict_neither_confirms_nor_breaks() {
+        use Phase::*;
+        let doubtful = |epoch, phase| {
+            let Line::Layer(mut record) = record(epoch, phase) else {
+                unreachable!()
+            };
+            record.values.as_mut().unwrap().indeterminate = Some(true);
+            Line::Layer(record)
+        };
+        let t: Trajectory = [
+            record(0, RandomLike),
+            record(1, BleedingOut),
+            doubtful(2, BulkPlusSpikes),
+            record(3, BleedingOut),
+            doubtful(4, BulkDecay),
+            doubtful(5, BulkDecay),
+        ]
+        .into_iter()
+        .collect();
+        let transitions = t.transitions("fc");
+        assert_eq!(transitions.len(), 1, "{transitions:?}");
+        assert_eq!((transitions[0].epoch, transitions[0].to), (1, BleedingOut));
     }
 
     #[test]

@@ -3,14 +3,16 @@
 
 mod bulk;
 mod compare;
+mod noise;
 mod tail;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-pub use bulk::{BulkFit, fit_bulk};
+pub use bulk::{BulkFit, LISTED, Outlier, fit_bulk};
 pub use compare::{LikelihoodRatio, against_exponential};
+pub use noise::{LEVELS, NoiseAlpha, Table as NoiseTable, noise_alpha};
 pub use tail::{TailFit, fit_tail, hill_alpha};
 
 /// Why there is no fit.

@@ -1,4 +1,3 @@
-use std::f64::consts::PI;
 
 use super::Law;
 use super::tracy_widom_table::{LOG_ODDS, START, STEP};
@@ -130,6 +129,8 @@ pub fn noise_edge(n: usize, m: usize) -> (f64, f64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::f64::consts::PI;
+
     use crate::law::numeric::GaussLegendre;
 
     #[test]

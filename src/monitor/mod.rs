@@ -255,7 +255,6 @@ impl Monitor {
 }
 
 /// Configures a [`Monitor`].
-#[derive(Default)]
 pub struct Builder {
     run: Option<String>,
     include: Vec<String>,
@@ -268,6 +267,24 @@ pub struct Builder {
     sinks: Vec<Box<dyn Sink>>,
     overload: Overload,
     queue: Option<usize>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            run: None,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            cadence: None,
+            config: Config::live(),
+            out: None,
+            resume: false,
+            starting_epoch: None,
+            sinks: Vec::new(),
+            overload: Overload::default(),
+            queue: None,
+        }
+    }
 }
 
 /// Snapshots that may wait for the worker, unless told otherwise.
@@ -298,7 +315,8 @@ impl Builder {
         self
     }
 
-    /// How to analyse.
+    /// How to analyse; [`Config::live`] by default. The first and the last observation of each layer,
+    /// and those that confirm a change of its phase, are analysed in full whatever it says.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
@@ -335,7 +353,7 @@ impl Builder {
         self
     }
 
-    /// How many snapshots may wait; 4 by default. Memory is bounded by this many and one more
+    /// How many snapshots may wait; 4 by default. Memory is bounded by this many and two more
     /// copies of the watched weights.
     pub fn queue(mut self, capacity: usize) -> Self {
         self.queue = Some(capacity);

@@ -6,10 +6,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::{Snapshot, lock};
-use crate::analysis::{Config, LayerReport, analyze_tensor};
+use crate::analysis::{Config, Depth, LayerReport, analyze_tensor};
 use crate::error::{Error, Result, panic_message};
+use crate::matrix::LayerTensor;
 use crate::phase::Baseline;
-use crate::record::{Header, LayerShape, Line, Notice, Record, Stamp, Summary};
+use crate::record::{FullLine, Header, LayerShape, Line, Notice, Record, Stamp, Summary};
 use crate::sink::Sink;
 use crate::trajectory::Trajectory;
 
@@ -94,6 +95,7 @@ impl Worker {
             run: header.run.clone(),
             config: header.config.clone(),
             baselines: known,
+            last: Vec::new(),
             state,
             sinks,
             shared: Arc::clone(&shared),
@@ -206,11 +208,20 @@ impl Drop for Worker {
     }
 }
 
+/// A layer that has been looked at without its full analysis.
+struct Live {
+    stamp: Stamp,
+    tensor: LayerTensor,
+    report: LayerReport,
+}
+
 /// Everything that the thread owns.
 struct Desk {
     run: String,
     config: Config,
     baselines: HashMap<String, Baseline>,
+    /// What the newest observation said at depth live, to be looked at in full if it stays the last.
+    last: Vec<Live>,
     state: Arc<Mutex<Trajectory>>,
     sinks: Vec<Box<dyn Sink>>,
     shared: Arc<Shared>,
@@ -237,6 +248,8 @@ impl Desk {
                 }
             }
         }
+        let last = std::mem::take(&mut self.last);
+        self.deepen(last);
         let counts = lock(&self.shared.queue).counts;
         if counts.deferred + counts.dropped > 0 {
             self.keep(Line::Notice(Notice {
@@ -276,18 +289,17 @@ impl Desk {
         if lock(&self.state).summaries.iter().any(|s| s.stamp == stamp) {
             return false;
         }
+        let first = lock(&self.state).summaries.is_empty();
+        let mut config = self.config.clone();
+        if first {
+            config.depth = Depth::Full;
+        }
         let mut records = Vec::with_capacity(snapshot.tensors.len());
         let mut spectra = Vec::with_capacity(snapshot.tensors.len());
+        self.last.clear();
         for (id, tensor) in snapshot.tensors.into_iter().enumerate() {
             let baseline = self.baselines.get(&tensor.name);
-            let result = catch_unwind(AssertUnwindSafe(|| {
-                analyze_tensor(&tensor, &self.config, baseline)
-            }));
-            let report: Result<LayerReport, String> = match result {
-                Ok(Ok(report)) => Ok(report),
-                Ok(Err(error)) => Err(error.to_string()),
-                Err(panic) => Err(format!("the analysis panicked: {}", panic_message(&*panic))),
-            };
+            let report = guarded(|| analyze_tensor(&tensor, &config, baseline));
             records.push(match report {
                 Ok(report) => {
                     if let (0, Ok(bulk)) = (stamp.epoch, &report.bulk)
@@ -298,7 +310,14 @@ impl Desk {
                             .insert(tensor.name.clone(), Baseline { sigma2 });
                     }
                     let record = Record::success(&self.run, stamp, id, &report);
-                    spectra.push((report.layer, report.row.spectrum));
+                    spectra.push((report.layer.clone(), report.row.spectrum.clone()));
+                    if report.full.is_none() {
+                        self.last.push(Live {
+                            stamp,
+                            tensor,
+                            report,
+                        });
+                    }
                     record
                 }
                 Err(why) => {
@@ -311,13 +330,60 @@ impl Desk {
             });
         }
         let summary = Summary::of(&self.run, stamp, &records, snapshot.seconds);
+        let before = self.transitions();
         for record in records {
             self.keep(Line::Layer(Box::new(record)));
         }
+        let turned = self.transitions();
         self.keep(Line::Summary(Box::new(summary)));
         self.sinks(|s| s.spectra(stamp, &spectra));
         self.sinks(|s| s.flush());
+        // A layer whose change of phase is confirmed now is worth a closer look.
+        let turned = |layer: &str| turned.get(layer) > before.get(layer);
+        let (turned, rest) = std::mem::take(&mut self.last)
+            .into_iter()
+            .partition(|live| turned(&live.tensor.name));
+        self.last = rest;
+        self.deepen(turned);
         true
+    }
+
+    /// How many transitions each layer has gone through.
+    fn transitions(&self) -> HashMap<String, usize> {
+        let state = lock(&self.state);
+        let count = |layer: &String| (layer.clone(), state.transitions(layer).len());
+        state.layers().iter().map(count).collect()
+    }
+
+    /// The full analysis of layers whose records are written.
+    fn deepen(&mut self, layers: Vec<Live>) {
+        for Live {
+            stamp,
+            tensor,
+            mut report,
+        } in layers
+        {
+            let config = &self.config;
+            let full = guarded(|| {
+                report.deepen(&tensor.cut()?.row, config)?;
+                Ok(report.full)
+            });
+            let run = self.run.clone();
+            match full {
+                Ok(Some(full)) => self.keep(Line::Full(Box::new(FullLine {
+                    run,
+                    stamp,
+                    layer: tensor.name,
+                    full,
+                }))),
+                Ok(None) => {}
+                Err(why) => self.keep(Line::Notice(Notice {
+                    run,
+                    epoch: Some(stamp.epoch),
+                    text: format!("no full analysis of layer `{}`: {why}", tensor.name),
+                })),
+            }
+        }
     }
 
     /// A line goes to every sink, then to the trajectory.
@@ -339,6 +405,15 @@ impl Desk {
                 text,
             }));
         }
+    }
+}
+
+/// Whatever goes wrong in the analysis becomes a sentence.
+fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(format!("the analysis panicked: {}", panic_message(&*panic))),
     }
 }
 

@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::features::features;
+use super::network;
 use super::{Annotation, Evidence, Phase, Verdict};
 use crate::fit::{BulkFit, LikelihoodRatio, NoFit, TailFit};
 use crate::spectrum::Spectrum;
@@ -41,25 +43,47 @@ impl fmt::Display for Unclassifiable {
 
 /// Below this many eigenvalues there is no phase.
 const MIN_M: usize = 10;
+/// Below this many, only noise, collapse and "neither" can be told apart.
+const TINY_M: usize = 30;
 /// Below this many, neighbouring phases blur.
 const SMALL_M: usize = 50;
 
+/// Hard collapse: more null directions than this share, …
+const NULL_SHARE: f64 = 0.05;
+/// … which is a matter of course this far above it.
+const NULL_SOFTNESS: f64 = 0.01;
+/// Soft collapse: the bulk has faded to this share of its initial variance, …
+const FADED: f64 = 0.05;
+/// … and spikes hold this share of the squared norm.
+const SPIKE_MASS: f64 = 0.9;
+/// The same without initial weights: spikes hold this share, …
+const ALONE_MASS: f64 = 0.99;
+/// … and the noise edge lies this far below the spikes' median (3 % in singular values).
+const ALONE_EDGE: f64 = 1e-3;
+
 /// The phase of a spectrum, from its fits.
 ///
-/// The questions, in their order, with k spikes beyond the edge, r = λmax/λ₊, D the distance of the
-/// bulk from Marchenko–Pastur and d₀ its 95 % point for noise:
+/// # Rank-collapse
 ///
-/// 1. more than 5 % null directions, or the bulk has faded to 5 % of its initial variance while
-///    spikes hold 90 % of the mass → Rank-collapse;
-/// 2. k = 0: D ≤ max(2 d₀, 0.02) → Random-like, else Bulk-decay;
-/// 3. not MP (D ≥ max(0.045, 2 d₀)) or k/M ≥ 0.15, a power law that fits (D_PL) and beats the
-///    exponential, and r ≥ 2.5 → Heavy-tailed; so too not MP, k/M ≥ 0.15 and r ≥ 5;
-/// 4. a misfitting bulk, or many eigenvalues (k/M ≥ 0.04) without a gap → Bulk-decay;
-/// 5. r ≥ 1.25 and a gap of ten Tracy–Widom scales → Bulk+Spikes;
-/// 6. r ≥ 1.3: k > 2 → Bulk-decay, else Bulk+Spikes; else Bleeding-out.
+/// *Hard*: more than 5 % of the directions are null, that is, separated by a gap from the rest and below
+/// 1e-3 of its median in singular values. *Soft*: the bulk's variance has faded to 5 % of what it was
+/// before training (`baseline`), while spikes hold 90 % of the squared norm; without a baseline, spikes
+/// hold 99 % and the bulk's edge lies below 1/1000 of their median.
 ///
-/// The thresholds come from simulations of synthetic families made before this code; they carry no
-/// calibrated probabilities, and their errors are mostly between neighbouring phases and at small M.
+/// # The other five
+///
+/// The part of the spectrum that is not null is described by numbers without scale
+/// ([`features`](super::features)): by how much order statistics depart from their Marchenko–Pastur
+/// quantiles, at the top in units of the Tracy–Widom scale and in the bulk in units of its rigidity, and
+/// the fits' own statistics. A small network, calibrated by simulation over 10 ≤ M ≤ 900 and
+/// 1 ≤ Q ≤ 11, turns them into probabilities. The verdict is the most probable phase; below a confidence
+/// of 0.6 it is `indeterminate`. With M < 30 every verdict but Random-like and Rank-collapse is.
+///
+/// # When it misleads
+///
+/// Independent entries of unequal variance, or with a heavy tail, leave Marchenko–Pastur with no
+/// correlation being present: the annotations of the full analysis tell. Beyond M ≈ 900 the network is
+/// extrapolated, in units in which noise hardly depends on M any more.
 ///
 /// # Errors
 ///
@@ -71,206 +95,175 @@ pub fn classify(
     ratio: Option<&LikelihoodRatio>,
     baseline: Option<&Baseline>,
 ) -> Result<Verdict, Unclassifiable> {
-    let x = spectrum.eigenvalues();
-    let count = x.len();
+    let count = spectrum.len();
     if count < MIN_M {
         return Err(Unclassifiable::TooSmall { m: count });
     }
-    let bulk = match bulk {
-        Ok(bulk) => bulk,
-        Err(NoFit::TooFew { found, .. }) => return Ok(collapsed(count, *found)),
-        Err(NoFit::AllZero) => return Ok(collapsed(count, 0)),
+    let mut verdict = match bulk {
+        Ok(bulk) => {
+            let tail = tail.as_ref().ok();
+            let mut probabilities = living(spectrum, bulk, tail, ratio);
+            let mut evidence = Vec::new();
+            let collapse = collapse(spectrum, bulk, baseline, &mut evidence);
+            for p in &mut probabilities {
+                *p *= 1.0 - collapse;
+            }
+            probabilities[Phase::RankCollapse as usize] = collapse;
+            if collapse < 0.5 {
+                describe(spectrum, bulk, tail, ratio, &mut evidence);
+            }
+            Verdict::new(probabilities, evidence)
+        }
+        // Fewer live eigenvalues than a bulk needs.
+        Err(NoFit::TooFew { found, .. }) => wholly_collapsed(count, *found),
+        Err(NoFit::AllZero) => wholly_collapsed(count, 0),
         Err(cause) => {
             return Err(Unclassifiable::NoBulk {
                 cause: cause.clone(),
             });
         }
     };
-    let mut trail = Trail::default();
     if count < SMALL_M {
-        trail.annotations.push(Annotation::SmallLayer);
+        verdict.annotations.push(Annotation::SmallLayer);
     }
-    let live = &x[bulk.num_null..];
-    if live[live.len() - 1] <= 1.05 * live[0] {
-        trail.annotations.push(Annotation::NearOrthogonal);
+    if count < TINY_M && !matches!(verdict.phase, Phase::RandomLike | Phase::RankCollapse) {
+        verdict.indeterminate = true;
     }
-    let phase = decide(
-        spectrum,
-        bulk,
-        tail.as_ref().ok(),
-        ratio,
-        baseline,
-        &mut trail,
-    );
-    Ok(Verdict {
-        phase,
-        evidence: trail.evidence,
-        annotations: trail.annotations,
-    })
+    if spectrum.live_n() < spectrum.n() {
+        verdict.annotations.push(Annotation::DeadVectors);
+    }
+    if let Ok(bulk) = bulk {
+        let live = &spectrum.eigenvalues()[bulk.num_null..];
+        if live[live.len() - 1] <= 1.05 * live[0] {
+            verdict.annotations.push(Annotation::NearOrthogonal);
+        }
+    }
+    Ok(verdict)
 }
 
-/// Almost nothing is left: fewer live eigenvalues than a bulk needs.
-fn collapsed(count: usize, live: usize) -> Verdict {
-    let mut trail = Trail::default();
-    trail.note(
-        "null_share",
-        1.0 - live as f64 / count as f64,
-        "too few directions carry anything: rank collapse (hard)",
-    );
-    Verdict {
-        phase: Phase::RankCollapse,
-        evidence: trail.evidence,
-        annotations: Vec::new(),
-    }
-}
-
-#[derive(Default)]
-struct Trail {
-    evidence: Vec<Evidence>,
-    annotations: Vec<Annotation>,
-}
-
-impl Trail {
-    fn note(&mut self, name: &str, value: f64, says: impl Into<String>) {
-        self.evidence.push(Evidence {
-            name: name.into(),
-            value,
-            says: says.into(),
-        });
-    }
-}
-
-fn decide(
+/// The network's probabilities, Rank-collapse left at 0.
+fn living(
     spectrum: &Spectrum,
     bulk: &BulkFit,
     tail: Option<&TailFit>,
     ratio: Option<&LikelihoodRatio>,
+) -> [f64; 6] {
+    let p = network::probabilities(&features(spectrum, bulk, tail, ratio));
+    let mut all = [0.0; 6];
+    all[..p.len()].copy_from_slice(&p);
+    all
+}
+
+fn wholly_collapsed(count: usize, live: usize) -> Verdict {
+    let mut probabilities = [0.0; 6];
+    probabilities[Phase::RankCollapse as usize] = 1.0;
+    let share = 1.0 - live as f64 / count as f64;
+    let says = "too few directions carry anything: rank collapse (hard)";
+    Verdict::new(probabilities, vec![Evidence::new("null_share", share, says)])
+}
+
+/// The probability of Rank-collapse.
+fn collapse(
+    spectrum: &Spectrum,
+    bulk: &BulkFit,
     baseline: Option<&Baseline>,
-    trail: &mut Trail,
-) -> Phase {
+    evidence: &mut Vec<Evidence>,
+) -> f64 {
     let x = spectrum.eigenvalues();
-    let count = x.len() as f64;
-    let k = bulk.num_spikes;
-
-    let null = bulk.num_null as f64 / count;
-    if null > 0.05 {
+    let null = bulk.num_null as f64 / x.len() as f64;
+    let hard = if null > 0.0 {
+        1.0 / (1.0 + ((NULL_SHARE - null) / NULL_SOFTNESS).exp())
+    } else {
+        0.0
+    };
+    if null > NULL_SHARE {
         let says = "of the directions carry nothing: rank collapse (hard)";
-        trail.note("null_share", null, says);
-        return Phase::RankCollapse;
+        evidence.push(Evidence::new("null_share", null, says));
+        return hard;
     }
-    let spike_mass = x[x.len() - k..].iter().sum::<f64>() / spectrum.total();
-    if let Some(initial) = baseline {
-        let faded = bulk.sigma2 / initial.sigma2;
-        if faded < 0.05 && spike_mass > 0.9 {
-            trail.note(
-                "sigma2_share",
-                faded,
-                "of the bulk's initial variance is left",
-            );
-            let says = "of the squared norm lies in spikes: rank collapse (soft)";
-            trail.note("spike_mass", spike_mass, says);
-            return Phase::RankCollapse;
+    let spikes = &x[x.len() - bulk.num_spikes..];
+    let mass = spikes.iter().sum::<f64>() / spectrum.total();
+    let (what, value, collapsed) = match (baseline, spikes.is_empty()) {
+        (_, true) => return hard,
+        (Some(initial), _) => {
+            let faded = bulk.sigma2 / initial.sigma2;
+            let is = faded < FADED && mass > SPIKE_MASS;
+            ("of the bulk's initial variance is left", faded, is)
         }
+        (None, _) => {
+            let edge = bulk.lambda_plus / spikes[spikes.len() / 2];
+            let is = edge < ALONE_EDGE && mass > ALONE_MASS;
+            ("is the noise edge, in units of the spikes' median", edge, is)
+        }
+    };
+    if !collapsed {
+        return hard;
     }
+    let name = if baseline.is_some() { "sigma2_share" } else { "edge_share" };
+    evidence.push(Evidence::new(name, value, what));
+    let says = "of the squared norm lies in spikes: rank collapse (soft)";
+    evidence.push(Evidence::new("spike_mass", mass, says));
+    0.9
+}
 
-    let share = k as f64 / count;
-    let r = spectrum.lambda_max() / bulk.lambda_plus;
-    trail.note(
+/// What the fits say, in words.
+fn describe(
+    spectrum: &Spectrum,
+    bulk: &BulkFit,
+    tail: Option<&TailFit>,
+    ratio: Option<&LikelihoodRatio>,
+    evidence: &mut Vec<Evidence>,
+) {
+    let x = spectrum.eigenvalues();
+    let k = bulk.num_spikes;
+    let mut note = |name: &str, value: f64, says: String| {
+        evidence.push(Evidence::new(name, value, says));
+    };
+    note(
         "num_spikes",
         k as f64,
-        "eigenvalues beyond the noise edge (99 %)",
-    );
-    if k == 0 {
-        let limit = (2.0 * bulk.d95).max(0.02);
-        let fits = bulk.d <= limit;
-        let verb = if fits { "fits" } else { "does not fit" };
-        trail.note(
-            "bulk_d",
-            bulk.d,
-            format!("the whole spectrum {verb} Marchenko–Pastur (limit {limit:.4})"),
-        );
-        return if fits {
-            Phase::RandomLike
-        } else {
-            Phase::BulkDecay
-        };
-    }
-
-    trail.note("lambda_max_ratio", r, "λmax in units of the bulk edge λ₊");
-    let limit = (2.0 * bulk.d95).max(0.045);
-    let non_mp = bulk.d >= limit;
-    trail.note(
-        "bulk_d",
-        bulk.d,
         format!(
-            "the bulk {} Marchenko–Pastur (limit {limit:.4})",
-            if non_mp { "is not" } else { "resembles" }
+            "eigenvalues beyond the noise edge; λmax has p = {:.1e} under noise (Tracy–Widom)",
+            bulk.lambda_max_p
         ),
     );
-
-    if let (Some(tail), Some(ratio)) = (tail, ratio) {
-        let limit = 0.06f64.max(0.8 / (tail.n_tail as f64).sqrt());
-        let supported = tail.d <= limit && ratio.ratio > 0.0;
-        if (non_mp || share >= 0.15) && supported && r >= 2.5 {
-            trail.note(
-                "tail_d",
-                tail.d,
-                format!("a power law fits the tail (limit {limit:.3})"),
-            );
-            trail.note(
-                "likelihood_ratio",
-                ratio.normalised,
-                "the power law beats the exponential: heavy tail supported",
-            );
-            return Phase::HeavyTailed;
-        }
+    let r = spectrum.lambda_max() / bulk.lambda_plus;
+    note("lambda_max_ratio", r, "λmax in units of the bulk edge λ₊".into());
+    let fits = match bulk.d_p {
+        p if p > 0.05 => "is Marchenko–Pastur",
+        _ if bulk.d < 2.0 * bulk.d95 => "is nearly Marchenko–Pastur",
+        _ => "is not Marchenko–Pastur",
+    };
+    note(
+        "bulk_d",
+        bulk.d,
+        format!("the bulk {fits} (p = {:.1e}, 95 % of noise below {:.4})", bulk.d_p, bulk.d95),
+    );
+    if k == 0 {
+        return;
     }
-    if non_mp && share >= 0.15 && r >= 5.0 {
-        let says =
-            "of the eigenvalues lie beyond the edge: heavy-tailed, power law not established";
-        trail.note("spike_share", share, says);
-        return Phase::HeavyTailed;
-    }
-
-    let outliers = &x[x.len() - k..];
-    // Gaps between outliers, and of the lowest one from the edge, in Tracy–Widom scales.
-    let first_gap = (outliers[0] - bulk.lambda_plus) / bulk.edge_scale;
-    let widest = outliers
+    let share = k as f64 / x.len() as f64;
+    note("spike_share", share, "of the eigenvalues lie beyond the edge".into());
+    let spikes = &x[x.len() - k..];
+    let first = (spikes[0] - bulk.lambda_plus) / bulk.edge_scale;
+    let widest = spikes
         .windows(2)
         .map(|pair| (pair[1] - pair[0]) / bulk.edge_scale)
-        .fold(first_gap, f64::max);
-
-    if bulk.d > (1.8 * bulk.d95).max(0.02) && (r > 1.3 || non_mp) {
-        trail.note(
-            "bulk_d",
-            bulk.d,
-            "and eigenmass above the edge: the bulk decays",
+        .fold(first, f64::max);
+    note(
+        "widest_gap",
+        widest,
+        "Tracy–Widom scales: the widest gap beyond the edge".into(),
+    );
+    if let (Some(tail), Some(ratio)) = (tail, ratio) {
+        let beats = if ratio.normalised > 0.0 { "beats" } else { "loses to" };
+        note(
+            "alpha",
+            tail.alpha,
+            format!(
+                "a power law over {} eigenvalues, D = {:.3}; it {beats} the exponential (Vuong {:.1})",
+                tail.n_tail, tail.d, ratio.normalised
+            ),
         );
-        return Phase::BulkDecay;
-    }
-    if share >= 0.04 && first_gap < 10.0 {
-        trail.note(
-            "spike_share",
-            share,
-            "of the eigenvalues lie beyond the edge",
-        );
-        trail.note(
-            "first_gap",
-            first_gap,
-            "Tracy–Widom scales from the edge: no gap, the bulk decays",
-        );
-        return Phase::BulkDecay;
-    }
-    if r >= 1.25 && widest >= 10.0 {
-        let says = "Tracy–Widom scales: the widest gap sets spikes apart";
-        trail.note("widest_gap", widest, says);
-        return Phase::BulkPlusSpikes;
-    }
-    let says = "Tracy–Widom scales: the widest gap, none sets spikes apart";
-    trail.note("widest_gap", widest, says);
-    match (r >= 1.3, k > 2) {
-        (true, true) => Phase::BulkDecay,
-        (true, false) => Phase::BulkPlusSpikes,
-        (false, _) => Phase::BleedingOut,
     }
 }

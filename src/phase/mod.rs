@@ -13,12 +13,17 @@
 //! arXiv:1810.01075 (JMLR 2021).
 
 mod classify;
+mod features;
+mod network;
+mod rerun;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use classify::{Baseline, Unclassifiable, classify};
+pub use features::{Features, features};
+pub use rerun::{Rerun, Reruns};
 
 /// One of the six phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -91,15 +96,56 @@ impl fmt::Display for Phase {
     }
 }
 
-/// A phase and the numbers that decided it.
+/// Below this probability of the best phase a verdict is `indeterminate`.
+pub const INDETERMINATE: f64 = 0.6;
+
+/// A phase, how sure it is, and what decided it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The phase.
+    /// The most probable phase.
     pub phase: Phase,
-    /// What decided, in the order in which it was asked.
+    /// Its probability, calibrated by simulation; see [`classify`].
+    pub confidence: f64,
+    /// Whether the verdict should not be relied on: the confidence is below [`INDETERMINATE`], or the
+    /// layer is too small for this phase.
+    pub indeterminate: bool,
+    /// The probability of each phase, in the order of [`Phase::ALL`].
+    pub probabilities: [f64; 6],
+    /// What the spectrum's fits say.
     pub evidence: Vec<Evidence>,
     /// Remarks that change no verdict.
     pub annotations: Vec<Annotation>,
+}
+
+impl Verdict {
+    fn new(probabilities: [f64; 6], evidence: Vec<Evidence>) -> Self {
+        let mut phase = Phase::RandomLike;
+        for candidate in Phase::ALL {
+            if probabilities[candidate as usize] > probabilities[phase as usize] {
+                phase = candidate;
+            }
+        }
+        let confidence = probabilities[phase as usize];
+        Self {
+            phase,
+            confidence,
+            indeterminate: confidence < INDETERMINATE,
+            probabilities,
+            evidence,
+            annotations: Vec::new(),
+        }
+    }
+}
+
+impl Verdict {
+    /// Add remarks that are not there yet.
+    pub(crate) fn annotate(&mut self, annotations: &[Annotation]) {
+        for &annotation in annotations {
+            if !self.annotations.contains(&annotation) {
+                self.annotations.push(annotation);
+            }
+        }
+    }
 }
 
 /// One number that took part in the decision, in words.
@@ -111,6 +157,16 @@ pub struct Evidence {
     pub value: f64,
     /// What it says.
     pub says: String,
+}
+
+impl Evidence {
+    fn new(name: &str, value: f64, says: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            value,
+            says: says.into(),
+        }
+    }
 }
 
 impl fmt::Display for Evidence {
@@ -126,8 +182,20 @@ impl fmt::Display for Evidence {
 pub enum Annotation {
     /// All singular values are nearly equal.
     NearOrthogonal,
-    /// M < 50: neighbouring phases are hard to tell apart.
+    /// M < 50: neighbouring phases are hard to tell apart, and below 30 only noise, collapse, and
+    /// neither of them.
     SmallLayer,
+    /// Rows or columns along the longer side carry nothing; the aspect ratio is that of the others.
+    DeadVectors,
+    /// Equalising the scales of rows and columns turns the layer into noise: unequal variances, not
+    /// correlations, explain what leaves the bulk. (Structure along single rows or columns vanishes too.)
+    ScaleHeterogeneity,
+    /// The same entries in random order reach as far beyond the edge: their own distribution explains
+    /// the outliers.
+    EntryDistribution,
+    /// The same entries in random order have eigenvalues beyond the noise edge: a few large weights
+    /// stand out, which Martin and Mahoney call correlation traps.
+    CorrelationTrap,
 }
 
 impl fmt::Display for Annotation {
@@ -135,6 +203,16 @@ impl fmt::Display for Annotation {
         f.write_str(match self {
             Annotation::NearOrthogonal => "all singular values are nearly equal",
             Annotation::SmallLayer => "fewer than 50 eigenvalues: neighbouring phases blur",
+            Annotation::DeadVectors => "some rows or columns carry nothing",
+            Annotation::ScaleHeterogeneity => {
+                "unequal scales of rows or columns explain the outliers: equalised, it is noise"
+            }
+            Annotation::EntryDistribution => {
+                "the entries' own distribution explains the outliers: permuted, they remain"
+            }
+            Annotation::CorrelationTrap => {
+                "the permuted matrix has outliers: a few large weights stand out"
+            }
         })
     }
 }

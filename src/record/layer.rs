@@ -2,7 +2,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{LayerShape, Stamp};
 use crate::analysis::{CutReport, LayerReport};
-use crate::fit::{Doubt, NoFit, TailFit};
+use crate::fit::{Doubt, NoFit, Outlier, TailFit};
+use crate::full::Full;
 use crate::metrics::{ln_alpha_norm, stable_rank_log};
 use crate::phase::{Annotation, Evidence, Phase};
 
@@ -48,6 +49,12 @@ pub struct Values {
     pub hill_alpha: Option<f64>,
     /// Vuong's statistic of the power law against the exponential on the tail.
     pub lr_exponential: Option<f64>,
+    /// α of pure noise of the same N and M: 5 % point, …
+    pub noise_alpha_low: Option<f64>,
+    /// … median, …
+    pub noise_alpha: Option<f64>,
+    /// … 95 % point.
+    pub noise_alpha_high: Option<f64>,
     /// Eigenvalues beyond the Tracy–Widom edge of the bulk.
     pub num_spikes: Option<usize>,
     /// Scale σ of the bulk.
@@ -64,18 +71,32 @@ pub struct Values {
     pub bulk_d: Option<f64>,
     /// Its 95 % point for noise.
     pub bulk_d95: Option<f64>,
+    /// Its p-value under noise.
+    pub bulk_d_p: Option<f64>,
+    /// P(λmax of noise > λmax), Tracy–Widom.
+    pub lambda_max_p: Option<f64>,
+    /// The largest spikes with their p-values, X.
+    pub outliers: Vec<Outlier>,
     /// Null directions.
     pub num_null: Option<usize>,
     /// Why there is no bulk.
     pub bulk_reason: Option<NoFit>,
     /// The phase.
     pub phase: Option<Phase>,
+    /// Its probability.
+    pub phase_confidence: Option<f64>,
+    /// The probability of each phase, in the order of [`Phase::ALL`].
+    pub phase_probabilities: Option<[f64; 6]>,
+    /// Whether the verdict should not be relied on.
+    pub indeterminate: Option<bool>,
     /// What decided it.
     pub phase_evidence: Vec<Evidence>,
     /// Remarks beside it.
     pub annotations: Vec<Annotation>,
     /// Why there is no phase.
     pub phase_reason: Option<String>,
+    /// What a full analysis adds.
+    pub full: Option<Full>,
     /// Convolutions: each kernel position.
     pub slices: Vec<CutRecord>,
     /// Convolutions: all slices' eigenvalues together.
@@ -216,6 +237,9 @@ impl Record {
             warning,
             hill_alpha: report.hill_alpha,
             lr_exponential: report.likelihood_ratio.map(|r| r.normalised),
+            noise_alpha_low: report.noise_alpha.map(|a| a.low),
+            noise_alpha: report.noise_alpha.map(|a| a.median),
+            noise_alpha_high: report.noise_alpha.map(|a| a.high),
             num_spikes: bulk.map(|b| b.num_spikes),
             sigma_mp: bulk.map(|b| b.sigma_mp),
             mp_softrank: bulk.map(|b| b.soft_rank),
@@ -224,12 +248,19 @@ impl Record {
             bulk_edge_x: bulk.map(|b| b.threshold),
             bulk_d: bulk.map(|b| b.d),
             bulk_d95: bulk.map(|b| b.d95),
+            bulk_d_p: bulk.map(|b| b.d_p),
+            lambda_max_p: bulk.map(|b| b.lambda_max_p),
+            outliers: bulk.map_or_else(Vec::new, |b| b.outliers.clone()),
             num_null: bulk.map(|b| b.num_null),
             bulk_reason: report.bulk.as_ref().err().cloned(),
             phase: verdict.map(|v| v.phase),
+            phase_confidence: verdict.map(|v| v.confidence),
+            phase_probabilities: verdict.map(|v| v.probabilities),
+            indeterminate: verdict.map(|v| v.indeterminate),
             phase_evidence: verdict.map_or_else(Vec::new, |v| v.evidence.clone()),
             annotations: verdict.map_or_else(Vec::new, |v| v.annotations.clone()),
             phase_reason: report.phase.as_ref().err().map(ToString::to_string),
+            full: report.full.clone(),
             slices: report.slices.iter().map(CutRecord::of).collect(),
             pooled: report.pooled.as_ref().map(CutRecord::of),
             row,
@@ -271,6 +302,25 @@ impl Record {
     /// The exponent of the tail, if there is one.
     pub fn alpha(&self) -> Option<f64> {
         self.values.as_ref()?.row.alpha
+    }
+
+    /// Add what a full analysis found later.
+    pub(crate) fn deepen(&mut self, full: &Full) {
+        if let Some(values) = &mut self.values {
+            for &annotation in &full.annotations {
+                if !values.annotations.contains(&annotation) {
+                    values.annotations.push(annotation);
+                }
+            }
+            values.full = Some(full.clone());
+        }
+    }
+
+    /// Whether the verdict can be relied on.
+    pub fn is_determinate(&self) -> bool {
+        self.values
+            .as_ref()
+            .is_some_and(|v| v.phase.is_some() && v.indeterminate != Some(true))
     }
 
     /// The phase, if there is one.

@@ -15,10 +15,11 @@ pub(crate) use lines::scan_lines;
 pub use summary::Summary;
 
 use crate::analysis::Config;
+use crate::full::Full;
 use crate::matrix::LeftOut;
 
 /// Version of the lines' format.
-pub const SCHEMA: u32 = 1;
+pub const SCHEMA: u32 = 2;
 
 /// When an observation was made.
 #[derive(
@@ -49,6 +50,8 @@ pub enum Line {
     Model(ModelLine),
     /// One layer at one observation.
     Layer(Box<Record>),
+    /// What a full analysis of a layer added after its record was written.
+    Full(Box<FullLine>),
     /// The whole model at one observation.
     Summary(Box<Summary>),
     /// A number that the training reported, such as the loss.
@@ -67,6 +70,7 @@ impl Line {
             Line::Header(l) => (&l.run, "header", Stamp::default(), ""),
             Line::Model(l) => (&l.run, "model", Stamp::default(), ""),
             Line::Layer(l) => (&l.run, "layer", l.stamp, l.layer.as_str()),
+            Line::Full(l) => (&l.run, "full", l.stamp, l.layer.as_str()),
             Line::Summary(l) => (&l.run, "summary", l.stamp, ""),
             Line::Scalar(l) => (&l.run, "scalar", Stamp::of_epoch(l.epoch), l.name.as_str()),
             Line::Notice(l) => {
@@ -76,6 +80,20 @@ impl Line {
         };
         (run.clone(), kind, stamp.epoch, stamp.step, name.to_owned())
     }
+}
+
+/// What a full analysis of a layer added after its record was written: at a transition, or at the end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FullLine {
+    /// Name of the run.
+    pub run: String,
+    /// When.
+    #[serde(flatten)]
+    pub stamp: Stamp,
+    /// Name of the layer.
+    pub layer: String,
+    /// What was found.
+    pub full: Full,
 }
 
 /// Who wrote a run, and in which conventions.
@@ -112,11 +130,12 @@ impl Header {
     }
 }
 
-const CONVENTIONS: [&str; 6] = [
+const CONVENTIONS: [&str; 7] = [
     "N >= M are the sides of the matrix, Q = N/M; epoch counts finished epochs, 0 is the initial weights",
     "lambda_max, xmin, xmax, norm, log_*, alpha_weighted: eigenvalues of W'W without 1/N, log10 (as WeightWatcher)",
     "suffix _x, sigma_mp, bulk_*: eigenvalues of X = W'W/N, natural logarithm (as the papers)",
     "num_spikes, sigma_mp, mp_softrank: Marchenko-Pastur bulk with a Tracy-Widom edge, X = W'W/N",
+    "phase_probabilities: RandomLike, BleedingOut, BulkPlusSpikes, BulkDecay, HeavyTailed, RankCollapse; indeterminate: confidence below 0.6 or too small a layer",
     "entropy: divided by ln(number of eigenvalues); matrix_rank: singular values above sv_max*(eps_f32/2)*sqrt(N+M+1)",
     "a convolution is one row, its (C_in*k) x C_out unfolding; its kernel positions and their pooled spectrum are nested in it",
 ];

@@ -5,12 +5,15 @@
 //! WᵀW, and this file alone scales them.
 
 mod dense;
+mod null;
 #[cfg(feature = "lapack")]
 mod lapack;
 
 use serde::{Deserialize, Serialize};
 
 pub use dense::{Gram, Svd};
+use null::live_vectors;
+pub(crate) use null::null_directions;
 #[cfg(feature = "lapack")]
 pub use lapack::Lapack;
 
@@ -62,6 +65,7 @@ pub struct Spectrum {
     eigenvalues: Vec<f64>,
     n: usize,
     m: usize,
+    live_n: usize,
     cut: Cut,
 }
 
@@ -116,7 +120,10 @@ impl Spectrum {
             // Rounding makes zero eigenvalues slightly negative.
             *value = value.max(0.0) / n / scale / scale;
         }
-        Self::new(eigenvalues, matrix.n(), matrix.m(), matrix.cut()).map_err(fail)
+        let mut spectrum =
+            Self::new(eigenvalues, matrix.n(), matrix.m(), matrix.cut()).map_err(fail)?;
+        spectrum.live_n = live_vectors(matrix.rows(), matrix.cols(), entries).max(matrix.m());
+        Ok(spectrum)
     }
 
     /// A spectrum from eigenvalues of X = WᵀW/N that were kept, for an N×M matrix.
@@ -150,6 +157,7 @@ impl Spectrum {
             eigenvalues,
             n,
             m,
+            live_n: n,
             cut,
         })
     }
@@ -183,6 +191,13 @@ impl Spectrum {
     /// The longer side of the matrix, and the normalisation: λ of WᵀW is N times ours.
     pub fn n(&self) -> usize {
         self.n
+    }
+
+    /// Vectors along the longer side that carry anything, at least M. Dead ones (inputs that a network
+    /// has given up, say) take no part in the noise: its aspect ratio is `live_n`/M. N for a spectrum
+    /// whose matrix is not known.
+    pub fn live_n(&self) -> usize {
+        self.live_n
     }
 
     /// The shorter side of the matrix.

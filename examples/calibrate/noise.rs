@@ -1,0 +1,75 @@
+//! Quantiles of α and M·D over pure noise.
+
+use std::path::Path;
+
+use anyhow::Result;
+use heavytail::fit::{LEVELS, NoiseTable, fit_bulk, fit_tail};
+use heavytail::spectrum::Spectrum;
+
+use crate::ensembles::{laguerre, rng};
+use crate::parallel::{parallel, quantile};
+
+const SIZES: [usize; 15] = [
+    10, 14, 20, 30, 45, 64, 90, 128, 192, 256, 384, 512, 768, 1024, 2048,
+];
+const SHAPES: [f64; 9] = [0.01, 0.04, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0];
+
+fn replicates(m: usize) -> usize {
+    (400_000 / m).clamp(160, 2000)
+}
+
+pub fn write(path: &Path) -> Result<()> {
+    // The dear ones first, so that no core waits at the end.
+    let cells: Vec<(usize, f64)> = SIZES
+        .iter()
+        .rev()
+        .flat_map(|&m| SHAPES.map(|c| (m, c)))
+        .collect();
+    let results = parallel(&cells, |i, &(m, c)| {
+        let n = (m as f64 / c).round() as usize;
+        let mut rng = rng(100, i as u64);
+        let (mut alphas, mut distances) = (Vec::new(), Vec::new());
+        for _ in 0..replicates(m) {
+            let x = laguerre(n, m, &mut rng);
+            let Ok(spectrum) = Spectrum::from_eigenvalues(x, n, m) else {
+                continue;
+            };
+            if let Ok(tail) = fit_tail(spectrum.eigenvalues()) {
+                alphas.push(tail.alpha);
+            }
+            if let Ok(bulk) = fit_bulk(&spectrum) {
+                distances.push(bulk.d * m as f64);
+            }
+        }
+        (quantiles(alphas), quantiles(distances))
+    });
+    let rows = |get: fn(&([f64; 7], [f64; 7])) -> [f64; 7]| {
+        let mut rows: Vec<Vec<[f64; 7]>> = results
+            .chunks(SHAPES.len())
+            .map(|row| row.iter().map(get).collect())
+            .collect();
+        rows.reverse();
+        rows
+    };
+    let table = NoiseTable {
+        provenance: "cargo run --release --example calibrate -- noise: quantiles over 195 (M = 2048) to \
+                     2000 (M ≤ 200) Gaussian noise matrices a cell, by the bidiagonal model"
+            .into(),
+        m: SIZES.to_vec(),
+        c: SHAPES.to_vec(),
+        alpha: rows(|r| r.0),
+        bulk_d: rows(|r| r.1),
+    };
+    std::fs::write(path, serde_json::to_string(&table)?)?;
+    Ok(())
+}
+
+/// Quantiles at [`LEVELS`], rounded to four digits.
+fn quantiles(mut values: Vec<f64>) -> [f64; 7] {
+    values.sort_by(f64::total_cmp);
+    LEVELS.map(|level| {
+        let q = quantile(&values, level);
+        let digits = 10f64.powf(3.0 - q.log10().floor());
+        (q * digits).round() / digits
+    })
+}

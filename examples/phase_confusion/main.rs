@@ -1,0 +1,124 @@
+//! The classifier and the fits on trial: matrices of known phase on seeds that nothing was tuned to.
+//!
+//! ```text
+//! cargo run --release --no-default-features --example phase_confusion
+//! ```
+//!
+//! Writes JSON and pictures into `assets/phases`: the confusion matrices of the six families and how well
+//! the probabilities are calibrated, generators that the classifier has never seen, Rank-collapse by
+//! share of null directions, the coverage of α's interval, α against the entries' tail exponent, and the
+//! statistics at the spectrum's edge. Each part can be run alone: `-- --only confusion`.
+
+#[path = "../support/coverage.rs"]
+mod coverage;
+#[path = "../support/ensembles.rs"]
+#[allow(dead_code)]
+mod ensembles;
+#[path = "../support/parallel.rs"]
+mod parallel;
+#[path = "../support/strangers.rs"]
+mod strangers;
+#[path = "../support/svg.rs"]
+mod svg;
+
+mod confusion;
+mod edge;
+mod outside;
+mod universality;
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+use clap::{Parser, ValueEnum};
+use serde::Serialize;
+
+#[derive(Parser)]
+#[command(about = "Judge the classifier and the fits on matrices of known phase")]
+struct Options {
+    /// One part only
+    #[arg(long)]
+    only: Option<Part>,
+    /// Share of the full number of matrices
+    #[arg(long, default_value_t = 1.0)]
+    effort: f64,
+    /// Base of the seeds; those of the tables in the README by default
+    #[arg(long, default_value_t = 9000)]
+    seed: u64,
+    /// Where the results go
+    #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/phases"))]
+    out: PathBuf,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+enum Part {
+    /// Six families at six sizes, and the calibration of the probabilities
+    Confusion,
+    /// Generators that the classifier has never seen
+    Outside,
+    /// Rank-collapse by share of null directions
+    Collapse,
+    /// The interval of α on planted power laws
+    Coverage,
+    /// α against the entries' tail exponent
+    Universality,
+    /// λmax of noise, of spikes, of heavy tails
+    Edge,
+}
+
+/// How much of it, and on which seeds.
+#[derive(Clone, Copy)]
+pub struct Effort {
+    share: f64,
+    seed: u64,
+}
+
+impl Effort {
+    /// That many, or the asked share of them.
+    pub fn of(self, count: usize) -> usize {
+        ((count as f64 * self.share).round() as usize).max(4)
+    }
+}
+
+fn main() -> Result<()> {
+    let options = Options::parse();
+    let effort = Effort {
+        share: options.effort,
+        seed: options.seed,
+    };
+    std::fs::create_dir_all(&options.out).with_context(|| format!("{}", options.out.display()))?;
+    for part in Part::value_variants() {
+        if options.only.is_some_and(|only| only != *part) {
+            continue;
+        }
+        let start = Instant::now();
+        let out = &options.out;
+        match part {
+            Part::Confusion => confusion::run(effort, out)?,
+            Part::Outside => outside::strangers(effort, out)?,
+            Part::Collapse => outside::collapse(effort, out)?,
+            Part::Coverage => {
+                let table = coverage::table(effort.of(400), options.seed);
+                for row in &table {
+                    println!("{row}");
+                }
+                save(out, "coverage", &table)?;
+            }
+            Part::Universality => universality::run(effort, out)?,
+            Part::Edge => edge::run(effort, out)?,
+        }
+        println!("({:.0} s)\n", start.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+pub fn save(out: &Path, name: &str, value: &impl Serialize) -> Result<()> {
+    let path = out.join(format!("{name}.json"));
+    let text = serde_json::to_string_pretty(value)? + "\n";
+    std::fs::write(&path, text).with_context(|| format!("{}", path.display()))
+}
+
+pub fn save_svg(out: &Path, name: &str, sheet: svg::Sheet) -> Result<()> {
+    let path = out.join(format!("{name}.svg"));
+    std::fs::write(&path, sheet.finish()).with_context(|| format!("{}", path.display()))
+}

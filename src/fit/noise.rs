@@ -1,0 +1,161 @@
+//! What pure noise of a layer's own shape gives: the null that stands beside α and beside the bulk's D.
+//!
+//! `noise.json` holds quantiles of both over a grid of (M, M/N), simulated with the fits of this crate by
+//! `cargo run --release --example calibrate`. Between grid points the logarithms are interpolated
+//! linearly in (ln M, √(M/N)); outside, the nearest edge of the grid is used, but for M, where the last
+//! step is continued.
+
+use std::sync::OnceLock;
+
+use serde::{Deserialize, Serialize};
+
+/// Exponent of the tail that a fit finds in pure noise of the same N and M.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct NoiseAlpha {
+    /// 5 % of noise matrices have a smaller α.
+    pub low: f64,
+    /// Median.
+    pub median: f64,
+    /// 5 % of noise matrices have a larger α.
+    pub high: f64,
+}
+
+/// The quantiles' levels of the table.
+pub const LEVELS: [f64; 7] = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
+
+/// Simulated quantiles over the grid.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// How it was made.
+    pub provenance: String,
+    /// Sizes M, ascending.
+    pub m: Vec<usize>,
+    /// Shapes M/N, ascending.
+    pub c: Vec<f64>,
+    /// Quantiles of α at [`LEVELS`], for each M and each shape.
+    pub alpha: Vec<Vec<[f64; 7]>>,
+    /// Quantiles of M·D at [`LEVELS`].
+    pub bulk_d: Vec<Vec<[f64; 7]>>,
+}
+
+fn table() -> Option<&'static Table> {
+    static TABLE: OnceLock<Option<Table>> = OnceLock::new();
+    TABLE
+        .get_or_init(|| serde_json::from_str(include_str!("noise.json")).ok())
+        .as_ref()
+}
+
+impl Table {
+    /// The quantiles at a shape.
+    fn at(&self, cells: &[Vec<[f64; 7]>], n: usize, m: usize) -> [f64; 7] {
+        let ms: Vec<f64> = self.m.iter().map(|&m| (m as f64).ln()).collect();
+        let cs: Vec<f64> = self.c.iter().map(|c| c.sqrt()).collect();
+        let (i, s) = cell(&ms, (m as f64).ln(), true);
+        let (j, t) = cell(&cs, (m as f64 / n as f64).sqrt(), false);
+        std::array::from_fn(|k| {
+            let ln = |i: usize, j: usize| cells[i][j][k].ln();
+            let (low, high) = (
+                ln(i, j) * (1.0 - t) + ln(i, j + 1) * t,
+                ln(i + 1, j) * (1.0 - t) + ln(i + 1, j + 1) * t,
+            );
+            (low * (1.0 - s) + high * s).exp()
+        })
+    }
+}
+
+/// Which interval of an ascending grid holds x, and where in it.
+fn cell(grid: &[f64], x: f64, continued: bool) -> (usize, f64) {
+    let i = grid
+        .partition_point(|&g| g <= x)
+        .clamp(1, grid.len().max(2) - 1)
+        - 1;
+    let part = (x - grid[i]) / (grid[i + 1] - grid[i]);
+    (i, part.clamp(0.0, if continued { 4.0 } else { 1.0 }))
+}
+
+/// α of pure n×m noise, n ≥ m: median and 5–95 %.
+pub fn noise_alpha(n: usize, m: usize) -> Option<NoiseAlpha> {
+    let table = table()?;
+    (m >= *table.m.first()?).then(|| {
+        let q = table.at(&table.alpha, n, m);
+        NoiseAlpha {
+            low: q[0],
+            median: q[2],
+            high: q[5],
+        }
+    })
+}
+
+/// The law of D for noise.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct BulkDistance {
+    quantiles: [f64; 7],
+}
+
+/// The law of D for a bulk of `count` eigenvalues of noise with the longer side n.
+pub(crate) fn bulk_distance(n: usize, count: usize) -> BulkDistance {
+    let count = count.max(1);
+    let scaled = match table() {
+        Some(table) => table.at(&table.bulk_d, n.max(count), count),
+        None => [f64::NAN; 7],
+    };
+    BulkDistance {
+        quantiles: scaled.map(|q| q / count as f64),
+    }
+}
+
+impl BulkDistance {
+    /// The D with P(D of noise ≤ D) = level, one of [`LEVELS`] or between.
+    pub(crate) fn quantile(&self, level: f64) -> f64 {
+        let (i, t) = cell(&LEVELS, level, false);
+        self.quantiles[i] * (1.0 - t) + self.quantiles[i + 1] * t
+    }
+
+    /// P(D of noise > d). Beyond the table's 99 % point the tail is continued exponentially: good for
+    /// an order of magnitude, not for digits.
+    pub(crate) fn survival(&self, d: f64) -> f64 {
+        let (i, t) = cell(&self.quantiles, d, false);
+        let tail = |level: f64| (1.0 - level).ln();
+        if t >= 1.0 && i + 2 == LEVELS.len() {
+            let (a, b) = (self.quantiles[i], self.quantiles[i + 1]);
+            let slope = (tail(LEVELS[i + 1]) - tail(LEVELS[i])) / (b - a);
+            return (tail(LEVELS[i + 1]) + slope * (d - b)).exp();
+        }
+        (tail(LEVELS[i]) * (1.0 - t) + tail(LEVELS[i + 1]) * t).exp()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn noise_of_known_shapes() {
+        // Medians that an independent simulation found (NumPy), within its own error.
+        for (n, m, median) in [
+            (4096, 384, 14.7),
+            (2450, 500, 12.8),
+            (384, 192, 7.7),
+            (256, 256, 6.6),
+            (120, 84, 5.0),
+            (60, 30, 3.7),
+        ] {
+            let alpha = noise_alpha(n, m).unwrap();
+            assert!((alpha.median / median).ln().abs() < 0.12, "{n}×{m}: {alpha:?}");
+            assert!(alpha.low < alpha.median && alpha.median < alpha.high);
+        }
+        assert_eq!(noise_alpha(20, 4), None);
+        assert!(noise_alpha(20_000, 8192).unwrap().median > 15.0);
+    }
+
+    #[test]
+    fn the_distance_has_a_p_value() {
+        let null = bulk_distance(1000, 300);
+        // M·D ≈ 0.85 + 0.42 ln M at 95 %.
+        let expected = (0.85 + 0.42 * 300f64.ln()) / 300.0;
+        assert!((null.quantile(0.95) / expected).ln().abs() < 0.2);
+        assert!((null.survival(null.quantile(0.95)) - 0.05).abs() < 1e-6);
+        assert!(null.survival(3.0 * expected) < 1e-3);
+        assert!(null.survival(0.0) > 0.9);
+    }
+}

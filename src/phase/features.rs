@@ -1,0 +1,104 @@
+//! The spectrum as the classifier sees it: numbers without scale, in units of what noise does.
+
+use crate::fit::{BulkFit, LikelihoodRatio, TailFit};
+use crate::law::{MarchenkoPastur, noise_edge};
+use crate::spectrum::Spectrum;
+
+/// How many numbers.
+pub(super) const COUNT: usize = 50;
+
+/// What the classifier sees; see [`features`].
+pub type Features = [f64; COUNT];
+
+/// Ranks from the top.
+const RANKS: [usize; 9] = [0, 1, 2, 3, 4, 5, 7, 10, 14];
+/// Shares of the spectrum, from the top.
+const SHARES: [f64; 17] = [
+    0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97,
+];
+/// Where the rigidity of the bulk is asked.
+const RIGID: [f64; 6] = [0.1, 0.2, 0.3, 0.5, 0.7, 0.9];
+
+/// The features of the live part of a spectrum.
+///
+/// In this order: ln(λ/q) of the largest eigenvalues in units of the Tracy–Widom scale, q being their
+/// Marchenko–Pastur quantiles with a variance from the lower half; the same at fixed shares of the
+/// spectrum; the same in units of the bulk's rigidity, 1/M; then of the fits: spikes, D, gaps, λmax/λ₊,
+/// the tail and its likelihood ratio; stable rank; and the shape.
+pub fn features(
+    spectrum: &Spectrum,
+    bulk: &BulkFit,
+    tail: Option<&TailFit>,
+    ratio: Option<&LikelihoodRatio>,
+) -> Features {
+    let x = &spectrum.eigenvalues()[bulk.num_null..];
+    let p = x.len();
+    let m = p.min(spectrum.m());
+    let n = spectrum.live_n().max(m);
+    let q = MarchenkoPastur::new(1.0, n, m).midpoint_quantiles(p);
+    // A scale from the part that structure reaches last.
+    let range = p / 20..(p * 3).div_ceil(5);
+    let (mut xy, mut yy) = (0.0, 0.0);
+    for i in range {
+        xy += x[i] * q[i];
+        yy += q[i] * q[i];
+    }
+    let scale = (xy / yy).max(f64::MIN_POSITIVE);
+    let (centre, width) = noise_edge(n, m);
+    let delta = width / centre;
+    let deviation = |i: usize| (x[i].max(1e-9 * scale) / (scale * q[i])).ln();
+    let at_share = |share: f64| {
+        let at = ((1.0 - share) * (p - 1) as f64).clamp(0.0, (p - 1) as f64);
+        let (low, part) = (at as usize, at.fract());
+        let high = (low + 1).min(p - 1);
+        deviation(low) * (1.0 - part) + deviation(high) * part
+    };
+    let mut out = Vec::with_capacity(COUNT);
+    for rank in RANKS {
+        out.push((deviation(p - 1 - rank.min(p / 3)) / delta).asinh());
+    }
+    for share in SHARES {
+        out.push((at_share(share) * 8.0).asinh());
+    }
+    for share in RIGID {
+        out.push((at_share(share) * p as f64 / 4.0).asinh());
+    }
+    out.push(deviation(p - 1).clamp(-3.0, 8.0));
+    let k = bulk.num_spikes;
+    out.push((k as f64).ln_1p());
+    out.push((k as f64 / p as f64).sqrt());
+    // In units of what rigid eigenvalues do (a formula, so that no table is needed to calibrate this).
+    let rigid = 0.85 + 0.42 * (p as f64).ln();
+    out.push((bulk.d.max(1e-6) * p as f64 / rigid).ln());
+    out.push((bulk.d.max(1e-6).ln() + 3.0).clamp(-4.0, 4.0));
+    let outliers = &x[p - k.min(p - 1)..];
+    let mut gaps: Vec<f64> = outliers
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]) / bulk.edge_scale)
+        .collect();
+    let first = outliers
+        .first()
+        .map_or(0.0, |v| (v - bulk.lambda_plus) / bulk.edge_scale);
+    gaps.push(first);
+    gaps.sort_by(|a, b| b.total_cmp(a));
+    out.push(first.asinh());
+    out.push(gaps[0].asinh());
+    out.push(gaps.get(1).copied().unwrap_or(0.0).asinh());
+    out.push(((x[p - 1] / bulk.lambda_plus).max(0.1)).ln().min(8.0));
+    match tail {
+        Some(t) => {
+            out.push(1.0 / (t.alpha - 1.0).max(0.1));
+            out.push(t.d * (t.n_tail as f64).sqrt());
+            out.push(t.n_tail as f64 / p as f64);
+            out.push(ratio.map_or(0.0, |r| r.normalised).clamp(-6.0, 6.0));
+        }
+        None => out.extend([0.0, 0.0, 0.0, 0.0]),
+    }
+    let total: f64 = x.iter().sum();
+    out.push((total / x[p - 1] / p as f64).ln());
+    out.push((p as f64).ln().clamp(10f64.ln(), 1024f64.ln()));
+    out.push((m as f64 / n as f64).sqrt());
+    out.push(delta.ln());
+    out.push((bulk.sigma2 / scale).ln().clamp(-2.0, 2.0));
+    out.try_into().unwrap_or([0.0; COUNT])
+}

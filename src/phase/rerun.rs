@@ -1,0 +1,164 @@
+//! The analysis again, of the same entries in another arrangement: what explains the outliers?
+
+use rand::{RngExt, SeedableRng};
+use rand_pcg::Pcg64;
+use serde::{Deserialize, Serialize};
+
+use super::{Annotation, Baseline, Phase, Verdict, classify};
+use crate::error::Result;
+use crate::fit::{against_exponential, fit_bulk, fit_tail};
+use crate::matrix::WeightMatrix;
+use crate::spectrum::{Solver, Spectrum};
+
+/// What a rearranged matrix says.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rerun {
+    /// Its phase, if it has one.
+    pub phase: Option<Phase>,
+    /// Its probability of being noise.
+    pub random_like: f64,
+    /// Its eigenvalues beyond the noise edge.
+    pub num_spikes: usize,
+    /// Its λmax, X = WᵀW/N.
+    pub lambda_max_x: f64,
+}
+
+/// The reruns of a full analysis.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Reruns {
+    /// The entries in random order, several times: keeps their distribution, removes every correlation.
+    pub permuted: Vec<Rerun>,
+    /// Rows and columns scaled to equal norms (Sinkhorn's iteration on the squared entries): keeps
+    /// correlations in general position, removes unequal variances.
+    pub equalised: Rerun,
+}
+
+/// Random orders, for matrices with up to [`LARGE`] eigenvalues; one beyond.
+const PERMUTATIONS: usize = 4;
+const LARGE: usize = 1024;
+/// Sinkhorn's iterations; the norms are equal to a few per cent after three.
+const SWEEPS: usize = 8;
+
+impl Reruns {
+    /// Analyse a matrix in random orders and equalised.
+    ///
+    /// # Errors
+    ///
+    /// If the eigensolver fails.
+    pub fn of(matrix: &WeightMatrix, solver: Solver, seed: u64) -> Result<Self> {
+        let mut rng = Pcg64::seed_from_u64(seed);
+        let rounds = if matrix.m() <= LARGE { PERMUTATIONS } else { 1 };
+        let mut values = matrix.values().to_vec();
+        let mut permuted = Vec::with_capacity(rounds);
+        for _ in 0..rounds {
+            for i in (1..values.len()).rev() {
+                values.swap(i, rng.random_range(0..=i));
+            }
+            permuted.push(rerun(matrix, values.clone(), solver)?);
+        }
+        let equal = equalised(matrix);
+        Ok(Self {
+            permuted,
+            equalised: rerun(matrix, equal, solver)?,
+        })
+    }
+
+    /// What they say about a verdict on the original, whose λmax is `lambda_max` and one Tracy–Widom
+    /// scale of which is `edge_scale`.
+    pub(crate) fn annotations(
+        &self,
+        verdict: &Verdict,
+        num_spikes: usize,
+        lambda_max: f64,
+        edge_scale: f64,
+    ) -> Vec<Annotation> {
+        let mut annotations = Vec::new();
+        let spikes = self.permuted.iter().map(|r| r.num_spikes).max().unwrap_or(0);
+        let reach = self
+            .permuted
+            .iter()
+            .map(|r| r.lambda_max_x)
+            .fold(0.0, f64::max);
+        if spikes > 0 {
+            annotations.push(Annotation::CorrelationTrap);
+        }
+        if matches!(verdict.phase, Phase::RandomLike | Phase::RankCollapse) {
+            return annotations;
+        }
+        // One matrix against a few: what they scatter by is allowed for.
+        let scatter = 2.0 * (spikes as f64).sqrt() + 1.0;
+        if lambda_max <= 1.1 * reach + edge_scale && num_spikes as f64 <= spikes as f64 + scatter {
+            annotations.push(Annotation::EntryDistribution);
+        }
+        if self.equalised.phase == Some(Phase::RandomLike) {
+            annotations.push(Annotation::ScaleHeterogeneity);
+        }
+        annotations
+    }
+}
+
+fn rerun(matrix: &WeightMatrix, values: Vec<f64>, solver: Solver) -> Result<Rerun> {
+    let matrix = WeightMatrix::new(matrix.name(), matrix.rows(), matrix.cols(), values)?;
+    let spectrum = Spectrum::of(&matrix, solver)?;
+    let bulk = fit_bulk(&spectrum);
+    let tail = fit_tail(spectrum.eigenvalues());
+    let ratio = tail
+        .as_ref()
+        .ok()
+        .and_then(|t| against_exponential(spectrum.eigenvalues(), t));
+    let verdict = classify(&spectrum, &bulk, &tail, ratio.as_ref(), None::<&Baseline>);
+    let rerun = Rerun {
+        phase: verdict.as_ref().ok().map(|v| v.phase),
+        random_like: verdict.map_or(0.0, |v| v.probabilities[Phase::RandomLike as usize]),
+        num_spikes: bulk.map_or(0, |b| b.num_spikes),
+        lambda_max_x: spectrum.lambda_max(),
+    };
+    Ok(rerun)
+}
+
+/// Rows and columns of equal mean square, those that are zero left alone.
+fn equalised(matrix: &WeightMatrix) -> Vec<f64> {
+    let (rows, cols) = (matrix.rows(), matrix.cols());
+    let mut values = matrix.values().to_vec();
+    for _ in 0..SWEEPS {
+        for row in values.chunks_exact_mut(cols) {
+            let square: f64 = row.iter().map(|v| v * v).sum();
+            if square > 0.0 {
+                let factor = (cols as f64 / square).sqrt();
+                row.iter_mut().for_each(|v| *v *= factor);
+            }
+        }
+        let mut squares = vec![0.0; cols];
+        for row in values.chunks_exact(cols) {
+            for (square, v) in squares.iter_mut().zip(row) {
+                *square += v * v;
+            }
+        }
+        for square in &mut squares {
+            *square = if *square > 0.0 { (rows as f64 / *square).sqrt() } else { 0.0 };
+        }
+        for row in values.chunks_exact_mut(cols) {
+            for (v, factor) in row.iter_mut().zip(&squares) {
+                *v *= factor;
+            }
+        }
+    }
+    values
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equalising_makes_norms_equal() {
+        let values: Vec<f64> = (0..60 * 20)
+            .map(|i| (((i * 37) % 101) as f64 - 50.0) * (1.0 + (i % 20) as f64))
+            .collect();
+        let w = equalised(&WeightMatrix::new("w", 60, 20, values).unwrap());
+        let column = |j: usize| -> f64 { w.iter().skip(j).step_by(20).map(|v| v * v).sum() };
+        assert!((column(0) / column(19) - 1.0).abs() < 1e-9);
+        let row = |i: usize| -> f64 { w[i * 20..(i + 1) * 20].iter().map(|v| v * v).sum() };
+        assert!((row(0) / row(59) - 1.0).abs() < 0.02);
+    }
+}

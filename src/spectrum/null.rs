@@ -1,0 +1,82 @@
+//! Directions that carry nothing.
+
+/// A null direction is below this share of the signal's median (1e-3 in singular values), …
+const NULL_LEVEL: f64 = 1e-6;
+/// … and the gap above it is at least this wide.
+const NULL_GAP: f64 = 10.0;
+
+/// How many of ascending, non-negative values are null: those below the highest gap whose lower side is
+/// negligible against the median of what lies above it. The scale comes from the upper part, so that a
+/// spectrum with 95 % null directions is seen as such.
+pub(crate) fn null_directions(sorted: &[f64]) -> usize {
+    // Rounding decides below this.
+    let floor = sorted[sorted.len() - 1] * 1e-16;
+    let at = |i: usize| sorted[i].max(floor);
+    (1..sorted.len())
+        .rev()
+        .find(|&j| {
+            let above = at(j + (sorted.len() - j) / 2);
+            at(j - 1) <= NULL_LEVEL * above && at(j) >= NULL_GAP * at(j - 1)
+        })
+        .unwrap_or(0)
+}
+
+/// How many rows of a tall matrix, or columns of a wide one, are not negligible against the others.
+pub(super) fn live_vectors(rows: usize, cols: usize, values: &[f64]) -> usize {
+    let mut norms: Vec<f64>;
+    if rows >= cols {
+        norms = values
+            .chunks_exact(cols)
+            .map(|row| row.iter().map(|v| v * v).sum())
+            .collect();
+    } else {
+        norms = vec![0.0; cols];
+        for row in values.chunks_exact(cols) {
+            for (norm, v) in norms.iter_mut().zip(row) {
+                *norm += v * v;
+            }
+        }
+    }
+    norms.sort_unstable_by(f64::total_cmp);
+    norms.len() - null_directions(&norms)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::law::MarchenkoPastur;
+
+    #[test]
+    fn null_directions_are_counted_at_any_share() {
+        for share in [0.1, 0.5, 0.95] {
+            let m = 400;
+            let zeros = (share * m as f64) as usize;
+            let law = MarchenkoPastur::new(1.0, 1000, m - zeros);
+            let mut x = MarchenkoPastur::new(1e-8, zeros, zeros).midpoint_quantiles(zeros);
+            x.extend(law.midpoint_quantiles(m - zeros));
+            assert_eq!(null_directions(&x), zeros);
+        }
+    }
+
+    #[test]
+    fn the_hard_edge_of_a_square_matrix_is_not_null() {
+        let x = MarchenkoPastur::new(1.0, 2000, 2000).midpoint_quantiles(2000);
+        assert_eq!(null_directions(&x), 0);
+    }
+
+    #[test]
+    fn one_huge_spike_does_not_make_the_rest_null() {
+        let mut x = MarchenkoPastur::new(1.0, 400, 200).midpoint_quantiles(200);
+        x[199] = 1e4;
+        assert_eq!(null_directions(&x), 0);
+    }
+
+    #[test]
+    fn dead_rows_do_not_count() {
+        let mut w: Vec<f64> = (0..60 * 4).map(|i| ((i * 37) % 11) as f64 - 5.2).collect();
+        w[..40].fill(1e-7);
+        assert_eq!(live_vectors(60, 4, &w), 50);
+        let transposed: Vec<f64> = (0..240).map(|i| w[(i % 60) * 4 + i / 60]).collect();
+        assert_eq!(live_vectors(4, 60, &transposed), 50);
+    }
+}
