@@ -81,8 +81,8 @@ impl VectorShape {
 /// The vectors of the `k` largest singular values, the largest first; fewer when W has fewer that
 /// are not zero to rounding.
 ///
-/// From all eigenvectors of the smaller Gram matrix, on one thread: several times the cost of a
-/// spectrum, so it is done on request only.
+/// From all eigenvectors of the smaller Gram matrix, on one thread: two to four times the cost of
+/// a spectrum, so it is done on request only.
 ///
 /// # Errors
 ///
