@@ -75,6 +75,7 @@
 #![warn(missing_docs)]
 
 pub mod analysis;
+pub mod beyond;
 #[cfg(feature = "burn")]
 pub mod burn;
 pub mod error;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use heavytail::beyond::erg;
 use heavytail::fit::fit_tail;
 use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::record::{Record, Stamp};
+use heavytail::spectrum::Spectrum;
 use heavytail::{Config, analyze_tensor};
 use safetensors::SafeTensors;
 use serde_json::Value;
@@ -147,6 +149,45 @@ fn the_columns_are_the_references_from_the_weights_on() {
         compared += 1;
     }
     assert!(compared >= 20, "only {compared} cases were compared");
+}
+
+#[test]
+fn the_erg_condition_is_the_references() {
+    let (mut compared, mut gaps) = (0, 0);
+    for (name, case) in cases() {
+        let Some((shape, mut evals)) = floats(&format!("{name}/evals"), f64::from_le_bytes) else {
+            continue;
+        };
+        let ww = &case["ww"];
+        // All eigenvalues equal (the reference answers 0, or what rounding makes of it).
+        if name.starts_with("e_identity")
+            || name.starts_with("e_ortho")
+            || name == "e_allzero_64x32"
+        {
+            continue;
+        }
+        evals.sort_by(f64::total_cmp);
+        let tail = fit_tail(&evals).ok();
+        let spectrum = Spectrum::from_eigenvalues(evals, shape[0], shape[0]).unwrap();
+        let ours = erg(&spectrum, tail.as_ref()).unwrap();
+        assert_eq!(
+            Some(ours.detx_num as u64),
+            ww["detX_num"].as_u64(),
+            "{name}"
+        );
+        compared += 1;
+        // Where our relative cut and the reference's absolute one find the same tail.
+        if let (Some(gap), Some(tail)) = (ours.against_tail, tail)
+            && ww["num_pl_spikes"] == tail.n_tail
+        {
+            assert_eq!(Some(gap.erg_gap), ww["ERG_gap"].as_i64(), "{name}");
+            gaps += 1;
+        }
+    }
+    assert!(
+        compared >= 70 && gaps >= 65,
+        "{compared} cases, {gaps} gaps"
+    );
 }
 
 #[test]
