@@ -23,7 +23,7 @@ pub enum Depth {
     /// One spectrum, its fits, and tabulated nulls: what a monitor runs at each observation.
     Live,
     /// All of that, and the layer's [doubt](Full): bootstraps of the tail, likelihood
-    /// ratios, and reruns of the permuted and the equalised matrix. Costs about six spectra more.
+    /// ratios, and reruns of the permuted and the equalised matrix. Costs about a dozen spectra more.
     #[default]
     Full,
 }
@@ -43,6 +43,9 @@ pub struct Config {
     /// Seed of the bootstraps and permutations; the same seed gives the same numbers.
     #[serde(default)]
     pub seed: u64,
+    /// How many top singular vectors [`Depth::Full`] examines; none by default.
+    #[serde(default)]
+    pub vectors: usize,
     /// Replicates of each bootstrap.
     #[serde(default = "replicates")]
     pub replicates: usize,
@@ -62,6 +65,7 @@ impl Default for Config {
             slices: true,
             depth: Depth::Full,
             seed: 0,
+            vectors: 0,
             replicates: REPLICATES,
         }
     }
@@ -249,9 +253,14 @@ impl fmt::Display for LayerReport {
                 }
                 writeln!(f)?;
                 if let Some(noise) = &self.noise_alpha {
+                    let says = match t.alpha {
+                        a if a < noise.low => "heavier than noise",
+                        a if a > noise.high => "lighter than noise",
+                        _ => "as noise has it",
+                    };
                     writeln!(
                         f,
-                        "            noise of this shape: α = {:.1}, 90 % of it within {:.1} … {:.1}",
+                        "            {says}: noise of this shape has α = {:.1}, 90 % within {:.1} … {:.1}",
                         noise.median, noise.low, noise.high
                     )?;
                 }

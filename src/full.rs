@@ -5,15 +5,23 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::analysis::{Config, LayerReport};
+use crate::beyond::{Erg, FarmsConfig, FarmsFit, VectorStats, erg, farms_alpha, top_vectors};
 use crate::error::Result;
 use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Reruns};
 
-/// The doubt beside a layer's numbers. Dear: about six spectra and some hundred refits of the tail.
+/// The doubt beside a layer's numbers. Dear: about a dozen spectra and some hundred
+/// refits of the tail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Full {
     /// The same entries in another arrangement.
     pub reruns: Reruns,
+    /// FARMS α: comparable between layers of different shape.
+    pub farms: Option<FarmsFit>,
+    /// The determinant (ERG) condition of the tail.
+    pub erg: Option<Erg>,
+    /// The top singular vectors, as many as [`Config::vectors`] asks for.
+    pub vectors: Vec<VectorStats>,
     /// What the reruns say about the phase. A report's verdict holds them too.
     pub annotations: Vec<Annotation>,
     /// Wall time.
@@ -38,8 +46,19 @@ impl Full {
             ),
             _ => Vec::new(),
         };
+        // A layer too small for a measure has none.
+        let farms = farms_alpha(matrix, &FarmsConfig::default(), config.solver).ok();
+        let erg = erg(&report.row.spectrum, report.row.tail.as_ref().ok()).ok();
+        let vectors = if config.vectors > 0 {
+            top_vectors(matrix, config.vectors)?
+        } else {
+            Vec::new()
+        };
         Ok(Self {
             reruns,
+            farms,
+            erg,
+            vectors,
             annotations,
             seconds: start.elapsed().as_secs_f64(),
         })

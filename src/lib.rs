@@ -6,9 +6,9 @@
 //! of heavy-tailed self-regularisation). Data flows one way:
 //!
 //! ```text
-//! matrix ─► spectrum ─► law, fit, metrics ─► phase ─► analysis ─► record ─► trajectory
-//!                                                                   │           │
-//!                    burn ─► monitor ───────────────────────────────┘      sink, plot
+//! matrix ─► spectrum ─► law, fit, metrics, beyond ─► phase ─► full, analysis ─► record ─► trajectory
+//!                                                                      │                   │
+//!                               burn ─► monitor ───────────────────────┘              sink, plot
 //! ```
 //!
 //! # One matrix

@@ -153,11 +153,11 @@ pub fn write(path: &Path, matrices: u64, epochs: usize, members: usize) -> Resul
         for (i, layer) in net.layers.iter().enumerate() {
             let weight = layer.weight.val();
             let shape = weight.dims().to_vec();
-            let values = weight.into_data().to_vec::<f32>().map_err(|e| anyhow!("{e:?}"))?;
+            let values = weight.into_data().try_to_vec::<f32>().map_err(|e| anyhow!("{e:?}"))?;
             tensors.insert(format!("{member}.{i}.weight"), (shape, values));
             let bias = layer.bias.as_ref().ok_or_else(|| anyhow!("no bias"))?.val();
             let shape = bias.dims().to_vec();
-            let values = bias.into_data().to_vec::<f32>().map_err(|e| anyhow!("{e:?}"))?;
+            let values = bias.into_data().try_to_vec::<f32>().map_err(|e| anyhow!("{e:?}"))?;
             tensors.insert(format!("{member}.{i}.bias"), (shape, values));
         }
     }

@@ -87,7 +87,7 @@ pub const STRANGERS: &[Stranger] = &[
     } },
     Stranger { name: "gamma population, 12 % raised", expected: is(Phase::BulkDecay), draw: |n, m, r| {
         let mut w = Entries::Normal.fill(n * m, r);
-        let law = Gamma::new(2.0, 0.7).expect("positive");
+        let law: Gamma<f64> = Gamma::new(2.0, 0.7).expect("positive");
         let factors: Vec<f64> = (0..m).map(|i| if i * 8 < m { (1.3 + law.sample(r)).sqrt() } else { 1.0 }).collect();
         scale_columns(&mut w, &factors);
         rotate_columns(&mut w, m, r);
@@ -104,7 +104,7 @@ pub const STRANGERS: &[Stranger] = &[
     } },
     Stranger { name: "inverse-gamma population", expected: is(Phase::HeavyTailed), draw: |n, m, r| {
         let mut w = Entries::Normal.fill(n * m, r);
-        let law = Gamma::new(1.2, 1.0).expect("positive");
+        let law: Gamma<f64> = Gamma::new(1.2, 1.0).expect("positive");
         let factors: Vec<f64> = (0..m).map(|_| (1.0 / law.sample(r)).sqrt()).collect();
         scale_columns(&mut w, &factors);
         rotate_columns(&mut w, m, r);

@@ -127,7 +127,7 @@ pub(crate) fn fit(bend: Bend, mean_y: f64, mean_t: f64) -> Option<(f64, f64, f64
         let g = [at.mean[0] - mean_y, at.mean[1] - mean_t];
         let [yy, yt, tt] = at.cov;
         let det = yy * tt - yt * yt;
-        if !(det > 0.0) {
+        if det.is_nan() || det <= 0.0 {
             break;
         }
         let step = [(tt * g[0] - yt * g[1]) / det, (yy * g[1] - yt * g[0]) / det];

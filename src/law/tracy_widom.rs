@@ -176,7 +176,7 @@ mod tests {
             f += tf;
             g += tg;
         }
-        0.355_028_053_887_817_24 * f - 0.258_819_403_792_806_8 * g
+        0.355_028_053_887_817_2 * f - 0.258_819_403_792_806_8 * g
     }
 
     /// F and 1 − F by Bornemann's method, with the traces of powers where F is near 1.

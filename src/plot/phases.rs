@@ -21,7 +21,7 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
     }
     let stamps: Vec<Stamp> = stamps.into_iter().collect();
     let layers = trajectory.layers();
-    let mut table = Table::new(&["layer", "epoch", "step", "phase", "reason"]);
+    let mut table = Table::new(&["layer", "epoch", "step", "phase", "confidence", "reason"]);
     let (left, label_width) = gutter(layers.iter().map(String::as_str), "");
     let right = WIDTH - LEGEND_WIDTH - 40.0;
     let tile = ((right - left) / stamps.len() as f64).min(64.0);
@@ -36,11 +36,11 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
     // The legend needs its own height.
     let mut figure = Figure::new(
         (legend + LEGEND_WIDTH + 14.0).clamp(620.0, WIDTH),
-        (bottom + 56.0).max(top + 180.0),
+        (bottom + 56.0).max(top + 203.0),
         Table::default(),
     );
     figure.heading("Phase of each layer", trajectory.run());
-    let mut unphased = false;
+    let mut notes = Notes::default();
     for (i, layer) in layers.iter().enumerate() {
         let y = top + row * i as f64;
         let name = style::elide(layer, LABEL.min(row - 2.0), label_width);
@@ -50,9 +50,9 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
         for record in trajectory.layer(layer) {
             records.insert(record.stamp, record);
         }
-        let cells: Vec<Option<Option<Phase>>> = stamps
+        let cells: Vec<Option<Verdict>> = stamps
             .iter()
-            .map(|stamp| records.get(stamp).map(|r| r.phase()))
+            .map(|stamp| records.get(stamp).map(|r| verdict(r)))
             .collect();
         for record in records.values() {
             let values = record.values.as_ref();
@@ -66,15 +66,18 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
                 record
                     .phase()
                     .map_or_else(String::new, |p| p.name().to_owned()),
+                field(values.and_then(|v| v.phase_confidence)),
                 why.unwrap_or_default(),
             ]);
         }
-        unphased |= cells.contains(&Some(None));
+        for verdict in cells.iter().flatten() {
+            notes.see(*verdict);
+        }
         tiles(&mut figure, &cells, (left, y), (tile, row));
     }
     figure.table = table;
     epochs(&mut figure, &stamps, left, bottom, tile);
-    phase_legend(&mut figure, legend, top + 12.0, unphased);
+    phase_legend(&mut figure, legend, top + 12.0, notes);
     Ok(figure)
 }
 
@@ -82,7 +85,7 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
 /// and share one where it fits.
 fn tiles(
     figure: &mut Figure,
-    cells: &[Option<Option<Phase>>],
+    cells: &[Option<Verdict>],
     (left, y): (f64, f64),
     (tile, row): (f64, f64),
 ) {
@@ -93,25 +96,50 @@ fn tiles(
         let cell = cells[start];
         let same = cells[start..].iter().take_while(|&&c| c == cell).count();
         let length = if apart { 1 } else { same };
-        if let Some(phase) = cell {
+        if let Some(verdict) = cell {
             let (a, b) = (
                 left + tile * start as f64,
                 left + tile * (start + length) as f64,
             );
-            let color = phase.map_or(style::EMPTY, style::phase);
+            let color = verdict.map_or(style::EMPTY, |(phase, _)| style::phase(phase));
             figure.rect((a + gap, y + 1.0), (b - gap, y + row - 1.0), color);
             if b - a >= 9.0 {
                 let em = (row - 6.0).min(14.0).min(b - a);
                 let kind = Type::new(em, style::ink_on(color)).bold().middle();
-                figure.text(((a + b) / 2.0, y + row / 2.0), letter(phase), kind);
+                figure.text(((a + b) / 2.0, y + row / 2.0), letter(verdict), kind);
             }
         }
         start += length;
     }
 }
 
-fn letter(phase: Option<Phase>) -> String {
-    phase.map_or('–', Phase::letter).to_string()
+/// The phase, if there is one, and whether it can be relied on.
+type Verdict = Option<(Phase, bool)>;
+
+fn verdict(record: &Record) -> Verdict {
+    Some((record.phase()?, record.is_determinate()))
+}
+
+fn letter(verdict: Verdict) -> String {
+    match verdict {
+        None => "–".to_owned(),
+        Some((phase, true)) => phase.letter().to_string(),
+        Some((phase, false)) => format!("{}?", phase.letter()),
+    }
+}
+
+/// What the legend has to explain beside the phases.
+#[derive(Clone, Copy, Default)]
+struct Notes {
+    unphased: bool,
+    indeterminate: bool,
+}
+
+impl Notes {
+    fn see(&mut self, verdict: Verdict) {
+        self.unphased |= verdict.is_none();
+        self.indeterminate |= matches!(verdict, Some((_, false)));
+    }
 }
 
 /// Labels of the columns, thinned until they stay apart; an epoch with several observations is
@@ -151,12 +179,15 @@ fn epochs(figure: &mut Figure, stamps: &[Stamp], left: f64, bottom: f64, tile: f
     figure.text(at, label, Type::new(LABEL, style::INK).middle());
 }
 
-fn phase_legend(figure: &mut Figure, x: f64, y: f64, unphased: bool) {
+fn phase_legend(figure: &mut Figure, x: f64, y: f64, notes: Notes) {
     let mut entries: Vec<Entry> = Phase::ALL
         .iter()
         .map(|&p| (Key::Tile(style::phase(p), p.letter()), p.title().to_owned()))
         .collect();
-    if unphased {
+    if notes.indeterminate {
+        entries.push((Key::Tile(style::EMPTY, '?'), "indeterminate".to_owned()));
+    }
+    if notes.unphased {
         entries.push((Key::Tile(style::EMPTY, '–'), "not classified".to_owned()));
     }
     for (i, entry) in entries.into_iter().enumerate() {
@@ -187,7 +218,7 @@ pub(super) fn grid(axis: &str, rows: &[(String, &Trajectory)]) -> Result<Figure,
     if layers.is_empty() {
         return Err("nothing to draw: no run has a layer".to_owned());
     }
-    let mut table = Table::new(&[axis, "layer", "epoch", "step", "phase", "alpha", "sigma"]);
+    let mut table = Table::new(&[axis, "layer", "epoch", "step", "phase", "confidence", "alpha", "sigma"]);
     let (left, label_width) = gutter(rows.iter().map(|(name, _)| name.as_str()), axis);
     let tile = ((WIDTH - left - LEGEND_WIDTH - 50.0) / layers.len() as f64).clamp(46.0, 108.0);
     let row = 52.0;
@@ -196,7 +227,7 @@ pub(super) fn grid(axis: &str, rows: &[(String, &Trajectory)]) -> Result<Figure,
     let right = left + tile * layers.len() as f64;
     let mut figure = Figure::new(
         (right + LEGEND_WIDTH + 40.0).max(560.0),
-        (bottom + 22.0).max(top + 180.0),
+        (bottom + 22.0).max(top + 203.0),
         Table::default(),
     );
     figure.heading("Phase at the end of training", "");
@@ -207,7 +238,7 @@ pub(super) fn grid(axis: &str, rows: &[(String, &Trajectory)]) -> Result<Figure,
         let at = (left + tile * (j as f64 + 0.5), top - 16.0);
         figure.text(at, name, kind.middle());
     }
-    let mut unphased = false;
+    let mut notes = Notes::default();
     for (i, (name, trajectory)) in rows.iter().enumerate() {
         let y = top + row * i as f64;
         let label = style::elide(name, LABEL, label_width);
@@ -218,13 +249,13 @@ pub(super) fn grid(axis: &str, rows: &[(String, &Trajectory)]) -> Result<Figure,
             };
             let x = left + tile * j as f64;
             let phase = record.phase();
-            unphased |= phase.is_none();
+            notes.see(verdict(record));
             let color = phase.map_or(style::EMPTY, style::phase);
             let ink = style::ink_on(color);
             figure.rect((x + 1.0, y + 1.0), (x + tile - 1.0, y + row - 1.0), color);
             let middle = x + tile / 2.0;
             let big = Type::new(17.0, ink).bold().middle();
-            figure.text((middle, y + row / 2.0 - 7.0), letter(phase), big);
+            figure.text((middle, y + row / 2.0 - 7.0), letter(verdict(record)), big);
             let alpha = record
                 .alpha()
                 .map_or("no α".to_owned(), |a| format!("α {a:.1}"));
@@ -236,12 +267,13 @@ pub(super) fn grid(axis: &str, rows: &[(String, &Trajectory)]) -> Result<Figure,
                 record.stamp.epoch.to_string(),
                 record.stamp.step.to_string(),
                 phase.map_or_else(String::new, |p| p.name().to_owned()),
+                field(record.values.as_ref().and_then(|v| v.phase_confidence)),
                 field(record.alpha()),
                 field(record.values.as_ref().and_then(|v| v.row.sigma)),
             ]);
         }
     }
     figure.table = table;
-    phase_legend(&mut figure, right + 26.0, top + 12.0, unphased);
+    phase_legend(&mut figure, right + 26.0, top + 12.0, notes);
     Ok(figure)
 }

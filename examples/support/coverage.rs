@@ -1,0 +1,1 @@
+pub fn table(_: usize, _: u64) -> Vec<String> { Vec::new() }
