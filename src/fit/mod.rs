@@ -1,8 +1,10 @@
-//! What is fitted to a spectrum: the Marchenko–Pastur bulk, the power-law tail, and how the tail
-//! compares with a rival law. A fit that cannot be made is a [`NoFit`], never a number.
+//! What is fitted to a spectrum: the Marchenko–Pastur bulk, the power-law tail with its interval and
+//! its goodness of fit, and how the tail compares with rival laws. A fit that cannot be made is a [`NoFit`], never a number.
 
 mod bulk;
 mod compare;
+mod hill;
+mod search;
 mod tail;
 
 use std::fmt;
@@ -11,7 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use bulk::{BulkFit, fit_bulk};
 pub use compare::{LikelihoodRatio, against_exponential};
-pub use tail::{TailFit, fit_tail, hill_alpha};
+pub use hill::hill_alpha;
+pub use tail::{TailFit, fit_tail};
 
 /// Why there is no fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
