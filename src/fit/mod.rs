@@ -4,6 +4,7 @@
 mod bulk;
 mod compare;
 mod hill;
+mod normal;
 mod search;
 mod tail;
 
@@ -12,7 +13,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use bulk::{BulkFit, fit_bulk};
-pub use compare::{LikelihoodRatio, against_exponential};
+pub use compare::{Comparison, LikelihoodRatio, NestedRatio, against_exponential, compare};
 pub use hill::hill_alpha;
 pub use tail::{TailFit, fit_tail};
 
