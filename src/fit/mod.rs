@@ -1,6 +1,7 @@
 //! What is fitted to a spectrum: the Marchenko–Pastur bulk, the power-law tail with its interval and
 //! its goodness of fit, and how the tail compares with rival laws. A fit that cannot be made is a [`NoFit`], never a number.
 
+mod bootstrap;
 mod bulk;
 mod compare;
 mod hill;
@@ -12,6 +13,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use bootstrap::{AlphaInterval, GoodnessOfFit, REPLICATES, alpha_interval, goodness_of_fit};
 pub use bulk::{BulkFit, fit_bulk};
 pub use compare::{Comparison, LikelihoodRatio, NestedRatio, against_exponential, compare};
 pub use hill::hill_alpha;
