@@ -1,19 +1,26 @@
-//! What is fitted to a spectrum: the Marchenko–Pastur bulk, the power-law tail, and how the tail
-//! compares with a rival law. A fit that cannot be made is a [`NoFit`], never a number.
+//! What is fitted to a spectrum: the Marchenko–Pastur bulk, the power-law tail with its interval and
+//! its goodness of fit, and how the tail compares with rival laws. A fit that cannot
+//! be made is a [`NoFit`], never a number.
 
+mod bootstrap;
 mod bulk;
 mod compare;
+mod hill;
 mod noise;
+mod normal;
+mod search;
 mod tail;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use bootstrap::{AlphaInterval, GoodnessOfFit, REPLICATES, alpha_interval, goodness_of_fit};
 pub use bulk::{BulkFit, LISTED, Outlier, fit_bulk};
-pub use compare::{LikelihoodRatio, against_exponential};
+pub use compare::{Comparison, LikelihoodRatio, NestedRatio, against_exponential, compare};
+pub use hill::hill_alpha;
 pub use noise::{LEVELS, NoiseAlpha, Table as NoiseTable, noise_alpha};
-pub use tail::{TailFit, fit_tail, hill_alpha};
+pub use tail::{TailFit, fit_tail};
 
 /// Why there is no fit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

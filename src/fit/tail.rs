@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 
+use super::search::{SMALL, SMALL_TAIL, Search};
 use super::{Doubt, NoFit};
 
 /// A power law fitted to the upper tail of a spectrum.
@@ -46,9 +47,7 @@ pub(crate) const FLOOR: f64 = 1e-12;
 /// Relative spread that f32 rounding alone gives to equal eigenvalues.
 const FLAT: f64 = 1e-5;
 
-/// Below this many eigenvalues the small-sample estimator is used.
-const SMALL: usize = 20;
-const SMALL_TAIL: usize = 8;
+/// A tail shorter than this is in doubt.
 const SHORT_TAIL: usize = 50;
 
 /// Fit a power law to the tail of ascending, non-negative `eigenvalues`.
@@ -57,47 +56,12 @@ const SHORT_TAIL: usize = 50;
 ///
 /// [`NoFit`], if the spectrum is zero, flat or too small.
 pub fn fit_tail(eigenvalues: &[f64]) -> Result<TailFit, NoFit> {
-    let top = eigenvalues.last().copied().unwrap_or(0.0);
-    if top <= 0.0 {
-        return Err(NoFit::AllZero);
-    }
-    let start = eigenvalues.partition_point(|&x| x <= FLOOR * top);
-    let x = &eigenvalues[start..];
-    let n = x.len();
-    if n < SMALL_TAIL {
-        return Err(NoFit::TooFew {
-            found: n,
-            needed: SMALL_TAIL,
-        });
-    }
-    if (top - x[0]) <= FLAT * top {
-        return Err(NoFit::AllEqual);
-    }
-    let small = n < SMALL;
-    let candidates = if small { n - SMALL_TAIL + 1 } else { n - 1 };
-    let logs: Vec<f64> = x.iter().map(|v| v.ln()).collect();
-    // suffix[i] = Σ_{j≥i} ln x_j, from the top down so that small terms are added first.
-    let mut suffix = logs.clone();
-    for i in (0..n - 1).rev() {
-        suffix[i] += suffix[i + 1];
-    }
-    let mut best: Option<(usize, f64, f64)> = None;
-    for i in 0..candidates {
-        let m = (n - i) as f64;
-        let sum = suffix[i] - m * logs[i];
-        let alpha = 1.0 + (if small { m - 1.0 } else { m }) / sum;
-        if !(alpha > 1.0 && alpha.is_finite()) {
-            continue;
-        }
-        let bound = best.map_or(f64::INFINITY, |(_, _, d)| d);
-        if let Some(d) = distance(&logs[i..], alpha, bound) {
-            best = Some((i, alpha, d));
-        }
-    }
-    let (i, alpha, d) = best.ok_or(NoFit::NoPowerLaw)?;
-    let n_tail = n - i;
+    let x = usable(eigenvalues)?;
+    let start = Search::default().run(&logs(x)).ok_or(NoFit::NoPowerLaw)?;
+    let (alpha, n) = (start.alpha, x.len());
+    let n_tail = n - start.index;
     let mut doubts = Vec::new();
-    if small {
+    if n < SMALL {
         doubts.push(Doubt::SmallSample { n });
     } else if n_tail < SHORT_TAIL {
         doubts.push(Doubt::ShortTail { n_tail });
@@ -109,8 +73,8 @@ pub fn fit_tail(eigenvalues: &[f64]) -> Result<TailFit, NoFit> {
     }
     Ok(TailFit {
         alpha,
-        xmin: x[i],
-        d,
+        xmin: x[start.index],
+        d: start.d,
         sigma: (alpha - 1.0) / (n_tail as f64).sqrt(),
         n_tail,
         n,
@@ -118,35 +82,27 @@ pub fn fit_tail(eigenvalues: &[f64]) -> Result<TailFit, NoFit> {
     })
 }
 
-/// D of a tail of logarithms, or `None` as soon as it reaches `bound`.
-fn distance(tail: &[f64], alpha: f64, bound: f64) -> Option<f64> {
-    let m = tail.len() as f64;
-    let mut d = 0f64;
-    for (k, log) in tail.iter().enumerate() {
-        let model = 1.0 - ((1.0 - alpha) * (log - tail[0])).exp();
-        d = d.max((model - k as f64 / m).abs());
-        if d >= bound {
-            return None;
-        }
+/// The eigenvalues above the numerical floor, if a power law can be fitted to them.
+pub(crate) fn usable(eigenvalues: &[f64]) -> Result<&[f64], NoFit> {
+    let top = eigenvalues.last().copied().unwrap_or(0.0);
+    if top <= 0.0 {
+        return Err(NoFit::AllZero);
     }
-    Some(d)
+    let x = &eigenvalues[eigenvalues.partition_point(|&x| x <= FLOOR * top)..];
+    match x {
+        _ if x.len() < SMALL_TAIL => Err(NoFit::TooFew {
+            found: x.len(),
+            needed: SMALL_TAIL,
+        }),
+        [low, ..] if top - low <= FLAT * top => Err(NoFit::AllEqual),
+        _ => Ok(x),
+    }
 }
 
-/// Hill's estimator over the upper half, α = 1 + k/Σ_{i≤k} ln(λ_i/λ_{k+1}), k = ⌊M/2⌋: no search,
-/// so it moves smoothly from epoch to epoch.
-///
-/// Source: Hill (1975), with the fixed median cut of Zhou et al., *Temperature Balancing* (2023).
-pub fn hill_alpha(eigenvalues: &[f64]) -> Option<f64> {
-    let k = eigenvalues.len() / 2;
-    let threshold = *eigenvalues.get(eigenvalues.len().checked_sub(k + 1)?)?;
-    if k == 0 || threshold <= 0.0 {
-        return None;
-    }
-    let sum: f64 = eigenvalues[eigenvalues.len() - k..]
-        .iter()
-        .map(|x| (x / threshold).ln())
-        .sum();
-    (sum > 0.0).then(|| 1.0 + k as f64 / sum)
+/// ln(x/x_max), in which no overall scale is left.
+pub(crate) fn logs(x: &[f64]) -> Vec<f64> {
+    let top = x.last().copied().unwrap_or(1.0);
+    x.iter().map(|v| (v / top).ln()).collect()
 }
 
 #[cfg(test)]
@@ -196,12 +152,5 @@ mod tests {
             fit_tail(&low_rank),
             Err(NoFit::TooFew { found: 3, .. })
         ));
-    }
-
-    #[test]
-    fn hill_needs_no_search() {
-        assert!((hill_alpha(&quantiles(3.0, 2000)).unwrap() - 3.0).abs() < 0.02);
-        assert_eq!(hill_alpha(&[0.0; 10]), None);
-        assert_eq!(hill_alpha(&[1.0]), None);
     }
 }

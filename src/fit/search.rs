@@ -1,0 +1,290 @@
+//! The search for xmin, exact and fast: the same index, α and D as trying every point of every tail.
+
+/// Where the tail begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Start {
+    /// Index of xmin among the ascending logarithms.
+    pub(crate) index: usize,
+    /// Exponent of the tail from there on.
+    pub(crate) alpha: f64,
+    /// Kolmogorov–Smirnov distance of that tail.
+    pub(crate) d: f64,
+}
+
+/// Below this many values the small-sample estimator is used.
+pub(crate) const SMALL: usize = 20;
+/// The shortest tail that it accepts, and the fewest values that a fit needs.
+pub(crate) const SMALL_TAIL: usize = 8;
+
+/// Points between two whose distance is known at the start.
+const BLOCK: usize = 64;
+/// Rounding that the bounds allow for: an exp that is not monotone in its last bit.
+const SLACK: f64 = 1e-12;
+/// Tails whose distance is found first, so that the others have something to fall short of.
+const SEEDS: usize = 8;
+
+/// The search; keeps its memory from one sample to the next.
+///
+/// # Method
+///
+/// A tail is left as soon as one of its points is as far off as the best tail's D. The points that
+/// rejected its neighbours are tried first, and reject most. A tail that survives is cut into blocks;
+/// both cdfs ascend, so that between two known points F_a, F_b the distance is at most
+/// max(F_b − a/m, b/m − F_a), and a block whose bound is below the D reached so far needs no look;
+/// the others are halved.
+///
+/// Against every point of every tail (one core, release, four kinds of samples): n = 192 73 → 5 µs,
+/// 1000 1.9 ms → 20 µs, 4096 32 ms → 80 µs.
+#[derive(Debug, Default)]
+pub(crate) struct Search {
+    /// suffix[i] = Σ_{j≥i} ln x_j.
+    suffix: Vec<f64>,
+    probes: Probes,
+}
+
+impl Search {
+    /// The tail of ascending logarithms that is closest to a power law; the first among equals.
+    pub(crate) fn run(&mut self, logs: &[f64]) -> Option<Start> {
+        let n = logs.len();
+        let candidates = if n < SMALL {
+            (n + 1).saturating_sub(SMALL_TAIL)
+        } else {
+            n - 1
+        };
+        self.suffix.clear();
+        self.suffix.extend_from_slice(logs);
+        // From the top down, so that small terms are added first.
+        for i in (0..n.saturating_sub(1)).rev() {
+            self.suffix[i] += self.suffix[i + 1];
+        }
+        self.probes = Probes::default();
+        let mut best = None;
+        for seed in 0..SEEDS {
+            self.attempt(logs, candidates * seed / SEEDS, &mut best);
+        }
+        for i in 0..candidates {
+            self.attempt(logs, i, &mut best);
+        }
+        best
+    }
+
+    /// Replace `best` by the tail from i on, if that is closer, or as close and longer.
+    fn attempt(&mut self, logs: &[f64], i: usize, best: &mut Option<Start>) {
+        let bound = match best {
+            Some(b) if b.index == i => return,
+            Some(b) if b.index > i => b.d.next_up(),
+            Some(b) => b.d,
+            None => f64::INFINITY,
+        };
+        let Some(&first) = logs.get(i) else { return };
+        let m = (logs.len() - i) as f64;
+        let terms = if logs.len() < SMALL { m - 1.0 } else { m };
+        let alpha = 1.0 + terms / (self.suffix[i] - m * first);
+        if !(alpha > 1.0 && alpha.is_finite()) {
+            return;
+        }
+        let tail = Tail {
+            logs: &logs[i..],
+            slope: 1.0 - alpha,
+            m,
+        };
+        if let Some(d) = tail.distance(i, bound, &mut self.probes) {
+            *best = Some(Start { index: i, alpha, d });
+        }
+    }
+}
+
+/// Points, by their index in the sample, that rejected the latest tails; the last one first.
+#[derive(Debug, Default)]
+struct Probes([usize; 4]);
+
+impl Probes {
+    /// Move `point` to the front.
+    fn note(&mut self, point: usize) {
+        let last = self.0.len() - 1;
+        let at = self.0.iter().position(|&p| p == point).unwrap_or(last);
+        self.0[..=at].rotate_right(1);
+        self.0[0] = point;
+    }
+}
+
+/// A candidate for the tail.
+struct Tail<'a> {
+    logs: &'a [f64],
+    slope: f64,
+    m: f64,
+}
+
+/// A point whose model cdf is known.
+#[derive(Clone, Copy)]
+struct Known {
+    k: usize,
+    model: f64,
+}
+
+/// The largest distance so far, where it is, and what may not be reached.
+struct Reached {
+    d: f64,
+    at: usize,
+    bound: f64,
+}
+
+impl Tail<'_> {
+    /// D, or `None` if it reaches `bound`; `start` is the tail's place in the sample.
+    fn distance(&self, start: usize, bound: f64, probes: &mut Probes) -> Option<f64> {
+        let mut reached = Reached {
+            d: 0.0,
+            at: 0,
+            bound,
+        };
+        for probe in probes.0 {
+            if probe >= start {
+                self.look(probe - start, &mut reached);
+                if reached.d >= bound {
+                    probes.note(probe);
+                    return None;
+                }
+            }
+        }
+        let inside = self.coarse(&mut reached) && self.fine(&mut reached);
+        probes.note(start + reached.at);
+        inside.then_some(reached.d)
+    }
+
+    /// The first point of every block, and the last of all.
+    fn ends(&self) -> impl Iterator<Item = usize> {
+        let last = self.logs.len() - 1;
+        (0..last).step_by(BLOCK).chain([last])
+    }
+
+    /// Look at the ends of all blocks; whether D is still below the bound.
+    fn coarse(&self, reached: &mut Reached) -> bool {
+        for k in self.ends() {
+            self.look(k, reached);
+        }
+        reached.d < reached.bound
+    }
+
+    /// Look at whatever may be further off; whether D is still below the bound.
+    fn fine(&self, reached: &mut Reached) -> bool {
+        let mut left: Option<Known> = None;
+        self.ends().all(|k| {
+            let right = self.known(k);
+            let inside = left.is_none_or(|left| self.between(left, right, reached));
+            left = Some(right);
+            inside
+        })
+    }
+
+    /// Look between two known points; whether D is still below the bound.
+    fn between(&self, a: Known, b: Known, reached: &mut Reached) -> bool {
+        if b.k - a.k < 2 {
+            return true;
+        }
+        let above = b.model - (a.k + 1) as f64 / self.m;
+        let below = (b.k - 1) as f64 / self.m - a.model;
+        if above.max(below) + SLACK < reached.d {
+            return true;
+        }
+        let middle = self.look(a.k + (b.k - a.k) / 2, reached);
+        reached.d < reached.bound
+            && self.between(a, middle, reached)
+            && self.between(middle, b, reached)
+    }
+
+    fn look(&self, k: usize, reached: &mut Reached) -> Known {
+        let known = self.known(k);
+        let d = (known.model - k as f64 / self.m).abs();
+        if d > reached.d {
+            (reached.d, reached.at) = (d, k);
+        }
+        known
+    }
+
+    fn known(&self, k: usize) -> Known {
+        let model = 1.0 - (self.slope * (self.logs[k] - self.logs[0])).exp();
+        Known { k, model }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::{RngExt, SeedableRng};
+    use rand_pcg::Pcg64;
+
+    /// Every point of every tail.
+    fn brute_force(logs: &[f64]) -> Option<Start> {
+        let n = logs.len();
+        let small = n < 20;
+        let mut suffix = logs.to_vec();
+        for i in (0..n - 1).rev() {
+            suffix[i] += suffix[i + 1];
+        }
+        let mut best: Option<Start> = None;
+        for i in 0..(if small { n - 7 } else { n - 1 }) {
+            let m = (n - i) as f64;
+            let terms = if small { m - 1.0 } else { m };
+            let alpha = 1.0 + terms / (suffix[i] - m * logs[i]);
+            if !(alpha > 1.0 && alpha.is_finite()) {
+                continue;
+            }
+            let d = (0..n - i)
+                .map(|k| {
+                    let model = 1.0 - ((1.0 - alpha) * (logs[i + k] - logs[i])).exp();
+                    (model - k as f64 / m).abs()
+                })
+                .fold(0.0, f64::max);
+            if best.is_none_or(|b| d < b.d) {
+                best = Some(Start { index: i, alpha, d });
+            }
+        }
+        best
+    }
+
+    fn sample(kind: usize, n: usize, rng: &mut Pcg64) -> Vec<f64> {
+        let mut u = || rng.random::<f64>();
+        let mut logs: Vec<f64> = (0..n)
+            .map(|i| match kind {
+                // A power law.
+                0 => -(1.0 - u()).ln() / 1.5,
+                // A lognormal.
+                1 => (-2.0 * (1.0 - u()).ln()).sqrt() * (std::f64::consts::TAU * u()).cos(),
+                // An edge on both sides, as Marchenko and Pastur have it.
+                2 => (1.25 - (std::f64::consts::PI * u()).cos()).ln(),
+                // Ties.
+                3 => (1.0 + (20.0 * u()).floor()).ln(),
+                // Nothing but ties.
+                4 => (1.0 + (3.0 * u()).floor()).ln(),
+                // 300 decades.
+                5 => -700.0 * u(),
+                // A tail on a uniform body.
+                6 if i % 2 == 0 => (1.0 - u()).ln(),
+                6 => -(1.0 - u()).ln() / 2.0,
+                // A few large values over many equal ones.
+                _ => -(1.0 - u()).ln().min(-3.0),
+            })
+            .collect();
+        logs.sort_by(f64::total_cmp);
+        logs
+    }
+
+    #[test]
+    fn the_search_is_brute_force_to_the_bit() {
+        let mut rng = Pcg64::seed_from_u64(5);
+        let mut search = Search::default();
+        for trial in 0..640 {
+            let n = 8 + (400.0 * rng.random::<f64>().powi(3)) as usize;
+            let logs = sample(trial % 8, n, &mut rng);
+            let (fast, slow) = (search.run(&logs), brute_force(&logs));
+            assert_eq!(fast, slow, "kind {}, n = {n}", trial % 8);
+        }
+    }
+
+    #[test]
+    fn nothing_to_search() {
+        for logs in [&[][..], &[0.0], &[0.0; 7], &[0.0; 8], &[0.0; 30]] {
+            assert_eq!(Search::default().run(logs), None);
+        }
+    }
+}
