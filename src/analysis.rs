@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::fit::{
-    BulkFit, LikelihoodRatio, NoFit, NoiseAlpha, TailFit, against_exponential, fit_bulk, fit_tail,
+    BulkFit, LikelihoodRatio, NoFit, NoiseAlpha, REPLICATES, TailFit, against_exponential, fit_bulk, fit_tail,
     hill_alpha, noise_alpha,
 };
 use crate::full::Full;
@@ -54,9 +54,6 @@ pub struct Config {
 fn replicates() -> usize {
     REPLICATES
 }
-
-/// Replicates of a bootstrap, unless told otherwise.
-const REPLICATES: usize = 200;
 
 impl Default for Config {
     fn default() -> Self {
@@ -266,6 +263,9 @@ impl fmt::Display for LayerReport {
                 }
             }
             Err(why) => writeln!(f, "  tail      none: {why}")?,
+        }
+        if let Some(full) = &self.full {
+            write!(f, "{full}")?;
         }
         match &self.phase {
             Ok(verdict) => {

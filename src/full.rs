@@ -1,5 +1,6 @@
 //! What a full analysis adds to a live one: how much of it to believe.
 
+use std::fmt;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -7,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{Config, LayerReport};
 use crate::beyond::{Erg, FarmsConfig, FarmsFit, VectorStats, erg, farms_alpha, top_vectors};
 use crate::error::Result;
+use crate::fit::{AlphaInterval, Comparison, GoodnessOfFit, alpha_interval, compare, goodness_of_fit};
 use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Reruns};
 
@@ -14,6 +16,12 @@ use crate::phase::{Annotation, Reruns};
 /// refits of the tail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Full {
+    /// 90 % interval of α, the search for xmin included.
+    pub alpha_interval: Option<AlphaInterval>,
+    /// Whether the tail could be a power law.
+    pub goodness_of_fit: Option<GoodnessOfFit>,
+    /// The power law against its rivals.
+    pub comparison: Option<Comparison>,
     /// The same entries in another arrangement.
     pub reruns: Reruns,
     /// FARMS α: comparable between layers of different shape.
@@ -36,6 +44,12 @@ impl Full {
     /// If the eigensolver fails on a rearranged matrix.
     pub fn of(matrix: &WeightMatrix, report: &LayerReport, config: &Config) -> Result<Self> {
         let start = Instant::now();
+        let x = report.row.spectrum.eigenvalues();
+        let tail = report.row.tail.as_ref().ok();
+        // Without a tail there is no doubt about it.
+        let alpha_interval = tail.and_then(|_| alpha_interval(x, config.replicates, config.seed).ok());
+        let goodness_of_fit =
+            tail.and_then(|_| goodness_of_fit(x, config.replicates, config.seed).ok());
         let reruns = Reruns::of(matrix, config.solver, config.seed)?;
         let annotations = match (&report.phase, &report.bulk) {
             (Ok(verdict), Ok(bulk)) => reruns.annotations(
@@ -48,13 +62,16 @@ impl Full {
         };
         // A layer too small for a measure has none.
         let farms = farms_alpha(matrix, &FarmsConfig::default(), config.solver).ok();
-        let erg = erg(&report.row.spectrum, report.row.tail.as_ref().ok()).ok();
+        let erg = erg(&report.row.spectrum, tail).ok();
         let vectors = if config.vectors > 0 {
             top_vectors(matrix, config.vectors)?
         } else {
             Vec::new()
         };
         Ok(Self {
+            alpha_interval,
+            goodness_of_fit,
+            comparison: tail.and_then(|t| compare(x, t)),
             reruns,
             farms,
             erg,
@@ -77,6 +94,36 @@ impl LayerReport {
             verdict.annotate(&full.annotations);
         }
         self.full = Some(full);
+        Ok(())
+    }
+}
+
+impl fmt::Display for Full {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const INDENT: &str = "            ";
+        if let Some(i) = &self.alpha_interval {
+            writeln!(
+                f,
+                "{INDENT}{:.0} % interval {:.2} … {:.2} (bootstrap with the search for xmin)",
+                100.0 * i.level,
+                i.low,
+                i.high
+            )?;
+        }
+        if let Some(fit) = &self.goodness_of_fit {
+            let says = if fit.p <= 0.1 { "no power law" } else { "a power law is not ruled out" };
+            writeln!(f, "{INDENT}goodness of fit p = {:.2}: {says}", fit.p)?;
+        }
+        if let Some(c) = &self.comparison {
+            writeln!(
+                f,
+                "{INDENT}Vuong: {:+.1} against exponential, {:+.1} against lognormal; cut-off p = {:.2}",
+                c.exponential.normalised, c.lognormal.normalised, c.truncated.p
+            )?;
+        }
+        if let Some(farms) = &self.farms {
+            writeln!(f, "{INDENT}FARMS α = {:.2}", farms.alpha)?;
+        }
         Ok(())
     }
 }

@@ -31,6 +31,8 @@ use std::time::Instant;
 
 use anyhow::{Context, Result};
 use clap::{Parser, ValueEnum};
+use coverage::{Body, coverage};
+use heavytail::fit::REPLICATES;
 use serde::Serialize;
 
 #[derive(Parser)]
@@ -98,11 +100,27 @@ fn main() -> Result<()> {
             Part::Outside => outside::strangers(effort, out)?,
             Part::Collapse => outside::collapse(effort, out)?,
             Part::Coverage => {
-                let table = coverage::table(effort.of(400), options.seed);
-                for row in &table {
-                    println!("{row}");
+                let bodies = [
+                    Body::None,
+                    Body::Uniform { share: 0.5 },
+                    Body::Lognormal { share: 0.5, s: 1.0 },
+                ];
+                let sizes = [50, 100, 250, 1000];
+                let tables = parallel::parallel(&bodies, |i, &body| {
+                    let seed = options.seed + 10 + i as u64;
+                    coverage(&[body], &sizes, (1.8, 4.0), effort.of(1000), REPLICATES, seed)
+                });
+                let mut rows = Vec::new();
+                for table in tables {
+                    rows.extend(table?);
                 }
-                save(out, "coverage", &table)?;
+                for row in &rows {
+                    println!(
+                        "{:?} n = {}: covered {:.3} (nominal {}), width {:.2}·(α−1); sd of α̂ {:.3}, textbook {:.3}",
+                        row.body, row.n, row.covered, row.level, row.mean_width, row.sd, row.textbook_sigma
+                    );
+                }
+                save(out, "coverage", &rows)?;
             }
             Part::Universality => universality::run(effort, out)?,
             Part::Edge => edge::run(effort, out)?,

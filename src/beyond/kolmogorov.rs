@@ -1,20 +1,7 @@
 //! The Kolmogorov–Smirnov test against the standard normal law.
 
-/// P(Z ≤ x), to 1e-15: ½ + φ(x)(x + x³/3 + x⁵/(3·5) + …).
-///
-/// Source: Marsaglia, *Evaluating the Normal Distribution* (2004).
-pub(super) fn normal_cdf(x: f64) -> f64 {
-    if x.abs() > 9.0 {
-        return if x > 0.0 { 1.0 } else { 0.0 };
-    }
-    let (mut term, mut sum, mut k) = (x, x, 1.0);
-    while f64::abs(term) > 1e-17 * f64::abs(sum) {
-        k += 2.0;
-        term *= x * x / k;
-        sum += term;
-    }
-    (0.5 + sum * (-0.5 * x * x).exp() / std::f64::consts::TAU.sqrt()).clamp(0.0, 1.0)
-}
+use crate::law::normal;
+use crate::law::numeric::kolmogorov;
 
 /// P(K > x) of Kolmogorov's law: 2 Σ (−1)^(j−1) e^(−2j²x²), or for small x
 /// 1 − √(2π)/x · Σ e^(−(2j−1)²π²/8x²).
@@ -43,14 +30,7 @@ fn survival(x: f64) -> f64 {
 /// Source: Kolmogorov's asymptotic law with Stephens's (1970) correction (√n + 0.12 + 0.11/√n)·D.
 pub(super) fn normal_p(sorted: &[f64]) -> f64 {
     let n = sorted.len() as f64;
-    let d = sorted
-        .iter()
-        .enumerate()
-        .map(|(i, &x)| {
-            let p = normal_cdf(x);
-            (p - i as f64 / n).max((i + 1) as f64 / n - p)
-        })
-        .fold(0.0, f64::max);
+    let d = kolmogorov(sorted, normal::cdf);
     survival((n.sqrt() + 0.12 + 0.11 / n.sqrt()) * d)
 }
 
@@ -67,7 +47,7 @@ mod tests {
             (3.0, 0.998_650_101_968_369_9),
             (-6.0, 9.865_876_450_376_98e-10),
         ] {
-            assert!((normal_cdf(x) - p).abs() < 1e-15, "{x}: {}", normal_cdf(x));
+            assert!((normal::cdf(x) - p).abs() < 1e-15, "{x}: {}", normal::cdf(x));
         }
         // Quantiles of Kolmogorov's law, from 200 terms of the series.
         for (x, p) in [

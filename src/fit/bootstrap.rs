@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::NoFit;
 use super::search::{Search, Start};
 use super::tail::{logs, usable};
+use crate::law::normal;
 
 /// Replicates that are enough for a 90 % interval and for p at the 10 % level.
 pub const REPLICATES: usize = 200;
 
-/// Nominal coverage of [`AlphaInterval`].
+/// Nominal coverage of [`AlphaInterval`]; [`expanded`] is for this level.
 const LEVEL: f64 = 0.9;
 
 /// A confidence interval for α.
@@ -80,7 +81,8 @@ pub fn alpha_interval(
 ) -> Result<AlphaInterval, NoFit> {
     let logs = logs(usable(eigenvalues)?);
     let mut search = Search::default();
-    search.run(&logs).ok_or(NoFit::NoPowerLaw)?;
+    let start = search.run(&logs).ok_or(NoFit::NoPowerLaw)?;
+    let tail = expanded(logs.len() - start.index);
     let mut resampled = Resampled::new(seed);
     let mut alphas: Vec<f64> = (0..replicates.max(1))
         .filter_map(|_| search.run(resampled.with_replacement(&logs)))
@@ -89,11 +91,22 @@ pub fn alpha_interval(
     alphas.sort_by(f64::total_cmp);
     let point = |p| quantile(&alphas, p).ok_or(NoFit::NoPowerLaw);
     Ok(AlphaInterval {
-        low: point(0.5 * (1.0 - LEVEL))?,
-        high: point(0.5 * (1.0 + LEVEL))?,
+        low: point(tail)?,
+        high: point(1.0 - tail)?,
         level: LEVEL,
         replicates: alphas.len(),
     })
+}
+
+/// The share of replicates beyond each end, for a tail of m eigenvalues: Φ(−√(m/(m−1))·t), t being
+/// Student's 95 % point with m−1 degrees of freedom (by Cornish's and Fisher's expansion). A percentile
+/// interval is to the normal one what σ with 1/m is to σ with 1/(m−1): too narrow for few values.
+fn expanded(m: usize) -> f64 {
+    let nu = (m.max(3) - 1) as f64;
+    let z: f64 = 1.644_853_627;
+    let t = z + (z.powi(3) + z) / (4.0 * nu)
+        + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * nu * nu);
+    normal::cdf(-t * ((nu + 1.0) / nu).sqrt())
 }
 
 /// Whether the tail of ascending `eigenvalues` could come from a power law.

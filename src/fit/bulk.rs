@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{NoFit, noise};
+use crate::law::numeric::kolmogorov;
 use crate::law::{Law, MarchenkoPastur, TracyWidom, noise_edge};
 use crate::spectrum::{Spectrum, null_directions};
 
@@ -130,7 +131,7 @@ pub fn fit_bulk(spectrum: &Spectrum) -> Result<BulkFit, NoFit> {
     let num_spikes = x.len() - x.partition_point(|&v| v <= threshold);
     let law = noise.law(sigma2);
     let bulk = &x[..x.len() - num_spikes.min(x.len() / 2)];
-    let d = kolmogorov(bulk, &law);
+    let d = kolmogorov(bulk, |x| law.cdf(x));
     let null = noise::bulk_distance(shape.n, bulk.len());
     Ok(BulkFit {
         sigma2,
@@ -227,19 +228,6 @@ impl Noise {
         }
         xy / xx
     }
-}
-
-/// sup|F_emp − F| over sorted values.
-fn kolmogorov(sorted: &[f64], law: &dyn Law) -> f64 {
-    let m = sorted.len() as f64;
-    sorted
-        .iter()
-        .enumerate()
-        .map(|(i, &x)| {
-            let p = law.cdf(x);
-            (p - i as f64 / m).abs().max(((i + 1) as f64 / m - p).abs())
-        })
-        .fold(0.0, f64::max)
 }
 
 #[cfg(test)]

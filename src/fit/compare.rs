@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::TailFit;
-use super::normal::{erfc, two_sided};
+use crate::law::normal::{erfc, two_sided};
 use crate::law::tilted::{Bend, Tilted, fit as fit_tilted};
 
 /// A likelihood ratio between two laws on the same tail.

@@ -1,13 +1,12 @@
 //! What is fitted to a spectrum: the Marchenko–Pastur bulk, the power-law tail with its interval and
-//! its goodness of fit, and how the tail compares with rival laws. A fit that cannot
-//! be made is a [`NoFit`], never a number.
+//! its goodness of fit, and how the tail compares with rival laws. A fit that cannot be made is a
+//! [`NoFit`], never a number.
 
 mod bootstrap;
 mod bulk;
 mod compare;
 mod hill;
 mod noise;
-mod normal;
 mod search;
 mod tail;
 
@@ -54,6 +53,8 @@ impl fmt::Display for NoFit {
         }
     }
 }
+
+impl std::error::Error for NoFit {}
 
 /// What a reader should know before trusting a fit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

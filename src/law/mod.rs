@@ -4,7 +4,8 @@
 mod exponential;
 mod lognormal;
 mod marchenko_pastur;
-mod numeric;
+pub(crate) mod normal;
+pub(crate) mod numeric;
 mod power_law;
 pub(crate) mod tilted;
 mod tracy_widom;

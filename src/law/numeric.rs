@@ -1,4 +1,4 @@
-//! What the laws share: Gauss–Legendre quadrature and the inversion of a cdf.
+//! What the laws share: Gauss–Legendre quadrature, the inversion of a cdf, Kolmogorov's distance.
 
 use std::f64::consts::PI;
 
@@ -66,4 +66,17 @@ pub(crate) fn invert_survival(q: f64, survival: impl Fn(f64) -> f64) -> f64 {
         }
     }
     0.5 * (low + high)
+}
+
+/// Kolmogorov's distance sup|F_emp − F| of ascending values from a cdf.
+pub(crate) fn kolmogorov(sorted: &[f64], cdf: impl Fn(f64) -> f64) -> f64 {
+    let n = sorted.len() as f64;
+    sorted
+        .iter()
+        .enumerate()
+        .map(|(i, &x)| {
+            let p = cdf(x);
+            (p - i as f64 / n).max((i + 1) as f64 / n - p)
+        })
+        .fold(0.0, f64::max)
 }

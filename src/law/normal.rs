@@ -1,4 +1,4 @@
-//! Tails of the normal law, for p-values.
+//! The normal law, for p-values.
 
 use std::f64::consts::PI;
 
@@ -21,6 +21,12 @@ pub(crate) fn erfc(x: f64) -> f64 {
             .fold(x, |below, k| x + 0.5 * f64::from(k) / below);
         gauss / fraction
     }
+}
+
+/// P(Z ≤ x) of a standard normal Z.
+pub(crate) fn cdf(x: f64) -> f64 {
+    let tail = 0.5 * erfc(x.abs() / std::f64::consts::SQRT_2);
+    if x > 0.0 { 1.0 - tail } else { tail }
 }
 
 /// P(|Z| ≥ |z|) of a standard normal Z.
@@ -51,5 +57,7 @@ mod tests {
         }
         assert!((two_sided(-1.959_963_984_540_054) - 0.05).abs() < 1e-14);
         assert_eq!(two_sided(f64::INFINITY), 0.0);
+        assert!((cdf(-1.644_853_626_951_472_2) - 0.05).abs() < 1e-14);
+        assert!((cdf(1.281_551_565_544_600_4) - 0.9).abs() < 1e-14);
     }
 }
