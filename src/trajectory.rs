@@ -205,7 +205,7 @@ mod tests {
                 .collect::<Vec<_>>(),
         )
         .unwrap();
-        let report = analyze(&w, &Config::default()).unwrap();
+        let report = analyze(&w, &Config::live()).unwrap();
         let stamp = Stamp {
             epoch,
             step: epoch as u64 * 10,

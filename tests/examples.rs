@@ -34,6 +34,18 @@ fn offline_matrix() {
     );
 }
 
+#[test]
+fn phase_confusion() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().to_str().unwrap();
+    let text = run(
+        "phase_confusion",
+        &["--only", "collapse", "--effort", "0.01", "--out", out],
+    );
+    assert!(text.contains("Rank-collapse recognised: 288/288"), "{text}");
+    assert!(dir.path().join("collapse.json").exists());
+}
+
 #[cfg(feature = "flex")]
 #[test]
 fn custom_loop() {

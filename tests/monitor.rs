@@ -71,6 +71,44 @@ fn noise_is_random_like() {
     );
 }
 
+#[test]
+fn the_first_the_last_and_a_change_of_phase_are_analysed_in_full() {
+    let dir = tempfile::tempdir().unwrap();
+    let monitor = Monitor::builder()
+        .out(dir.path())
+        .overload(Overload::Wait)
+        .build()
+        .unwrap();
+    for epoch in 0..7 {
+        let mut snapshot = snapshot(3);
+        snapshot.tensors.truncate(1);
+        if epoch >= 3 {
+            // A mean is one spike: it stays from epoch 3 on.
+            snapshot.tensors[0].values.iter_mut().for_each(|w| *w += 0.2);
+        }
+        monitor.submit(stamp(epoch), snapshot);
+    }
+    let t = monitor.finish().trajectory;
+    let full = |t: &Trajectory| -> Vec<bool> {
+        t.layer("fc1")
+            .map(|r| r.values.as_ref().unwrap().full.is_some())
+            .collect()
+    };
+    // The change at epoch 3 is confirmed at epoch 4.
+    let transition = &t.transitions("fc1")[0];
+    assert_eq!((transition.epoch, transition.to), (3, Phase::BulkPlusSpikes));
+    assert_eq!(full(&t), [true, false, false, false, true, false, true]);
+    let doubt = t.records[6].values.as_ref().unwrap().full.as_ref().unwrap();
+    let interval = doubt.alpha_interval.unwrap();
+    assert!(interval.low < interval.high && interval.replicates > 150);
+    // A mean survives every permutation.
+    assert_eq!(doubt.annotations, t.records[6].values.as_ref().unwrap().annotations);
+    assert!(!doubt.annotations.is_empty());
+
+    let back = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
+    assert_eq!(back.records, t.records);
+}
+
 /// A sink that fails like a full disk.
 struct Full;
 
@@ -277,6 +315,7 @@ fn an_epoch_can_be_analysed_again_from_its_eigenvalues() {
     let (_, fc1) = spectra.iter().find(|(name, _)| name == "fc1").unwrap();
     let sigma = t.records[0].values.as_ref().unwrap().sigma_mp.unwrap();
     assert_eq!(fit_bulk(fc1).unwrap().sigma_mp, sigma);
+    assert!((1.7..1.9).contains(&fc1.entry_kurtosis()), "uniform entries");
 }
 
 #[test]

@@ -71,7 +71,7 @@ fn lenet(spectra: Option<&Path>) -> Trajectory {
         Layer::new(&mut rng, "a<b>&\"fc1\"", &[490, 100], 25),
         Layer::new(&mut rng, "fc2.weight", &[100, 10], 5),
     ];
-    let config = Config::default();
+    let config = Config::live();
     let mut trajectory = Trajectory::default();
     trajectory.push(Line::Header(Header::new("lenet", &config)));
     let mut sink = spectra.map(|folder| SpectraSink::open(folder).unwrap());
@@ -132,7 +132,7 @@ fn record(layer: &str, id: usize, stamp: Stamp) -> Record {
     let mut rng = Pcg64Mcg::seed_from_u64(id as u64);
     let weights: Vec<f64> = (0..600).map(|_| StandardNormal.sample(&mut rng)).collect();
     let matrix = WeightMatrix::new(layer, 30, 20, weights).unwrap();
-    let report = analyze(&matrix, &Config::default()).unwrap();
+    let report = analyze(&matrix, &Config::live()).unwrap();
     Record::success("run", stamp, id, &report)
 }
 

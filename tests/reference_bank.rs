@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use heavytail::beyond::erg;
-use heavytail::fit::fit_tail;
+use heavytail::fit::{fit_bulk, fit_tail};
 use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::record::{Record, Stamp};
 use heavytail::spectrum::Spectrum;
@@ -102,7 +102,7 @@ fn the_columns_are_the_references_from_the_weights_on() {
             shape,
             values,
         };
-        let report = analyze_tensor(&tensor, &Config::default(), None).unwrap();
+        let report = analyze_tensor(&tensor, &Config::live(), None).unwrap();
         let record = Record::success("bank", Stamp::default(), 0, &report);
         let values = record.values.unwrap();
         // The reference pools a convolution's slices and halves their eigenvalues.
@@ -201,10 +201,26 @@ fn scale_does_not_change_alpha_where_the_reference_fails() {
             shape: shape.clone(),
             values: values.iter().map(|v| v * scale).collect(),
         };
-        let report = analyze_tensor(&tensor, &Config::default(), None).unwrap();
+        let report = analyze_tensor(&tensor, &Config::live(), None).unwrap();
         report.row.tail.unwrap().alpha
     };
     // Powers of two, so that the weights keep their bits.
     assert!((alpha(1.0) / alpha(1024.0) - 1.0).abs() < 1e-12);
     assert!((alpha(1.0) / alpha(1.0 / 1024.0) - 1.0).abs() < 1e-12);
+}
+
+#[test]
+fn spikes_do_not_move_the_bulk() {
+    // Noise of variance 1/N with planted spikes.
+    let mut compared = 0;
+    for name in cases().into_keys().filter(|name| name.starts_with("b_")) {
+        let (_, evals) = floats(&format!("{name}/evals"), f64::from_le_bytes).unwrap();
+        let (n, m) = (400, 200);
+        let x = evals.iter().map(|e| e / n as f64).collect();
+        let spectrum = Spectrum::from_eigenvalues(x, n, m).unwrap();
+        let sigma = fit_bulk(&spectrum).unwrap().sigma_mp * (n as f64).sqrt();
+        assert!((sigma - 1.0).abs() < 0.01, "{name}: {sigma}");
+        compared += 1;
+    }
+    assert_eq!(compared, 4);
 }

@@ -37,7 +37,7 @@ enum Table {
     /// The network behind the phases: src/phase/network.safetensors
     Phases {
         /// Simulated matrices
-        #[arg(long, default_value_t = 72_000)]
+        #[arg(long, default_value_t = 84_000)]
         matrices: u64,
         /// Passes over them
         #[arg(long, default_value_t = 40)]

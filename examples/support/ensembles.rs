@@ -138,6 +138,23 @@ pub fn noise(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
     Entries::NOISE[pick(rng, 5)].fill(n * m, rng)
 }
 
+/// Noise as above, or of a relative: a lighter Student's t, or entries of which a part is pruned.
+fn background(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
+    if !relative || pick(rng, 2) == 0 {
+        return noise(n, m, rng);
+    }
+    if pick(rng, 2) == 0 {
+        return Entries::Student(log_uniform(rng, 7.0, 20.0)).fill(n * m, rng);
+    }
+    let density = uniform(rng, 0.4, 1.0);
+    let mut w = Entries::Normal.fill(n * m, rng);
+    let scale = 1.0 / density.sqrt();
+    w.iter_mut().for_each(|x| {
+        *x *= if rng.random::<f64>() < density { scale } else { 0.0 };
+    });
+    w
+}
+
 /// The strength t = θ²/σ² of a rank-one signal whose eigenvalue lies at `lambda`, for unit noise:
 /// λ = (1 + t)(c + t)/t (Benaych-Georges and Nadakuditi 2012).
 fn strength(lambda: f64, c: f64) -> f64 {
@@ -216,8 +233,8 @@ pub enum Breadth {
 pub fn specimen(phase: Phase, breadth: Breadth, n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
     let relative = breadth == Breadth::Relatives && pick(rng, 3) == 0;
     let mut w = match phase {
-        Phase::RandomLike => noise(n, m, rng),
-        Phase::BleedingOut => bleeding(n, m, rng),
+        Phase::RandomLike => background(n, m, relative, rng),
+        Phase::BleedingOut => bleeding(n, m, relative, rng),
         Phase::BulkPlusSpikes => spiked(n, m, relative, rng),
         Phase::BulkDecay => shoulder(n, m, relative, rng),
         Phase::HeavyTailed => heavy_tailed(n, m, relative, rng),
@@ -235,11 +252,15 @@ fn bleeding_top(m: usize) -> f64 {
     if m < 150 { 1.4 } else { 1.2 }
 }
 
-fn bleeding(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
-    let mut w = noise(n, m, rng);
+fn bleeding(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
+    let mut w = background(n, m, relative, rng);
     let (_, scale) = noise_edge(n, m);
     let low = edge(n, m) + 2.0 * scale;
-    let high = edge(n, m) * bleeding_top(m);
+    let mut top = bleeding_top(m);
+    if relative {
+        top = uniform(rng, 1.2, top.max(1.201));
+    }
+    let high = edge(n, m) * top;
     let count = (1 + pick(rng, 5)).min(m / 5).max(1);
     let lambdas: Vec<f64> = (0..count)
         .map(|_| uniform(rng, low, high.max(1.02 * low)))
@@ -249,7 +270,7 @@ fn bleeding(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
 }
 
 fn spiked(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
-    let mut w = noise(n, m, rng);
+    let mut w = background(n, m, relative, rng);
     let (most, top, apart) = if relative {
         (m / 25, log_uniform(rng, 15.0, 1500.0), 0.02)
     } else {
@@ -285,10 +306,13 @@ fn beyond(n: usize, m: usize, w: &[f64], variance: f64) -> (f64, f64) {
 fn shoulder(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     // One sampling deviation of a large eigenvalue above where Bleeding-out ends: below, a short
     // shoulder and eigenvalues that bleed out are the same thing.
-    let least = bleeding_top(m) * (1.0 + (2.0 / n as f64).sqrt());
+    let mut least = bleeding_top(m) * (1.0 + (2.0 / n as f64).sqrt());
+    if relative {
+        least = uniform(rng, 1.25, least);
+    }
     loop {
         let mut w = decay(n, m, rng);
-        if relative {
+        if relative && pick(rng, 2) == 0 {
             let lambdas: Vec<f64> = (0..1 + pick(rng, 3))
                 .map(|_| uniform(rng, 2.0, 6.0) * edge(n, m))
                 .collect();

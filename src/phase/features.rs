@@ -5,7 +5,7 @@ use crate::law::{MarchenkoPastur, noise_edge};
 use crate::spectrum::Spectrum;
 
 /// How many numbers.
-pub(super) const COUNT: usize = 50;
+pub(super) const COUNT: usize = 51;
 
 /// What the classifier sees; see [`features`].
 pub type Features = [f64; COUNT];
@@ -24,7 +24,7 @@ const RIGID: [f64; 6] = [0.1, 0.2, 0.3, 0.5, 0.7, 0.9];
 /// In this order: ln(λ/q) of the largest eigenvalues in units of the Tracy–Widom scale, q being their
 /// Marchenko–Pastur quantiles with a variance from the lower half; the same at fixed shares of the
 /// spectrum; the same in units of the bulk's rigidity, 1/M; then of the fits: spikes, D, gaps, λmax/λ₊,
-/// the tail and its likelihood ratio; stable rank; and the shape.
+/// the tail and its likelihood ratio; stable rank; the shape; and the entries' kurtosis.
 pub fn features(
     spectrum: &Spectrum,
     bulk: &BulkFit,
@@ -100,5 +100,6 @@ pub fn features(
     out.push((m as f64 / n as f64).sqrt());
     out.push(delta.ln());
     out.push((bulk.sigma2 / scale).ln().clamp(-2.0, 2.0));
+    out.push(spectrum.entry_kurtosis().ln().clamp(0.0, 2.5));
     out.try_into().unwrap_or([0.0; COUNT])
 }

@@ -15,7 +15,8 @@ use crate::spectrum::Spectrum;
 ///
 /// One safetensors file an observation, `epoch-00003-step-000000750.safetensors`; each layer is a
 /// rank-1 f64 tensor of its eigenvalues of X = WᵀW/N, ascending, named as the layer. The metadata
-/// holds, for each layer, `<layer>.shape` = `N×M` of its matrix. A file is complete or absent.
+/// holds, for each layer, `<layer>.shape` = `NxM` of its matrix, and `<layer>.live_n` and
+/// `<layer>.kurtosis`, which its phase needs. A file is complete or absent.
 #[derive(Debug)]
 pub struct SpectraSink {
     folder: PathBuf,
@@ -70,7 +71,13 @@ impl Sink for SpectraSink {
             .map_err(|e| Error::format(&path, None, e))?;
         let metadata: HashMap<String, String> = spectra
             .iter()
-            .map(|(name, s)| (format!("{name}.shape"), format!("{}x{}", s.n(), s.m())))
+            .flat_map(|(name, s)| {
+                [
+                    (format!("{name}.shape"), format!("{}x{}", s.n(), s.m())),
+                    (format!("{name}.live_n"), s.live_n().to_string()),
+                    (format!("{name}.kurtosis"), s.entry_kurtosis().to_string()),
+                ]
+            })
             .collect();
         let whole = safetensors::serialize(views, Some(metadata))
             .map_err(|e| Error::format(&path, None, e))?;
@@ -119,6 +126,10 @@ pub fn read_spectra(path: impl AsRef<Path>) -> Result<Vec<(String, Spectrum)>> {
                 .collect();
             let spectrum = Spectrum::from_eigenvalues(eigenvalues, n, m)
                 .map_err(|e| bad(format!("`{name}`: {e}")))?;
+            let entry = |key: &str| shapes.get(&format!("{name}.{key}"));
+            let live_n = entry("live_n").and_then(|s| s.parse().ok()).unwrap_or(n);
+            let kurtosis = entry("kurtosis").and_then(|s| s.parse().ok());
+            let spectrum = spectrum.with_entries(live_n, kurtosis.unwrap_or(f64::NAN));
             Ok((name, spectrum))
         })
         .collect()

@@ -12,7 +12,7 @@ mod lapack;
 use serde::{Deserialize, Serialize};
 
 pub use dense::{Gram, Svd};
-use null::live_vectors;
+use null::{kurtosis, live_vectors};
 pub(crate) use null::null_directions;
 #[cfg(feature = "lapack")]
 pub use lapack::Lapack;
@@ -59,6 +59,8 @@ impl Solver {
     }
 }
 
+const NORMAL_KURTOSIS: f64 = 3.0;
+
 /// Eigenvalues of X = WᵀW/N: ascending, finite, ≥ 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spectrum {
@@ -66,6 +68,7 @@ pub struct Spectrum {
     n: usize,
     m: usize,
     live_n: usize,
+    kurtosis: f64,
     cut: Cut,
 }
 
@@ -120,10 +123,11 @@ impl Spectrum {
             // Rounding makes zero eigenvalues slightly negative.
             *value = value.max(0.0) / n / scale / scale;
         }
-        let mut spectrum =
+        let spectrum =
             Self::new(eigenvalues, matrix.n(), matrix.m(), matrix.cut()).map_err(fail)?;
-        spectrum.live_n = live_vectors(matrix.rows(), matrix.cols(), entries).max(matrix.m());
-        Ok(spectrum)
+        let live_n = live_vectors(matrix.rows(), matrix.cols(), entries).max(matrix.m());
+        let live = live_n as f64 / n;
+        Ok(spectrum.with_entries(live_n, kurtosis(values, largest, live)))
     }
 
     /// A spectrum from eigenvalues of X = WᵀW/N that were kept, for an N×M matrix.
@@ -158,6 +162,7 @@ impl Spectrum {
             n,
             m,
             live_n: n,
+            kurtosis: NORMAL_KURTOSIS,
             cut,
         })
     }
@@ -198,6 +203,21 @@ impl Spectrum {
     /// whose matrix is not known.
     pub fn live_n(&self) -> usize {
         self.live_n
+    }
+
+    /// Kurtosis of the entries, without dead vectors: it moves the edge of small noise matrices. 3, a
+    /// normal law's, for a spectrum whose matrix is not known.
+    pub fn entry_kurtosis(&self) -> f64 {
+        self.kurtosis
+    }
+
+    /// The same spectrum, with what its matrix' entries say about noise.
+    pub(crate) fn with_entries(mut self, live_n: usize, kurtosis: f64) -> Self {
+        self.live_n = live_n.clamp(self.m, self.n);
+        if kurtosis.is_finite() {
+            self.kurtosis = kurtosis;
+        }
+        self
     }
 
     /// The shorter side of the matrix.

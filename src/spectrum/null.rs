@@ -1,4 +1,4 @@
-//! Directions that carry nothing.
+//! Directions that carry nothing, and what else the entries say about noise.
 
 /// A null direction is below this share of the signal's median (1e-3 in singular values), …
 const NULL_LEVEL: f64 = 1e-6;
@@ -39,6 +39,18 @@ pub(super) fn live_vectors(rows: usize, cols: usize, values: &[f64]) -> usize {
     }
     norms.sort_unstable_by(f64::total_cmp);
     norms.len() - null_directions(&norms)
+}
+
+/// Kurtosis Σw⁴·count/(Σw²)² of the entries, of which the share `live` is not in dead vectors: 3 for a
+/// normal law. `largest` is the largest magnitude.
+pub(super) fn kurtosis(values: &[f64], largest: f64, live: f64) -> f64 {
+    let (mut square, mut fourth) = (0.0, 0.0);
+    for v in values {
+        let s = (v / largest).powi(2);
+        square += s;
+        fourth += s * s;
+    }
+    fourth / square / square * values.len() as f64 * live
 }
 
 #[cfg(test)]
