@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::fit::{
-    BulkFit, LikelihoodRatio, NoFit, NoiseAlpha, REPLICATES, TailFit, against_exponential, fit_bulk, fit_tail,
-    hill_alpha, noise_alpha,
+    BulkFit, LikelihoodRatio, NoFit, NoiseAlpha, REPLICATES, TailFit, against_exponential,
+    fit_bulk, fit_tail, hill_alpha, noise_alpha,
 };
 use crate::full::Full;
 use crate::matrix::{Cut, Cuts, LayerTensor, WeightMatrix};
@@ -274,7 +274,11 @@ impl fmt::Display for LayerReport {
                     "  phase     {} ({:.0} %{})",
                     verdict.phase,
                     100.0 * verdict.confidence,
-                    if verdict.indeterminate { ", indeterminate" } else { "" }
+                    if verdict.indeterminate {
+                        ", indeterminate"
+                    } else {
+                        ""
+                    }
                 )?;
                 for evidence in &verdict.evidence {
                     writeln!(f, "            {evidence}")?;

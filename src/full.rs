@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 use crate::analysis::{Config, LayerReport};
 use crate::beyond::{Erg, FarmsConfig, FarmsFit, VectorStats, erg, farms_alpha, top_vectors};
 use crate::error::Result;
-use crate::fit::{AlphaInterval, Comparison, GoodnessOfFit, alpha_interval, compare, goodness_of_fit};
+use crate::fit::{
+    AlphaInterval, Comparison, GoodnessOfFit, alpha_interval, compare, goodness_of_fit,
+};
 use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Reruns};
 
@@ -47,7 +49,8 @@ impl Full {
         let x = report.row.spectrum.eigenvalues();
         let tail = report.row.tail.as_ref().ok();
         // Without a tail there is no doubt about it.
-        let alpha_interval = tail.and_then(|_| alpha_interval(x, config.replicates, config.seed).ok());
+        let alpha_interval =
+            tail.and_then(|_| alpha_interval(x, config.replicates, config.seed).ok());
         let goodness_of_fit =
             tail.and_then(|_| goodness_of_fit(x, config.replicates, config.seed).ok());
         let reruns = Reruns::of(matrix, config.solver, config.seed)?;
@@ -111,7 +114,11 @@ impl fmt::Display for Full {
             )?;
         }
         if let Some(fit) = &self.goodness_of_fit {
-            let says = if fit.p <= 0.1 { "no power law" } else { "a power law is not ruled out" };
+            let says = if fit.p <= 0.1 {
+                "no power law"
+            } else {
+                "a power law is not ruled out"
+            };
             writeln!(f, "{INDENT}goodness of fit p = {:.2}: {says}", fit.p)?;
         }
         if let Some(c) = &self.comparison {

@@ -9,7 +9,11 @@ use heavytail::law::{Law, TracyWidom};
 use heavytail::{Config, Depth, LayerReport, Phase, WeightMatrix, analyze};
 
 fn full(n: usize, m: usize, w: &[f64]) -> LayerReport {
-    analyze(&WeightMatrix::new("w", n, m, w).unwrap(), &Config::default()).unwrap()
+    analyze(
+        &WeightMatrix::new("w", n, m, w).unwrap(),
+        &Config::default(),
+    )
+    .unwrap()
 }
 
 #[test]
@@ -29,7 +33,13 @@ fn the_same_seed_gives_the_same_doubt_at_any_scale() {
 
 #[test]
 fn live_and_full_agree_on_everything_but_the_doubt() {
-    let w = specimen(Phase::BulkPlusSpikes, Breadth::Family, 200, 80, &mut rng(1, 2));
+    let w = specimen(
+        Phase::BulkPlusSpikes,
+        Breadth::Family,
+        200,
+        80,
+        &mut rng(1, 2),
+    );
     let matrix = WeightMatrix::new("w", 200, 80, w).unwrap();
     let live = analyze(&matrix, &Config::live()).unwrap();
     let full = analyze(&matrix, &Config::default()).unwrap();
@@ -40,14 +50,26 @@ fn live_and_full_agree_on_everything_but_the_doubt() {
     assert_eq!(live_verdict.probabilities, full_verdict.probabilities);
     assert!(live.full.is_none());
     let text = full.to_string();
-    for word in ["interval", "goodness of fit", "noise of this shape", "Bulk+Spikes", "Vuong"] {
+    for word in [
+        "interval",
+        "goodness of fit",
+        "noise of this shape",
+        "Bulk+Spikes",
+        "Vuong",
+    ] {
         assert!(text.contains(word), "no `{word}` in {text}");
     }
 }
 
 #[test]
 fn vectors_are_examined_on_request() {
-    let w = specimen(Phase::BulkPlusSpikes, Breadth::Family, 100, 50, &mut rng(1, 3));
+    let w = specimen(
+        Phase::BulkPlusSpikes,
+        Breadth::Family,
+        100,
+        50,
+        &mut rng(1, 3),
+    );
     let mut config = Config::default();
     config.vectors = 3;
     let matrix = WeightMatrix::new("w", 100, 50, w).unwrap();
@@ -67,11 +89,25 @@ fn outliers_have_p_values_and_noise_has_none() {
     assert_eq!(noise.num_spikes, 0);
     assert!(noise.lambda_max_p > 0.01 && noise.d_p > 0.01, "{noise:?}");
     let edge = ensembles::edge(n, m);
-    ensembles::plant(&mut w, n, m, &[1.25 * edge, 2.0 * edge, 5.0 * edge], &mut rng);
+    ensembles::plant(
+        &mut w,
+        n,
+        m,
+        &[1.25 * edge, 2.0 * edge, 5.0 * edge],
+        &mut rng,
+    );
     let bulk = full(n, m, &w).bulk.unwrap();
     assert_eq!(bulk.outliers.len(), 3);
-    assert!(bulk.outliers.windows(2).all(|o| o[0].lambda > o[1].lambda && o[0].p <= o[1].p));
-    assert!(bulk.outliers.iter().all(|o| o.p <= o.p_holm && o.p_holm < 0.05));
+    assert!(
+        bulk.outliers
+            .windows(2)
+            .all(|o| o[0].lambda > o[1].lambda && o[0].p <= o[1].p)
+    );
+    assert!(
+        bulk.outliers
+            .iter()
+            .all(|o| o.p <= o.p_holm && o.p_holm < 0.05)
+    );
     assert!(bulk.outliers[0].p < 1e-12);
 }
 

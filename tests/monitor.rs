@@ -84,7 +84,10 @@ fn the_first_the_last_and_a_change_of_phase_are_analysed_in_full() {
         snapshot.tensors.truncate(1);
         if epoch >= 3 {
             // A mean is one spike: it stays from epoch 3 on.
-            snapshot.tensors[0].values.iter_mut().for_each(|w| *w += 0.2);
+            snapshot.tensors[0]
+                .values
+                .iter_mut()
+                .for_each(|w| *w += 0.2);
         }
         monitor.submit(stamp(epoch), snapshot);
     }
@@ -96,13 +99,19 @@ fn the_first_the_last_and_a_change_of_phase_are_analysed_in_full() {
     };
     // The change at epoch 3 is confirmed at epoch 4.
     let transition = &t.transitions("fc1")[0];
-    assert_eq!((transition.epoch, transition.to), (3, Phase::BulkPlusSpikes));
+    assert_eq!(
+        (transition.epoch, transition.to),
+        (3, Phase::BulkPlusSpikes)
+    );
     assert_eq!(full(&t), [true, false, false, false, true, false, true]);
     let doubt = t.records[6].values.as_ref().unwrap().full.as_ref().unwrap();
     let interval = doubt.alpha_interval.unwrap();
     assert!(interval.low < interval.high && interval.replicates > 150);
     // A mean survives every permutation.
-    assert_eq!(doubt.annotations, t.records[6].values.as_ref().unwrap().annotations);
+    assert_eq!(
+        doubt.annotations,
+        t.records[6].values.as_ref().unwrap().annotations
+    );
     assert!(!doubt.annotations.is_empty());
 
     let back = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
@@ -315,7 +324,10 @@ fn an_epoch_can_be_analysed_again_from_its_eigenvalues() {
     let (_, fc1) = spectra.iter().find(|(name, _)| name == "fc1").unwrap();
     let sigma = t.records[0].values.as_ref().unwrap().sigma_mp.unwrap();
     assert_eq!(fit_bulk(fc1).unwrap().sigma_mp, sigma);
-    assert!((1.7..1.9).contains(&fc1.entry_kurtosis()), "uniform entries");
+    assert!(
+        (1.7..1.9).contains(&fc1.entry_kurtosis()),
+        "uniform entries"
+    );
 }
 
 #[test]

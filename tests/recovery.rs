@@ -163,13 +163,20 @@ fn phases() {
     for phase in Phase::ALL {
         let mut own = 0;
         for case in 0..20 {
-            let (n, m) = if case % 2 == 0 { (384, 192) } else { (400, 100) };
+            let (n, m) = if case % 2 == 0 {
+                (384, 192)
+            } else {
+                (400, 100)
+            };
             let mut rng = ensembles::rng(77, 100 * phase as u64 + case);
             let w = ensembles::specimen(phase, Breadth::Family, n, m, &mut rng);
             let verdict = live(n, m, w).unwrap().phase.unwrap();
             assert!(!verdict.evidence.is_empty(), "a verdict shows its evidence");
             assert!((verdict.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-6);
-            assert_eq!(verdict.confidence, verdict.probabilities[verdict.phase as usize]);
+            assert_eq!(
+                verdict.confidence,
+                verdict.probabilities[verdict.phase as usize]
+            );
             if verdict.phase == phase {
                 own += 1;
             } else {

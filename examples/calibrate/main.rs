@@ -37,7 +37,7 @@ enum Table {
     /// The network behind the phases: src/phase/network.safetensors
     Phases {
         /// Simulated matrices
-        #[arg(long, default_value_t = 84_000)]
+        #[arg(long, default_value_t = 96_000)]
         matrices: u64,
         /// Passes over them
         #[arg(long, default_value_t = 40)]
@@ -56,6 +56,11 @@ fn main() -> Result<()> {
             matrices,
             epochs,
             members,
-        } => phases::write(&source.join("phase/network.safetensors"), matrices, epochs, members),
+        } => phases::write(
+            &source.join("phase/network.safetensors"),
+            matrices,
+            epochs,
+            members,
+        ),
     }
 }

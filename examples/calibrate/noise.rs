@@ -52,9 +52,10 @@ pub fn write(path: &Path) -> Result<()> {
         rows
     };
     let table = NoiseTable {
-        provenance: "cargo run --release --example calibrate -- noise: quantiles over 195 (M = 2048) to \
+        provenance:
+            "cargo run --release --example calibrate -- noise: quantiles over 195 (M = 2048) to \
                      2000 (M ≤ 200) Gaussian noise matrices a cell, by the bidiagonal model"
-            .into(),
+                .into(),
         m: SIZES.to_vec(),
         c: SHAPES.to_vec(),
         alpha: rows(|r| r.0),

@@ -98,7 +98,11 @@ pub fn write(path: &Path, matrices: u64, epochs: usize, members: usize) -> Resul
         .flatten()
         .collect();
     println!("{} matrices", cases.len());
-    let inputs = cases.first().ok_or_else(|| anyhow!("no matrices"))?.features.len();
+    let inputs = cases
+        .first()
+        .ok_or_else(|| anyhow!("no matrices"))?
+        .features
+        .len();
     let (mean, scale) = standard(&cases, inputs);
     let standardised: Vec<Vec<f32>> = cases
         .iter()
@@ -122,7 +126,10 @@ pub fn write(path: &Path, matrices: u64, epochs: usize, members: usize) -> Resul
         let mut order = seen.clone();
         let mut rng = rng(201, member as u64);
         let batch = |indices: &[usize]| {
-            let rows: Vec<f32> = indices.iter().flat_map(|&i| standardised[i].clone()).collect();
+            let rows: Vec<f32> = indices
+                .iter()
+                .flat_map(|&i| standardised[i].clone())
+                .collect();
             let labels: Vec<i64> = indices.iter().map(|&i| cases[i].phase as i64).collect();
             let x = Tensor::<2>::from_data(TensorData::new(rows, [indices.len(), inputs]), &device);
             let y = Tensor::<1, Int>::from_data(TensorData::new(labels, [indices.len()]), &device);
@@ -140,24 +147,34 @@ pub fn write(path: &Path, matrices: u64, epochs: usize, members: usize) -> Resul
                 let gradients = loss.forward(net.forward(x), y).backward();
                 let gradients = GradientsParams::from_grads(gradients, &net);
                 // Half a cosine down to nothing.
-                let rate = RATE * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos());
+                let rate =
+                    RATE * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos());
                 net = optimizer.step(rate, net, gradients);
                 step += 1;
             }
             if epoch % 10 == 9 || epoch + 1 == epochs {
                 let (x, y) = batch(&held);
                 let held_loss: f32 = loss.forward(net.forward(x), y).into_scalar();
-                println!("member {member}, epoch {}: held-out loss {held_loss:.4}", epoch + 1);
+                println!(
+                    "member {member}, epoch {}: held-out loss {held_loss:.4}",
+                    epoch + 1
+                );
             }
         }
         for (i, layer) in net.layers.iter().enumerate() {
             let weight = layer.weight.val();
             let shape = weight.dims().to_vec();
-            let values = weight.into_data().try_to_vec::<f32>().map_err(|e| anyhow!("{e:?}"))?;
+            let values = weight
+                .into_data()
+                .try_to_vec::<f32>()
+                .map_err(|e| anyhow!("{e:?}"))?;
             tensors.insert(format!("{member}.{i}.weight"), (shape, values));
             let bias = layer.bias.as_ref().ok_or_else(|| anyhow!("no bias"))?.val();
             let shape = bias.dims().to_vec();
-            let values = bias.into_data().try_to_vec::<f32>().map_err(|e| anyhow!("{e:?}"))?;
+            let values = bias
+                .into_data()
+                .try_to_vec::<f32>()
+                .map_err(|e| anyhow!("{e:?}"))?;
             tensors.insert(format!("{member}.{i}.bias"), (shape, values));
         }
     }
@@ -183,7 +200,10 @@ fn save(path: &Path, tensors: &HashMap<String, (Vec<usize>, Vec<f32>)>) -> Resul
         .collect();
     let mut views = Vec::new();
     for (name, (shape, _)) in tensors {
-        views.push((name.clone(), TensorView::new(Dtype::F32, shape.clone(), &bytes[name])?));
+        views.push((
+            name.clone(),
+            TensorView::new(Dtype::F32, shape.clone(), &bytes[name])?,
+        ));
     }
     views.sort_by(|a, b| a.0.cmp(&b.0));
     std::fs::write(path, serialize(views, None)?)?;

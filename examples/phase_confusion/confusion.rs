@@ -82,7 +82,9 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
         let mut confusion = [[0; 6]; 6];
         let (mut near, mut doubtful) = (0, 0);
         for ((phase, _), verdict) in cases.iter().zip(&verdicts) {
-            let Some((found, confidence)) = *verdict else { continue };
+            let Some((found, confidence)) = *verdict else {
+                continue;
+            };
             confusion[*phase as usize][found as usize] += 1;
             near += usize::from(neighbours(*phase, found));
             doubtful += usize::from(confidence < 0.6);
@@ -136,11 +138,17 @@ fn neighbours(a: Phase, b: Phase) -> bool {
 fn false_alarms(entries: Entries, n: usize, m: usize, count: usize, seed: u64) -> FalseAlarms {
     let cases: Vec<u64> = (0..count as u64).collect();
     let left = parallel(&cases, |_, &i| {
-        let law = Entries::NOISE.iter().position(|e| *e == entries).unwrap_or(0) as u64;
+        let law = Entries::NOISE
+            .iter()
+            .position(|e| *e == entries)
+            .unwrap_or(0) as u64;
         let mut rng = rng(seed, (m as u64) << 40 | law << 32 | i);
         let scale = log_uniform(&mut rng, 1e-3, 1e2);
         let w = entries.fill(n * m, &mut rng);
-        let w = w.into_iter().map(|x| f64::from((x * scale) as f32)).collect();
+        let w = w
+            .into_iter()
+            .map(|x| f64::from((x * scale) as f32))
+            .collect();
         verdict(n, m, w).is_some_and(|(phase, _)| phase != Phase::RandomLike)
     });
     FalseAlarms {
@@ -191,7 +199,14 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
     let (cell, gap) = (34.0, 70.0);
     let block = 6.0 * cell;
     let mut sheet = Sheet::new(3.0 * (block + gap) + 60.0, 2.0 * (block + 74.0) + 170.0);
-    sheet.text(20.0, 26.0, 16.0, Anchor::Start, "#111111", "Verdict (columns) against the phase that was built in (rows), in per cent");
+    sheet.text(
+        20.0,
+        26.0,
+        16.0,
+        Anchor::Start,
+        "#111111",
+        "Verdict (columns) against the phase that was built in (rows), in per cent",
+    );
     for (i, table) in sizes.iter().enumerate() {
         let left = 50.0 + (i % 3) as f64 * (block + gap);
         let top = 90.0 + (i / 3) as f64 * (block + 74.0);
@@ -206,8 +221,22 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
         for (a, phase) in Phase::ALL.iter().enumerate() {
             let letter = phase.letter().to_string();
             let at = (a as f64 + 0.5) * cell;
-            sheet.text(left - 8.0, top + at + 4.0, 12.0, Anchor::End, "#333333", &letter);
-            sheet.text(left + at, top - 6.0, 12.0, Anchor::Middle, "#333333", &letter);
+            sheet.text(
+                left - 8.0,
+                top + at + 4.0,
+                12.0,
+                Anchor::End,
+                "#333333",
+                &letter,
+            );
+            sheet.text(
+                left + at,
+                top - 6.0,
+                12.0,
+                Anchor::Middle,
+                "#333333",
+                &letter,
+            );
             let total: usize = table.confusion[a].iter().sum();
             for (b, &count) in table.confusion[a].iter().enumerate() {
                 let share = count as f64 / total.max(1) as f64;
@@ -220,7 +249,14 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
                         format!("{:.1}", 100.0 * share)
                     };
                     let ink = if share > 0.5 { "#ffffff" } else { "#111111" };
-                    sheet.text(x + cell / 2.0, y + cell / 2.0 + 4.0, 11.0, Anchor::Middle, ink, &text);
+                    sheet.text(
+                        x + cell / 2.0,
+                        y + cell / 2.0 + 4.0,
+                        11.0,
+                        Anchor::Middle,
+                        ink,
+                        &text,
+                    );
                 }
             }
         }
@@ -230,10 +266,31 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
     let bins: Vec<String> = calibration
         .iter()
         .filter(|b| b.verdicts > 0)
-        .map(|b| format!("{:.0}–{:.0} %: {:.0} %", 100.0 * b.from, 100.0 * b.to, 100.0 * b.right))
+        .map(|b| {
+            format!(
+                "{:.0}–{:.0} %: {:.0} %",
+                100.0 * b.from,
+                100.0 * b.to,
+                100.0 * b.right
+            )
+        })
         .collect();
-    sheet.text(20.0, top + 26.0, 13.0, Anchor::Start, "#111111", "Of the verdicts with this confidence, this share is right:");
-    sheet.text(20.0, top + 46.0, 13.0, Anchor::Start, "#111111", &bins.join("     "));
+    sheet.text(
+        20.0,
+        top + 26.0,
+        13.0,
+        Anchor::Start,
+        "#111111",
+        "Of the verdicts with this confidence, this share is right:",
+    );
+    sheet.text(
+        20.0,
+        top + 46.0,
+        13.0,
+        Anchor::Start,
+        "#111111",
+        &bins.join("     "),
+    );
     sheet
 }
 

@@ -48,7 +48,13 @@ struct Results {
 pub fn run(effort: Effort, out: &Path) -> Result<()> {
     let mut noise = Vec::new();
     let mut samples = Vec::new();
-    for (m, count) in [(25, 4000), (50, 4000), (100, 3000), (200, 2000), (400, 1000)] {
+    for (m, count) in [
+        (25, 4000),
+        (50, 4000),
+        (100, 3000),
+        (200, 2000),
+        (400, 1000),
+    ] {
         let n = 2 * m;
         let cases: Vec<u64> = (0..effort.of(count) as u64).collect();
         let tops = parallel(&cases, |_, &i| {
@@ -101,7 +107,10 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
         ks: kolmogorov(&spike, gauss),
         ks95: 0.895 / (spike.len() as f64).sqrt(),
     });
-    drawn.push(("a spike, against a normal law", spike.iter().map(|x| (x - mean) / sd).collect::<Vec<f64>>()));
+    drawn.push((
+        "a spike, against a normal law",
+        spike.iter().map(|x| (x - mean) / sd).collect::<Vec<f64>>(),
+    ));
     // Entries with μ = 1: λmax is the square of the largest entry, so Fréchet with shape μ/2.
     for mu in [1.0, 1.5] {
         let (n, m) = (200, 100);
@@ -120,11 +129,17 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
             ks95: 1.358 / (tops.len() as f64).sqrt(),
         });
         if mu == 1.0 {
-            drawn.push(("μ = 1, ln λmax against Fréchet", tops.iter().map(|x| x.ln()).collect()));
+            drawn.push((
+                "μ = 1, ln λmax against Fréchet",
+                tops.iter().map(|x| x.ln()).collect(),
+            ));
         }
     }
     for shape in &shapes {
-        println!("{}: KS {:.4} from {} (95 % {:.4})", shape.what, shape.ks, shape.law, shape.ks95);
+        println!(
+            "{}: KS {:.4} from {} (95 % {:.4})",
+            shape.what, shape.ks, shape.law, shape.ks95
+        );
     }
     save_svg(out, "edge", picture(&samples, &noise, exponent, &drawn))?;
     save(
@@ -187,7 +202,14 @@ fn picture(
     drawn: &[(&str, Vec<f64>)],
 ) -> Sheet {
     let mut sheet = Sheet::new(1020.0, 420.0);
-    sheet.text(20.0, 26.0, 16.0, Anchor::Start, "#111111", "The largest eigenvalue of noise, of a spike, of heavy tails");
+    sheet.text(
+        20.0,
+        26.0,
+        16.0,
+        Anchor::Start,
+        "#111111",
+        "The largest eigenvalue of noise, of a spike, of heavy tails",
+    );
     let panel = |i: usize, x: (f64, f64), y: (f64, f64)| Axes {
         left: 50.0 + 248.0 * i as f64,
         top: 90.0,
@@ -196,11 +218,23 @@ fn picture(
         x,
         y,
     };
-    let ticks = |values: &[f64]| -> Vec<(f64, String)> { values.iter().map(|&v| (v, format!("{v}"))).collect() };
+    let ticks = |values: &[f64]| -> Vec<(f64, String)> {
+        values.iter().map(|&v| (v, format!("{v}"))).collect()
+    };
     // Noise: histograms over the Tracy–Widom density.
     let axes = panel(0, (-5.0, 4.0), (0.0, 0.4));
-    axes.draw(&mut sheet, "noise, Q = 2", ("(λmax − centre)/scale", "density"), &ticks(&[-4.0, -2.0, 0.0, 2.0, 4.0]), &ticks(&[0.1, 0.2, 0.3]));
-    for ((m, z), colour) in samples.iter().filter(|s| s.0 != 50 && s.0 != 200).zip([0, 3, 4]) {
+    axes.draw(
+        &mut sheet,
+        "noise, Q = 2",
+        ("(λmax − centre)/scale", "density"),
+        &ticks(&[-4.0, -2.0, 0.0, 2.0, 4.0]),
+        &ticks(&[0.1, 0.2, 0.3]),
+    );
+    for ((m, z), colour) in samples
+        .iter()
+        .filter(|s| s.0 != 50 && s.0 != 200)
+        .zip([0, 3, 4])
+    {
         let bins = 30;
         let width = 9.0 / f64::from(bins);
         let points: Vec<(f64, f64)> = (0..bins)
@@ -212,34 +246,77 @@ fn picture(
             .collect();
         sheet.line(&points, COLOURS[colour], 1.4, "");
         let (x, y) = (axes.left + 140.0, axes.top + 20.0 + 16.0 * colour as f64);
-        sheet.text(x, y, 11.0, Anchor::Start, COLOURS[colour], &format!("M = {m}"));
+        sheet.text(
+            x,
+            y,
+            11.0,
+            Anchor::Start,
+            COLOURS[colour],
+            &format!("M = {m}"),
+        );
     }
-    let curve: Vec<(f64, f64)> = (0..=90).map(|i| -5.0 + 0.1 * f64::from(i)).map(|x| axes.at(x, TracyWidom.pdf(x))).collect();
+    let curve: Vec<(f64, f64)> = (0..=90)
+        .map(|i| -5.0 + 0.1 * f64::from(i))
+        .map(|x| axes.at(x, TracyWidom.pdf(x)))
+        .collect();
     sheet.line(&curve, "#111111", 1.6, "5 4");
     // Scaling.
     let axes = panel(1, (3.0, 6.2), (-4.0, 0.0));
-    axes.draw(&mut sheet, &format!("mean |λmax − λ₊| ~ M^{exponent:.2} (theory −2/3)"), ("ln M", "ln distance"), &ticks(&[3.0, 4.0, 5.0, 6.0]), &ticks(&[-4.0, -3.0, -2.0, -1.0]));
-    let points: Vec<(f64, f64)> = noise.iter().map(|r| axes.at((r.m as f64).ln(), r.distance.ln())).collect();
+    axes.draw(
+        &mut sheet,
+        &format!("mean |λmax − λ₊| ~ M^{exponent:.2} (theory −2/3)"),
+        ("ln M", "ln distance"),
+        &ticks(&[3.0, 4.0, 5.0, 6.0]),
+        &ticks(&[-4.0, -3.0, -2.0, -1.0]),
+    );
+    let points: Vec<(f64, f64)> = noise
+        .iter()
+        .map(|r| axes.at((r.m as f64).ln(), r.distance.ln()))
+        .collect();
     for (x, y) in &points {
         sheet.dot(*x, *y, 3.5, COLOURS[2]);
     }
     let first = &noise[0];
-    let at = |m: f64| axes.at(m.ln(), first.distance.ln() - 2.0 / 3.0 * (m / first.m as f64).ln());
+    let at = |m: f64| {
+        axes.at(
+            m.ln(),
+            first.distance.ln() - 2.0 / 3.0 * (m / first.m as f64).ln(),
+        )
+    };
     sheet.line(&[at(25.0), at(400.0)], "#111111", 1.4, "5 4");
     // Quantiles against the laws.
     for (i, (title, x)) in drawn.iter().enumerate() {
         let quantiles: Vec<(f64, f64)> = (1..100)
             .map(|k| f64::from(k) / 100.0)
             .map(|p| {
-                let law = if i == 0 { normal_quantile(p) } else { (-(-p.ln()).ln()) * 2.0 };
+                let law = if i == 0 {
+                    normal_quantile(p)
+                } else {
+                    (-(-p.ln()).ln()) * 2.0
+                };
                 (law, quantile(x, p))
             })
             .collect();
         let (low, high) = if i == 0 { (-2.6, 2.6) } else { (-4.0, 10.0) };
         let axes = panel(2 + i, (low, high), (low, high));
-        let marks = if i == 0 { [-2.0, 0.0, 2.0] } else { [-2.0, 3.0, 8.0] };
-        axes.draw(&mut sheet, title, ("quantile of the law", "quantile of λmax"), &ticks(&marks), &ticks(&marks));
-        sheet.line(&[axes.at(low, low), axes.at(high, high)], "#111111", 1.4, "5 4");
+        let marks = if i == 0 {
+            [-2.0, 0.0, 2.0]
+        } else {
+            [-2.0, 3.0, 8.0]
+        };
+        axes.draw(
+            &mut sheet,
+            title,
+            ("quantile of the law", "quantile of λmax"),
+            &ticks(&marks),
+            &ticks(&marks),
+        );
+        sheet.line(
+            &[axes.at(low, low), axes.at(high, high)],
+            "#111111",
+            1.4,
+            "5 4",
+        );
         for (a, b) in quantiles {
             let (px, py) = axes.at(a, b);
             sheet.dot(px, py, 2.0, COLOURS[4]);
@@ -253,7 +330,11 @@ fn normal_quantile(p: f64) -> f64 {
     let (mut low, mut high) = (-8.0, 8.0);
     for _ in 0..60 {
         let middle = 0.5 * (low + high);
-        if normal_cdf(middle) < p { low = middle } else { high = middle }
+        if normal_cdf(middle) < p {
+            low = middle
+        } else {
+            high = middle
+        }
     }
     0.5 * (low + high)
 }

@@ -108,7 +108,14 @@ fn main() -> Result<()> {
                 let sizes = [50, 100, 250, 1000];
                 let tables = parallel::parallel(&bodies, |i, &body| {
                     let seed = options.seed + 10 + i as u64;
-                    coverage(&[body], &sizes, (1.8, 4.0), effort.of(1000), REPLICATES, seed)
+                    coverage(
+                        &[body],
+                        &sizes,
+                        (1.8, 4.0),
+                        effort.of(1000),
+                        REPLICATES,
+                        seed,
+                    )
                 });
                 let mut rows = Vec::new();
                 for table in tables {
@@ -117,7 +124,13 @@ fn main() -> Result<()> {
                 for row in &rows {
                     println!(
                         "{:?} n = {}: covered {:.3} (nominal {}), width {:.2}·(α−1); sd of α̂ {:.3}, textbook {:.3}",
-                        row.body, row.n, row.covered, row.level, row.mean_width, row.sd, row.textbook_sigma
+                        row.body,
+                        row.n,
+                        row.covered,
+                        row.level,
+                        row.mean_width,
+                        row.sd,
+                        row.textbook_sigma
                     );
                 }
                 save(out, "coverage", &rows)?;

@@ -60,7 +60,10 @@ pub fn strangers(effort: Effort, out: &Path) -> Result<()> {
             for (phase, annotations) in verdicts.into_iter().flatten() {
                 *row.verdicts.entry(phase.name()).or_default() += 1;
                 let explained = annotations.iter().any(|a| {
-                    matches!(a, Annotation::ScaleHeterogeneity | Annotation::EntryDistribution)
+                    matches!(
+                        a,
+                        Annotation::ScaleHeterogeneity | Annotation::EntryDistribution
+                    )
                 });
                 good += usize::from(match stranger.expected {
                     Expected::Phase(expected) => phase == expected,
@@ -68,7 +71,9 @@ pub fn strangers(effort: Effort, out: &Path) -> Result<()> {
                     Expected::Open => false,
                 });
                 for annotation in annotations {
-                    *row.annotations.entry(format!("{annotation:?}")).or_default() += 1;
+                    *row.annotations
+                        .entry(format!("{annotation:?}"))
+                        .or_default() += 1;
                 }
             }
             if stranger.expected != Expected::Open {
@@ -133,7 +138,10 @@ pub fn collapse(effort: Effort, out: &Path) -> Result<()> {
                 });
                 let recognised = found.iter().filter(|&&f| f).count();
                 if recognised < cases.len() {
-                    println!("{n}×{m}, {share} null, floor {floor:e}: {recognised}/{}", cases.len());
+                    println!(
+                        "{n}×{m}, {share} null, floor {floor:e}: {recognised}/{}",
+                        cases.len()
+                    );
                 }
                 rows.push(Collapse {
                     n,

@@ -53,7 +53,8 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
             let alphas = parallel(&cases, |index, &(mu, _)| {
                 let mut rng = rng(effort.seed + 4, ((n * m) as u64) << 32 | index as u64);
                 let w = family(mu).fill(n * m, &mut rng);
-                let report = analyze(&WeightMatrix::new("w", n, m, w).ok()?, &Config::live()).ok()?;
+                let report =
+                    analyze(&WeightMatrix::new("w", n, m, w).ok()?, &Config::live()).ok()?;
                 report.row.tail.ok().map(|t| t.alpha)
             });
             let points: Vec<Point> = mus
@@ -115,7 +116,14 @@ fn line<'a>(points: impl Iterator<Item = &'a Point>) -> (f64, f64) {
 
 fn picture(curves: &[Curve]) -> Sheet {
     let mut sheet = Sheet::new(1020.0, 470.0);
-    sheet.text(20.0, 26.0, 16.0, Anchor::Start, "#111111", "Fitted α of iid matrices against the tail exponent μ of their entries");
+    sheet.text(
+        20.0,
+        26.0,
+        16.0,
+        Anchor::Start,
+        "#111111",
+        "Fitted α of iid matrices against the tail exponent μ of their entries",
+    );
     for (i, name) in NAMES.iter().enumerate() {
         let axes = Axes {
             left: 60.0 + 325.0 * i as f64,
@@ -126,13 +134,35 @@ fn picture(curves: &[Curve]) -> Sheet {
             y: (1.0, 14.0),
         };
         let xs: Vec<(f64, String)> = (0..=6).map(|x| (f64::from(x), x.to_string())).collect();
-        let ys: Vec<(f64, String)> = (1..=7).map(|y| (2.0 * f64::from(y), (2 * y).to_string())).collect();
-        axes.draw(&mut sheet, name, ("μ of the entries", "α of the eigenvalues"), &xs, &ys);
-        sheet.line(&[axes.at(0.5, 1.25), axes.at(4.0, 3.0)], "#111111", 1.5, "5 4");
+        let ys: Vec<(f64, String)> = (1..=7)
+            .map(|y| (2.0 * f64::from(y), (2 * y).to_string()))
+            .collect();
+        axes.draw(
+            &mut sheet,
+            name,
+            ("μ of the entries", "α of the eigenvalues"),
+            &xs,
+            &ys,
+        );
+        sheet.line(
+            &[axes.at(0.5, 1.25), axes.at(4.0, 3.0)],
+            "#111111",
+            1.5,
+            "5 4",
+        );
         for at in [2.0, 4.0] {
-            sheet.line(&[axes.at(at, 1.0), axes.at(at, 14.0)], "#bbbbbb", 1.0, "2 3");
+            sheet.line(
+                &[axes.at(at, 1.0), axes.at(at, 14.0)],
+                "#bbbbbb",
+                1.0,
+                "2 3",
+            );
         }
-        for (curve, colour) in curves.iter().filter(|c| c.entries == *name).zip([0, 1, 3, 4]) {
+        for (curve, colour) in curves
+            .iter()
+            .filter(|c| c.entries == *name)
+            .zip([0, 1, 3, 4])
+        {
             let points: Vec<(f64, f64)> = curve
                 .points
                 .iter()
@@ -141,7 +171,10 @@ fn picture(curves: &[Curve]) -> Sheet {
             sheet.line(&points, COLOURS[colour], 1.8, "");
             for (p, (x, y)) in curve.points.iter().zip(points) {
                 sheet.dot(x, y, 2.6, COLOURS[colour]);
-                let (low, high) = (axes.at(p.mu, (p.alpha - p.sd).max(1.0)), axes.at(p.mu, (p.alpha + p.sd).min(14.0)));
+                let (low, high) = (
+                    axes.at(p.mu, (p.alpha - p.sd).max(1.0)),
+                    axes.at(p.mu, (p.alpha + p.sd).min(14.0)),
+                );
                 sheet.line(&[low, high], COLOURS[colour], 0.8, "");
             }
         }
@@ -149,10 +182,24 @@ fn picture(curves: &[Curve]) -> Sheet {
     for ((n, m), (i, colour)) in SIZES.iter().zip([0, 1, 3, 4].into_iter().enumerate()) {
         let x = 60.0 + 150.0 * i as f64;
         sheet.line(&[(x, 425.0), (x + 24.0, 425.0)], COLOURS[colour], 2.0, "");
-        sheet.text(x + 30.0, 429.0, 12.0, Anchor::Start, "#333333", &format!("{n}×{m}"));
+        sheet.text(
+            x + 30.0,
+            429.0,
+            12.0,
+            Anchor::Start,
+            "#333333",
+            &format!("{n}×{m}"),
+        );
     }
     sheet.line(&[(660.0, 425.0), (684.0, 425.0)], "#111111", 1.5, "5 4");
-    sheet.text(690.0, 429.0, 12.0, Anchor::Start, "#333333", "1 + μ/2, the limit for μ < 4; bars: sd over seeds");
+    sheet.text(
+        690.0,
+        429.0,
+        12.0,
+        Anchor::Start,
+        "#333333",
+        "1 + μ/2, the limit for μ < 4; bars: sd over seeds",
+    );
     sheet.text(60.0, 452.0, 12.0, Anchor::Start, "#333333", "Left of 2: very heavy-tailed; 2 to 4: heavy, slow finite-size drift; right of 4: a Marchenko–Pastur bulk and a tail.");
     sheet
 }

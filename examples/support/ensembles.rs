@@ -14,10 +14,10 @@
 //! | Rank-collapse | low rank over a negligible floor, zeroed rows or columns, 10–95 % null directions |
 
 use heavytail::Phase;
-use heavytail::law::noise_edge;
+use heavytail::law::{Law, MarchenkoPastur, noise_edge};
 use heavytail::{Config, WeightMatrix, spectrum::Spectrum};
 use rand::RngExt;
-use rand_distr::{Distribution, Exp1, StandardNormal, StudentT};
+use rand_distr::{Distribution, Exp1, Gamma, StandardNormal, StudentT};
 use rand_pcg::Pcg64;
 
 /// The generator of everything here.
@@ -150,7 +150,11 @@ fn background(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     let mut w = Entries::Normal.fill(n * m, rng);
     let scale = 1.0 / density.sqrt();
     w.iter_mut().for_each(|x| {
-        *x *= if rng.random::<f64>() < density { scale } else { 0.0 };
+        *x *= if rng.random::<f64>() < density {
+            scale
+        } else {
+            0.0
+        };
     });
     w
 }
@@ -225,7 +229,8 @@ pub enum Breadth {
     /// The ranges of the table above.
     Family,
     /// Those, and wider relatives of the same meaning: more and larger spikes, shoulders with spikes,
-    /// tails in the rows, spectra written down directly. What the classifier is calibrated on.
+    /// populations that vary everywhere but have no tail, tails in the rows, spectra written down
+    /// directly. What the classifier is calibrated on.
     Relatives,
 }
 
@@ -310,7 +315,18 @@ fn shoulder(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     if relative {
         least = uniform(rng, 1.25, least);
     }
+    let broad = relative && pick(rng, 2) == 0;
     loop {
+        if broad {
+            // No part is flat, so that the median has to do for the bulk.
+            let w = broad_decay(n, m, rng);
+            let x = eigenvalues(n, m, &w);
+            let (share, r) = beyond(n, m, &w, x[m / 2] / typical(n, m));
+            if share >= 0.04 && (least..=6.5).contains(&r) {
+                return w;
+            }
+            continue;
+        }
         let mut w = decay(n, m, rng);
         if relative && pick(rng, 2) == 0 {
             let lambdas: Vec<f64> = (0..1 + pick(rng, 3))
@@ -389,6 +405,42 @@ fn decay(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
         let factors = population(m, rng);
         scale_columns(&mut w, &factors);
     }
+    w
+}
+
+/// The median eigenvalue of unit noise.
+fn typical(n: usize, m: usize) -> f64 {
+    MarchenkoPastur::new(1.0, n, m).quantile(0.5)
+}
+
+/// Noise times a population spectrum that varies in every direction but has a light tail: a ramp, a
+/// narrow lognormal, a gamma law, or neighbouring columns that are correlated.
+fn broad_decay(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
+    let mut w = noise(n, m, rng);
+    let kind = pick(rng, 4);
+    if kind == 0 {
+        let rho = uniform(rng, 0.1, 0.5);
+        let fresh = (1.0 - rho * rho).sqrt();
+        for row in w.chunks_exact_mut(m) {
+            for j in 1..m {
+                row[j] = rho * row[j - 1] + fresh * row[j];
+            }
+        }
+        return w;
+    }
+    let strength = uniform(rng, 0.1, 0.5);
+    let top = uniform(rng, 1.5, 5.0);
+    let power = log_uniform(rng, 0.5, 3.0);
+    let gamma = Gamma::new(1.0 / strength.powi(2), 1.0).ok();
+    let factors: Vec<f64> = (0..m)
+        .map(|_| match (kind, &gamma) {
+            (1, _) => (strength * normal(rng)).exp(),
+            (2, Some(law)) => law.sample(rng),
+            _ => 1.0 + (top - 1.0) * rng.random::<f64>().powf(power),
+        })
+        .map(f64::sqrt)
+        .collect();
+    scale_columns(&mut w, &factors);
     w
 }
 

@@ -58,7 +58,10 @@ impl Sheet {
     }
 
     pub fn line(&mut self, points: &[(f64, f64)], colour: &str, width: f64, dashes: &str) {
-        let points: Vec<String> = points.iter().map(|(x, y)| format!("{x:.1},{y:.1}")).collect();
+        let points: Vec<String> = points
+            .iter()
+            .map(|(x, y)| format!("{x:.1},{y:.1}"))
+            .collect();
         let _ = writeln!(
             self.body,
             r#"<polyline points="{}" fill="none" stroke="{colour}" stroke-width="{width}" stroke-dasharray="{dashes}"/>"#,
@@ -102,8 +105,20 @@ impl Axes {
     }
 
     /// Frame, ticks and names.
-    pub fn draw(&self, sheet: &mut Sheet, title: &str, names: (&str, &str), xs: &[(f64, String)], ys: &[(f64, String)]) {
-        let (l, t, r, b) = (self.left, self.top, self.left + self.width, self.top + self.height);
+    pub fn draw(
+        &self,
+        sheet: &mut Sheet,
+        title: &str,
+        names: (&str, &str),
+        xs: &[(f64, String)],
+        ys: &[(f64, String)],
+    ) {
+        let (l, t, r, b) = (
+            self.left,
+            self.top,
+            self.left + self.width,
+            self.top + self.height,
+        );
         sheet.line(&[(l, t), (l, b), (r, b)], "#333333", 1.0, "");
         sheet.text(l, t - 10.0, 13.0, Anchor::Start, "#111111", title);
         for (x, name) in xs {
@@ -116,7 +131,14 @@ impl Axes {
             sheet.line(&[(l, py), (r, py)], "#e5e5e5", 1.0, "");
             sheet.text(l - 6.0, py + 4.0, 11.0, Anchor::End, "#333333", name);
         }
-        sheet.text((l + r) / 2.0, b + 32.0, 12.0, Anchor::Middle, "#111111", names.0);
+        sheet.text(
+            (l + r) / 2.0,
+            b + 32.0,
+            12.0,
+            Anchor::Middle,
+            "#111111",
+            names.0,
+        );
         sheet.text(l, t - 26.0 + 4.0, 11.0, Anchor::Start, "#555555", names.1);
     }
 }

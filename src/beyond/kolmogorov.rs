@@ -47,7 +47,11 @@ mod tests {
             (3.0, 0.998_650_101_968_369_9),
             (-6.0, 9.865_876_450_376_98e-10),
         ] {
-            assert!((normal::cdf(x) - p).abs() < 1e-15, "{x}: {}", normal::cdf(x));
+            assert!(
+                (normal::cdf(x) - p).abs() < 1e-15,
+                "{x}: {}",
+                normal::cdf(x)
+            );
         }
         // Quantiles of Kolmogorov's law, from 200 terms of the series.
         for (x, p) in [

@@ -104,7 +104,8 @@ pub fn alpha_interval(
 fn expanded(m: usize) -> f64 {
     let nu = (m.max(3) - 1) as f64;
     let z: f64 = 1.644_853_627;
-    let t = z + (z.powi(3) + z) / (4.0 * nu)
+    let t = z
+        + (z.powi(3) + z) / (4.0 * nu)
         + (5.0 * z.powi(5) + 16.0 * z.powi(3) + 3.0 * z) / (96.0 * nu * nu);
     normal::cdf(-t * ((nu + 1.0) / nu).sqrt())
 }

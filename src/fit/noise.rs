@@ -141,7 +141,10 @@ mod tests {
             (60, 30, 3.7),
         ] {
             let alpha = noise_alpha(n, m).unwrap();
-            assert!((alpha.median / median).ln().abs() < 0.12, "{n}×{m}: {alpha:?}");
+            assert!(
+                (alpha.median / median).ln().abs() < 0.12,
+                "{n}×{m}: {alpha:?}"
+            );
             assert!(alpha.low < alpha.median && alpha.median < alpha.high);
         }
         assert_eq!(noise_alpha(20, 4), None);

@@ -1,4 +1,3 @@
-
 use super::Law;
 use super::tracy_widom_table::{LOG_ODDS, START, STEP};
 

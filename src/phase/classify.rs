@@ -159,7 +159,10 @@ fn wholly_collapsed(count: usize, live: usize) -> Verdict {
     probabilities[Phase::RankCollapse as usize] = 1.0;
     let share = 1.0 - live as f64 / count as f64;
     let says = "too few directions carry anything: rank collapse (hard)";
-    Verdict::new(probabilities, vec![Evidence::new("null_share", share, says)])
+    Verdict::new(
+        probabilities,
+        vec![Evidence::new("null_share", share, says)],
+    )
 }
 
 /// The probability of Rank-collapse.
@@ -193,13 +196,21 @@ fn collapse(
         (None, _) => {
             let edge = bulk.lambda_plus / spikes[spikes.len() / 2];
             let is = edge < ALONE_EDGE && mass > ALONE_MASS;
-            ("is the noise edge, in units of the spikes' median", edge, is)
+            (
+                "is the noise edge, in units of the spikes' median",
+                edge,
+                is,
+            )
         }
     };
     if !collapsed {
         return hard;
     }
-    let name = if baseline.is_some() { "sigma2_share" } else { "edge_share" };
+    let name = if baseline.is_some() {
+        "sigma2_share"
+    } else {
+        "edge_share"
+    };
     evidence.push(Evidence::new(name, value, what));
     let says = "of the squared norm lies in spikes: rank collapse (soft)";
     evidence.push(Evidence::new("spike_mass", mass, says));
@@ -228,7 +239,11 @@ fn describe(
         ),
     );
     let r = spectrum.lambda_max() / bulk.lambda_plus;
-    note("lambda_max_ratio", r, "λmax in units of the bulk edge λ₊".into());
+    note(
+        "lambda_max_ratio",
+        r,
+        "λmax in units of the bulk edge λ₊".into(),
+    );
     let fits = match bulk.d_p {
         p if p > 0.05 => "is Marchenko–Pastur",
         _ if bulk.d < 2.0 * bulk.d95 => "is nearly Marchenko–Pastur",
@@ -237,13 +252,20 @@ fn describe(
     note(
         "bulk_d",
         bulk.d,
-        format!("the bulk {fits} (p = {:.1e}, 95 % of noise below {:.4})", bulk.d_p, bulk.d95),
+        format!(
+            "the bulk {fits} (p = {:.1e}, 95 % of noise below {:.4})",
+            bulk.d_p, bulk.d95
+        ),
     );
     if k == 0 {
         return;
     }
     let share = k as f64 / x.len() as f64;
-    note("spike_share", share, "of the eigenvalues lie beyond the edge".into());
+    note(
+        "spike_share",
+        share,
+        "of the eigenvalues lie beyond the edge".into(),
+    );
     let spikes = &x[x.len() - k..];
     let first = (spikes[0] - bulk.lambda_plus) / bulk.edge_scale;
     let widest = spikes
@@ -256,7 +278,11 @@ fn describe(
         "Tracy–Widom scales: the widest gap beyond the edge".into(),
     );
     if let (Some(tail), Some(ratio)) = (tail, ratio) {
-        let beats = if ratio.normalised > 0.0 { "beats" } else { "loses to" };
+        let beats = if ratio.normalised > 0.0 {
+            "beats"
+        } else {
+            "loses to"
+        };
         note(
             "alpha",
             tail.alpha,

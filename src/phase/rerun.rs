@@ -73,7 +73,12 @@ impl Reruns {
         edge_scale: f64,
     ) -> Vec<Annotation> {
         let mut annotations = Vec::new();
-        let spikes = self.permuted.iter().map(|r| r.num_spikes).max().unwrap_or(0);
+        let spikes = self
+            .permuted
+            .iter()
+            .map(|r| r.num_spikes)
+            .max()
+            .unwrap_or(0);
         let reach = self
             .permuted
             .iter()
@@ -137,7 +142,11 @@ fn equalised(matrix: &WeightMatrix) -> Vec<f64> {
             }
         }
         for square in &mut squares {
-            *square = if *square > 0.0 { (rows as f64 / *square).sqrt() } else { 0.0 };
+            *square = if *square > 0.0 {
+                (rows as f64 / *square).sqrt()
+            } else {
+                0.0
+            };
         }
         for row in values.chunks_exact_mut(cols) {
             for (v, factor) in row.iter_mut().zip(&squares) {

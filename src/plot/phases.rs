@@ -218,7 +218,16 @@ pub(super) fn grid(axis: &str, rows: &[(String, &Trajectory)]) -> Result<Figure,
     if layers.is_empty() {
         return Err("nothing to draw: no run has a layer".to_owned());
     }
-    let mut table = Table::new(&[axis, "layer", "epoch", "step", "phase", "confidence", "alpha", "sigma"]);
+    let mut table = Table::new(&[
+        axis,
+        "layer",
+        "epoch",
+        "step",
+        "phase",
+        "confidence",
+        "alpha",
+        "sigma",
+    ]);
     let (left, label_width) = gutter(rows.iter().map(|(name, _)| name.as_str()), axis);
     let tile = ((WIDTH - left - LEGEND_WIDTH - 50.0) / layers.len() as f64).clamp(46.0, 108.0);
     let row = 52.0;

@@ -5,17 +5,17 @@
 //! WᵀW, and this file alone scales them.
 
 mod dense;
-mod null;
 #[cfg(feature = "lapack")]
 mod lapack;
+mod null;
 
 use serde::{Deserialize, Serialize};
 
 pub use dense::{Gram, Svd};
-use null::{kurtosis, live_vectors};
-pub(crate) use null::null_directions;
 #[cfg(feature = "lapack")]
 pub use lapack::Lapack;
+pub(crate) use null::null_directions;
+use null::{kurtosis, live_vectors};
 
 use crate::error::{Error, Result};
 use crate::matrix::{Cut, WeightMatrix};
