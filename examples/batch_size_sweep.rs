@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use heavytail::Trajectory;
-use support::train::{Settings, fresh, train};
+use support::lenet5::LeNet5;
+use support::train::{Settings, Task, fresh, train};
 
 #[derive(Parser)]
 #[command(about = "Train LeNet5 once for each batch size and draw the phases")]
@@ -44,7 +45,8 @@ fn main() -> Result<()> {
             unwatched: false,
             ..options.settings.clone()
         };
-        let outcome = train(&settings, &out.join(format!("batch-{batch_size}")))?
+        let folder = out.join(format!("batch-{batch_size}"));
+        let outcome = train(&settings, &Task::lenet5(&settings)?, LeNet5::new, &folder)?
             .context("the run was not watched")?;
         runs.push((batch_size.to_string(), outcome.trajectory));
     }

@@ -13,7 +13,8 @@ use std::time::Instant;
 
 use anyhow::Result;
 use clap::Parser;
-use support::train::{Settings, fresh, train};
+use support::lenet5::LeNet5;
+use support::train::{Settings, Task, fresh, report, train};
 
 #[derive(Parser)]
 #[command(about = "Train LeNet5 and watch the spectra of its weights")]
@@ -29,32 +30,7 @@ fn main() -> Result<()> {
     let options = Options::parse();
     let out = fresh(&options.out);
     let start = Instant::now();
-    let outcome = train(&options.settings, &out)?;
-    println!("\ntrained in {:.1} s", start.elapsed().as_secs_f64());
-    let Some(outcome) = outcome else {
-        return Ok(());
-    };
-    let trajectory = &outcome.trajectory;
-    for layer in trajectory.layers() {
-        for change in trajectory.transitions(layer) {
-            println!(
-                "{layer}: {} → {} at epoch {}",
-                change.from, change.to, change.epoch
-            );
-        }
-    }
-    if outcome.dropped > 0 {
-        println!("{} observations were dropped", outcome.dropped);
-    }
-    let figures =
-        heavytail::plot::all(trajectory, Some(&out.join("spectra")), out.join("figures"))?;
-    println!("\nwritten:");
-    for file in ["log.jsonl", "layers.csv", "spectra", "burn"] {
-        println!("  {}", out.join(file).display());
-    }
-    for figure in figures {
-        println!("  {}", figure.display());
-    }
-    // The run is complete even if a file is not; say so last, where it is seen.
-    outcome.sink_error.map_or(Ok(()), |error| Err(error.into()))
+    let task = Task::lenet5(&options.settings)?;
+    let outcome = train(&options.settings, &task, LeNet5::new, &out)?;
+    report(outcome, start.elapsed(), &out)
 }

@@ -128,7 +128,7 @@ impl<'a> Run<'a> {
             let strategy = ExecutionStrategy::multi(vec![device.clone(), device], optim);
             training = training.with_training_strategy(TrainingStrategy::Default(strategy));
         }
-        training.launch(Learner::new(model, Optimizer::Sgd.init(), 0.01))
+        training.launch(Learner::new(model, Optimizer::Sgd.init(0.0), 0.01))
     }
 }
 

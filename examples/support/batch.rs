@@ -13,15 +13,14 @@ use super::data::{PIXELS, SIDE, Split};
 /// One image and its label.
 #[derive(Clone, Debug)]
 pub struct Item {
-    pub pixels: [u8; PIXELS],
+    pub pixels: Vec<u8>,
     pub label: u8,
 }
 
 impl Dataset<Item> for Split {
     fn get(&self, index: usize) -> Result<Item, DatasetError> {
-        let pixels = self.image(index).try_into().map_err(DatasetError::new)?;
         Ok(Item {
-            pixels,
+            pixels: self.image(index).to_vec(),
             label: self.labels()[index],
         })
     }
@@ -34,18 +33,20 @@ impl Dataset<Item> for Split {
 /// What a network is fed.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// `[batch, 1, 28, 28]`
+    /// `[batch, channels, 28, 28]`
     pub images: Tensor<4>,
     /// `[batch]`, each a class
     pub targets: Tensor<1, Int>,
 }
 
-/// Scales pixels to `[0, 1]` and standardises them with the mean and deviation of the split that
-/// is trained on. The test images pass through the same map: they may not choose their own.
+/// Scales pixels to `[0, 1]` and standardises them.
 #[derive(Clone, Copy, Debug)]
-pub struct ImageBatcher {
-    pub mean: f32,
-    pub std: f32,
+pub enum ImageBatcher {
+    /// With the mean and deviation of the split that is trained on. The test images pass through the
+    /// same map: they may not choose their own.
+    Fixed { mean: f32, std: f32 },
+    /// Each image with its own mean and deviation, the latter at least 1/√(number of values).
+    PerImage,
 }
 
 impl ImageBatcher {
@@ -68,27 +69,38 @@ impl ImageBatcher {
         } else {
             1.0
         };
-        Self {
+        Self::Fixed {
             mean: mean as f32,
             std: std as f32,
         }
     }
 
-    fn standardise(&self, pixel: u8) -> f32 {
-        (f32::from(pixel) / 255.0 - self.mean) / self.std
+    fn standardise(&self, pixels: &[u8], out: &mut Vec<f32>) {
+        let unit = |pixel: u8| f32::from(pixel) / 255.0;
+        let (mean, std) = match *self {
+            Self::Fixed { mean, std } => (mean, std),
+            Self::PerImage => {
+                let count = pixels.len() as f32;
+                let mean = pixels.iter().map(|&p| unit(p)).sum::<f32>() / count;
+                let square: f32 = pixels.iter().map(|&p| (unit(p) - mean).powi(2)).sum();
+                (mean, (square / count).sqrt().max(count.sqrt().recip()))
+            }
+        };
+        out.extend(pixels.iter().map(|&p| (unit(p) - mean) / std));
     }
 }
 
 impl Batcher<Item, Batch> for ImageBatcher {
     fn batch(&self, items: Vec<Item>, device: &Device) -> Batch {
-        let pixels: Vec<f32> = items
-            .iter()
-            .flat_map(|item| item.pixels.iter().map(|&pixel| self.standardise(pixel)))
-            .collect();
+        let mut pixels = Vec::new();
+        for item in &items {
+            self.standardise(&item.pixels, &mut pixels);
+        }
+        let channels = items.first().map_or(1, |item| item.pixels.len() / PIXELS);
         let labels: Vec<i64> = items.iter().map(|item| i64::from(item.label)).collect();
         Batch {
             images: Tensor::from_data(
-                TensorData::new(pixels, [items.len(), 1, SIDE, SIDE]),
+                TensorData::new(pixels, [items.len(), channels, SIDE, SIDE]),
                 device,
             ),
             targets: Tensor::from_data(TensorData::new(labels, [items.len()]), device),

@@ -1,4 +1,4 @@
-//! MNIST-like images: a subset of Fashion-MNIST that every checkout holds, or a full set from disk.
+//! Images of 28×28 pixels: a subset of Fashion-MNIST that every checkout holds, or a full set from disk.
 
 use std::{
     fmt,
@@ -14,7 +14,7 @@ use super::idx;
 
 /// Height and width of an image.
 pub const SIDE: usize = 28;
-/// Pixels of an image.
+/// Pixels of one channel of an image.
 pub const PIXELS: usize = SIDE * SIDE;
 /// Labels run from 0 to `CLASSES - 1`.
 pub const CLASSES: usize = 10;
@@ -126,6 +126,7 @@ impl fmt::Display for Images {
 /// Cheap to clone: a sweep trains many networks on the same pixels.
 #[derive(Clone)]
 pub struct Split {
+    channels: usize,
     pixels: Arc<[u8]>,
     labels: Arc<[u8]>,
 }
@@ -153,19 +154,41 @@ impl Split {
                 labels.0
             );
         }
-        Ok(Self {
+        Ok(Self::new(1, pixels, values))
+    }
+
+    /// Images of so many channels, one plane after the other, and their labels.
+    pub(super) fn new(channels: usize, pixels: Vec<u8>, labels: Vec<u8>) -> Self {
+        Self {
+            channels,
             pixels: pixels.into(),
-            labels: values.into(),
-        })
+            labels: labels.into(),
+        }
+    }
+
+    /// Grey images in three equal channels, for a network that expects colours.
+    pub fn in_colour(&self) -> Self {
+        if self.channels == 3 {
+            return self.clone();
+        }
+        let pixels = (0..self.len())
+            .flat_map(|i| self.image(i).repeat(3))
+            .collect();
+        Self::new(3, pixels, self.labels.to_vec())
+    }
+
+    pub fn channels(&self) -> usize {
+        self.channels
     }
 
     pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    /// The bytes of image `index`, row by row.
+    /// The bytes of image `index`, row by row, one channel after the other.
     pub fn image(&self, index: usize) -> &[u8] {
-        &self.pixels[index * PIXELS..][..PIXELS]
+        let size = self.channels * PIXELS;
+        &self.pixels[index * size..][..size]
     }
 
     pub fn labels(&self) -> &[u8] {
@@ -189,7 +212,8 @@ impl Split {
             self.len()
         );
         Ok(Self {
-            pixels: self.pixels[..n * PIXELS].into(),
+            channels: self.channels,
+            pixels: self.pixels[..n * self.channels * PIXELS].into(),
             labels: self.labels[..n].into(),
         })
     }

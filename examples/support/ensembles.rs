@@ -27,7 +27,7 @@ pub type Rng = Pcg64;
 pub fn rng(experiment: u64, case: u64) -> Rng {
     Pcg64::new(
         (u128::from(experiment) << 64) | u128::from(case),
-        0xa02b_dbf7_bb3c_0a7a_c28f_a16a_64ab_f96,
+        0x0a02_bdbf_7bb3_c0a7_ac28_fa16_a64a_bf96,
     )
 }
 

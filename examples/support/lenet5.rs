@@ -3,8 +3,8 @@
 use burn::{
     module::Module,
     nn::{
-        Initializer, Linear, LinearConfig, PaddingConfig2d,
-        conv::{Conv2d, Conv2dConfig},
+        Initializer, Linear,
+        conv::Conv2d,
         loss::CrossEntropyLossConfig,
         pool::{MaxPool2d, MaxPool2dConfig},
     },
@@ -12,7 +12,7 @@ use burn::{
     train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep},
 };
 
-use super::{batch::Batch, data::CLASSES};
+use super::{batch::Batch, data::CLASSES, layer::Start};
 
 /// Two convolutions and two dense layers, 1,256,080 parameters.
 ///
@@ -38,11 +38,15 @@ impl LeNet5 {
     /// At initialisation an entry of `fc1` has the variance 2/(2450 + 500), from which the
     /// Marchenko-Pastur law predicts the whole spectrum.
     pub fn new(device: &Device) -> Self {
+        let start = Start {
+            weight: Initializer::XavierUniform { gain: 1.0 },
+            bias: 0.0,
+        };
         Self {
-            conv1: conv(1, 20, device),
-            conv2: conv(20, 50, device),
-            fc1: linear(50 * 7 * 7, 500, device),
-            fc2: linear(500, CLASSES, device),
+            conv1: start.conv(1, 20, device),
+            conv2: start.conv(20, 50, device),
+            fc1: start.linear(50 * 7 * 7, 500, device),
+            fc2: start.linear(500, CLASSES, device),
             pool: MaxPool2dConfig::new([2, 2]).init(),
         }
     }
@@ -82,30 +86,6 @@ impl InferenceStep for LeNet5 {
     fn step(&self, batch: Batch) -> ClassificationOutput {
         self.classify(batch)
     }
-}
-
-const GLOROT: Initializer = Initializer::XavierUniform { gain: 1.0 };
-
-// burn draws a bias with the initialiser of its weight. So the two functions below build a layer
-// without one and give it zeros, which costs no random numbers either.
-
-fn conv(from: usize, to: usize, device: &Device) -> Conv2d {
-    let mut layer = Conv2dConfig::new([from, to], [5, 5])
-        .with_padding(PaddingConfig2d::Same)
-        .with_initializer(GLOROT)
-        .with_bias(false)
-        .init(device);
-    layer.bias = Some(Initializer::Zeros.init([to], device));
-    layer
-}
-
-fn linear(from: usize, to: usize, device: &Device) -> Linear {
-    let mut layer = LinearConfig::new(from, to)
-        .with_initializer(GLOROT)
-        .with_bias(false)
-        .init(device);
-    layer.bias = Some(Initializer::Zeros.init([to], device));
-    layer
 }
 
 #[cfg(test)]

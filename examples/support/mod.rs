@@ -1,16 +1,19 @@
 //! What the examples share: a data set to train on and a network to watch.
 //!
 //! ```text
-//! idx (file format) -> data (train and test split) -> batch (tensors) -> lenet5 (network)
-//!   -> train (a watched run) -> screen (progress bar and table)
+//! idx, cifar (file formats) -> data (train and test split) -> batch (tensors)
+//!   -> layer, lenet5, mini_alexnet (networks) -> train (a watched run) -> screen (progress bar and table)
 //! ```
 
 // Every example compiles its own copy of this module and uses a part of it.
 #![allow(dead_code)]
 
 pub mod batch;
+pub mod cifar;
 pub mod data;
 pub mod idx;
+pub mod layer;
 pub mod lenet5;
+pub mod mini_alexnet;
 pub mod screen;
 pub mod train;

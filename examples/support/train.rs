@@ -1,12 +1,16 @@
-//! Trains LeNet5 with burn's learner, watched by heavytail.
+//! Trains a network with burn's learner, watched by heavytail.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use burn::{
     data::dataloader::DataLoaderBuilder,
+    lr_scheduler::{module_lr_scheduler::ModuleLrScheduler, step::StepLrSchedulerConfig},
     module::Module,
-    optim::{AdamConfig, ModuleOptimizer, SgdConfig, momentum::MomentumConfig},
+    optim::{
+        AdamConfig, ModuleOptimizer, SgdConfig, decay::WeightDecayConfig, momentum::MomentumConfig,
+    },
     tensor::Device,
     train::{
         ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainStep,
@@ -18,8 +22,8 @@ use heavytail::{Monitor, monitor::Outcome};
 
 use super::{
     batch::{Batch, ImageBatcher},
+    cifar,
     data::Images,
-    lenet5::LeNet5,
     screen::{Screen, Table},
 };
 
@@ -44,7 +48,13 @@ pub struct Settings {
     /// Where to compute
     #[arg(long, value_enum, default_value_t = Backend::Flex)]
     pub backend: Backend,
-    /// Folder with the full MNIST or Fashion-MNIST IDX files, gzipped or not [default: the embedded subset of Fashion-MNIST]
+    /// Penalty of the squared weights (L2)
+    #[arg(long, default_value_t = 0.0)]
+    pub weight_decay: f64,
+    /// Factor of the learning rate from one epoch to the next [default: 1, MiniAlexNet 0.95]
+    #[arg(long)]
+    pub lr_decay: Option<f64>,
+    /// Folder with the full data set (LeNet5: MNIST or Fashion-MNIST, IDX files, gzipped or not; MiniAlexNet: CIFAR-10, binary version) [default: the embedded subset of Fashion-MNIST]
     #[arg(long)]
     pub data: Option<PathBuf>,
     /// Train on the first so many images only
@@ -91,38 +101,129 @@ impl Backend {
 }
 
 impl Optimizer {
-    pub fn init(self) -> ModuleOptimizer {
+    pub fn init(self, weight_decay: f64) -> ModuleOptimizer {
+        let decay = (weight_decay > 0.0).then(|| WeightDecayConfig::new(weight_decay as f32));
         match self {
             Optimizer::Sgd => {
                 let momentum = MomentumConfig::new().with_momentum(0.9).with_dampening(0.0);
-                SgdConfig::new().with_momentum(Some(momentum)).init()
+                SgdConfig::new()
+                    .with_momentum(Some(momentum))
+                    .with_weight_decay(decay)
+                    .init()
             }
-            Optimizer::Adam => AdamConfig::new().init(),
+            Optimizer::Adam => AdamConfig::new().with_weight_decay(decay).init(),
         }
     }
 }
 
-/// Train once; numbers go to `out`. `None` if the run was not watched.
-pub fn train(settings: &Settings, out: &Path) -> Result<Option<Outcome>> {
-    let device = settings.backend.device()?.autodiff();
-    let mut images = Images::open(settings.data.as_deref())?;
-    if let Some(n) = settings.train_items {
-        images = images.take(n)?;
+impl Settings {
+    /// burn's schedulers count optimiser steps.
+    fn schedule(&self, task: &Task) -> Result<ModuleLrScheduler> {
+        let decay = self.lr_decay.unwrap_or(task.lr_decay);
+        let steps = task.images.train.len().div_ceil(self.batch_size);
+        StepLrSchedulerConfig::new(self.lr, steps)
+            .with_gamma(decay)
+            .init()
+            .map_err(|cause| anyhow!("learning rate: {cause}"))
     }
-    println!("{images}");
+
+    fn take(&self, images: Images) -> Result<Images> {
+        match self.train_items {
+            Some(n) => images.take(n),
+            None => Ok(images),
+        }
+    }
+}
+
+/// What a network is trained on.
+pub struct Task {
+    /// Name of the network.
+    pub network: &'static str,
+    pub images: Images,
+    pub batcher: ImageBatcher,
+    /// Factor of the learning rate from one epoch to the next, unless the settings have another.
+    pub lr_decay: f64,
+}
+
+impl Task {
+    /// LeNet5 on grey images.
+    pub fn lenet5(settings: &Settings) -> Result<Self> {
+        let images = settings.take(Images::open(settings.data.as_deref())?)?;
+        Ok(Self {
+            network: "LeNet5",
+            batcher: ImageBatcher::fit(&images.train),
+            images,
+            lr_decay: 1.0,
+        })
+    }
+
+    /// MiniAlexNet on CIFAR-10; without it, on the embedded grey images in three equal channels.
+    pub fn mini_alexnet(settings: &Settings) -> Result<Self> {
+        let images = match &settings.data {
+            Some(dir) => settings.take(cifar::read(dir)?)?,
+            None => {
+                println!(
+                    "no --data with CIFAR-10: training on the embedded Fashion-MNIST, its grey in three channels"
+                );
+                let grey = settings.take(Images::embedded()?)?;
+                Images {
+                    train: grey.train.in_colour(),
+                    test: grey.test.in_colour(),
+                    ..grey
+                }
+            }
+        };
+        Ok(Self {
+            network: "MiniAlexNet",
+            batcher: ImageBatcher::PerImage,
+            images,
+            lr_decay: 0.95,
+        })
+    }
+}
+
+/// A network that classifies images.
+pub trait Network:
+    TrainStep<Input = Batch, Output = ClassificationOutput>
+    + InferenceStep<Input = Batch, Output = ClassificationOutput>
+    + Module
+    + std::fmt::Display
+    + 'static
+{
+}
+
+impl<M> Network for M where
+    M: TrainStep<Input = Batch, Output = ClassificationOutput>
+        + InferenceStep<Input = Batch, Output = ClassificationOutput>
+        + Module
+        + std::fmt::Display
+        + 'static
+{
+}
+
+/// Train once; numbers go to `out`. `None` if the run was not watched.
+pub fn train<M: Network>(
+    settings: &Settings,
+    task: &Task,
+    build: impl FnOnce(&Device) -> M,
+    out: &Path,
+) -> Result<Option<Outcome>> {
+    let device = settings.backend.device()?.autodiff();
+    println!("{}", task.images);
     println!(
-        "LeNet5, {:?} lr {}, batch size {}, {} epochs, seed {}",
-        settings.optimizer, settings.lr, settings.batch_size, settings.epochs, settings.seed
+        "{}, {:?} lr {}, batch size {}, {} epochs, seed {}",
+        task.network,
+        settings.optimizer,
+        settings.lr,
+        settings.batch_size,
+        settings.epochs,
+        settings.seed
     );
     device.seed(settings.seed);
-    let model = LeNet5::new(&device);
+    let model = build(&device);
     if settings.unwatched {
-        let training = SupervisedTraining::new(
-            out,
-            loader(settings, &images, true),
-            loader(settings, &images, false),
-        );
-        learn(settings, training, Screen::new(), model);
+        let training = supervised(settings, task, out);
+        learn(settings, task, training, Screen::new(), model)?;
         return Ok(None);
     }
     let screen = Screen::new();
@@ -131,47 +232,52 @@ pub fn train(settings: &Settings, out: &Path) -> Result<Option<Outcome>> {
         .sink(Table::new(screen.clone()))
         .build()
         .context("cannot watch the run")?;
-    let training = SupervisedTraining::new(
-        out,
-        loader(settings, &images, true),
-        loader(settings, &images, false),
-    )
-    .with_metric_logger(monitor.metric_logger(out.join("burn")))
-    .metric_valid_numeric(monitor.alpha_metric())
-    .metric_valid_numeric(monitor.alpha_hat_metric())
-    .metric_valid(monitor.phase_metric());
-    learn(settings, training, screen, monitor.watch(model));
+    let training = supervised(settings, task, out)
+        .with_metric_logger(monitor.metric_logger(out.join("burn")))
+        .metric_valid_numeric(monitor.alpha_metric())
+        .metric_valid_numeric(monitor.alpha_hat_metric())
+        .metric_valid(monitor.phase_metric());
+    learn(settings, task, training, screen, monitor.watch(model))?;
     Ok(Some(monitor.finish()))
 }
 
 type Loader = std::sync::Arc<dyn burn::data::dataloader::DataLoader<Batch>>;
 
-fn loader(settings: &Settings, images: &Images, training: bool) -> Loader {
-    let builder = DataLoaderBuilder::new(ImageBatcher::fit(&images.train));
+fn loader(settings: &Settings, task: &Task, training: bool) -> Loader {
+    let builder = DataLoaderBuilder::new(task.batcher);
     if training {
         builder
             .batch_size(settings.batch_size)
             .shuffle(settings.seed)
-            .build(images.train.clone())
+            .build(task.images.train.clone())
     } else {
-        builder.batch_size(256).build(images.test.clone())
+        builder.batch_size(256).build(task.images.test.clone())
     }
 }
 
-fn learn<M>(settings: &Settings, training: SupervisedTraining<M>, screen: Screen, model: M)
-where
-    M: TrainStep<Input = Batch, Output = ClassificationOutput>
-        + InferenceStep<Input = Batch, Output = ClassificationOutput>
-        + Module
-        + std::fmt::Display
-        + 'static,
-{
-    let learner = Learner::new(model, settings.optimizer.init(), settings.lr);
+fn supervised<M: Network>(settings: &Settings, task: &Task, out: &Path) -> SupervisedTraining<M> {
+    SupervisedTraining::new(
+        out,
+        loader(settings, task, true),
+        loader(settings, task, false),
+    )
+}
+
+fn learn<M: Network>(
+    settings: &Settings,
+    task: &Task,
+    training: SupervisedTraining<M>,
+    screen: Screen,
+    model: M,
+) -> Result<()> {
+    let optimizer = settings.optimizer.init(settings.weight_decay);
+    let learner = Learner::new(model, optimizer, settings.schedule(task)?);
     training
         .metrics((AccuracyMetric::new(), LossMetric::new()))
         .renderer(Box::new(screen))
         .num_epochs(settings.epochs)
         .launch(learner);
+    Ok(())
 }
 
 /// `folder`, or `folder-2`, `folder-3`, … if it exists: a log is never overwritten.
@@ -184,4 +290,35 @@ pub fn fresh(folder: &Path) -> PathBuf {
         .map(numbered)
         .find(|f| !f.exists())
         .expect("some number is free")
+}
+
+/// What a run has shown, and where its files are.
+pub fn report(outcome: Option<Outcome>, time: Duration, out: &Path) -> Result<()> {
+    println!("\ntrained in {:.1} s", time.as_secs_f64());
+    let Some(outcome) = outcome else {
+        return Ok(());
+    };
+    let trajectory = &outcome.trajectory;
+    for layer in trajectory.layers() {
+        for change in trajectory.transitions(layer) {
+            println!(
+                "{layer}: {} → {} at epoch {}",
+                change.from, change.to, change.epoch
+            );
+        }
+    }
+    if outcome.dropped > 0 {
+        println!("{} observations were dropped", outcome.dropped);
+    }
+    let figures =
+        heavytail::plot::all(trajectory, Some(&out.join("spectra")), out.join("figures"))?;
+    println!("\nwritten:");
+    for file in ["log.jsonl", "layers.csv", "spectra", "burn"] {
+        println!("  {}", out.join(file).display());
+    }
+    for figure in figures {
+        println!("  {}", figure.display());
+    }
+    // The run is complete even if a file is not; say so last, where it is seen.
+    outcome.sink_error.map_or(Ok(()), |error| Err(error.into()))
 }
