@@ -4,6 +4,7 @@
 //! returns; the worker analyses and writes. Whatever goes wrong (NaN weights, a panic in the
 //! analysis, a full disk) is recorded and never reaches the training.
 
+mod closer;
 mod selection;
 mod worker;
 
@@ -353,8 +354,8 @@ impl Builder {
         self
     }
 
-    /// How many snapshots may wait; 4 by default. Memory is bounded by this many and two more
-    /// copies of the watched weights.
+    /// How many snapshots may wait; 4 by default. Memory is bounded by this many and four more
+    /// copies of the watched weights: the one in work, the newest, and what waits for its full analysis.
     pub fn queue(mut self, capacity: usize) -> Self {
         self.queue = Some(capacity);
         self

@@ -5,12 +5,12 @@ use std::thread::JoinHandle;
 #[cfg(feature = "burn")]
 use std::time::Duration;
 
+use super::closer::{Closer, Live};
 use super::{Snapshot, lock};
-use crate::analysis::{Config, Depth, LayerReport, analyze_tensor};
+use crate::analysis::{Config, analyze_tensor};
 use crate::error::{Error, Result, panic_message};
-use crate::matrix::LayerTensor;
 use crate::phase::Baseline;
-use crate::record::{FullLine, Header, LayerShape, Line, Notice, Record, Stamp, Summary};
+use crate::record::{Header, LayerShape, Line, Notice, Record, Stamp, Summary};
 use crate::sink::Sink;
 use crate::trajectory::Trajectory;
 
@@ -59,9 +59,17 @@ impl Queue {
 }
 
 #[derive(Default)]
-struct Shared {
+pub(super) struct Shared {
     queue: Mutex<Queue>,
     changed: Condvar,
+}
+
+impl Shared {
+    /// A line from a thread of ours; taken also while the worker closes.
+    pub(super) fn line(&self, line: Line) {
+        lock(&self.queue).jobs.push_back(Job::Line(Box::new(line)));
+        self.changed.notify_all();
+    }
 }
 
 struct HangUp(Arc<Shared>);
@@ -96,6 +104,7 @@ impl Worker {
             config: header.config.clone(),
             baselines: known,
             last: Vec::new(),
+            closer: None,
             state,
             sinks,
             shared: Arc::clone(&shared),
@@ -208,13 +217,6 @@ impl Drop for Worker {
     }
 }
 
-/// A layer that has been looked at without its full analysis.
-struct Live {
-    stamp: Stamp,
-    tensor: LayerTensor,
-    report: LayerReport,
-}
-
 /// Everything that the thread owns.
 struct Desk {
     run: String,
@@ -222,6 +224,8 @@ struct Desk {
     baselines: HashMap<String, Baseline>,
     /// What the newest observation said at depth live, to be looked at in full if it stays the last.
     last: Vec<Live>,
+    /// The thread of the full analyses, from the first observation on.
+    closer: Option<Closer>,
     state: Arc<Mutex<Trajectory>>,
     sinks: Vec<Box<dyn Sink>>,
     shared: Arc<Shared>,
@@ -248,8 +252,13 @@ impl Desk {
                 }
             }
         }
-        let last = std::mem::take(&mut self.last);
-        self.deepen(last);
+        // The last observation in full, then whatever the closer looks have found.
+        if let Some(closer) = self.closer.take() {
+            closer.finish(std::mem::take(&mut self.last));
+        }
+        while let Some(Job::Line(line)) = self.next() {
+            self.keep(*line);
+        }
         let counts = lock(&self.shared.queue).counts;
         if counts.deferred + counts.dropped > 0 {
             self.keep(Line::Notice(Notice {
@@ -290,16 +299,16 @@ impl Desk {
             return false;
         }
         let first = lock(&self.state).summaries.is_empty();
-        let mut config = self.config.clone();
-        if first {
-            config.depth = Depth::Full;
+        if self.closer.is_none() {
+            let room = 2 * snapshot.tensors.len();
+            self.closer = Closer::spawn(&self.run, &self.config, &self.shared, room);
         }
         let mut records = Vec::with_capacity(snapshot.tensors.len());
         let mut spectra = Vec::with_capacity(snapshot.tensors.len());
         self.last.clear();
         for (id, tensor) in snapshot.tensors.into_iter().enumerate() {
             let baseline = self.baselines.get(&tensor.name);
-            let report = guarded(|| analyze_tensor(&tensor, &config, baseline));
+            let report = guarded(|| analyze_tensor(&tensor, &self.config, baseline));
             records.push(match report {
                 Ok(report) => {
                     if let (0, Ok(bulk)) = (stamp.epoch, &report.bulk)
@@ -338,13 +347,24 @@ impl Desk {
         self.keep(Line::Summary(Box::new(summary)));
         self.sinks(|s| s.spectra(stamp, &spectra));
         self.sinks(|s| s.flush());
-        // A layer whose change of phase is confirmed now is worth a closer look.
+        // The start of a run and a confirmed change of phase are worth a closer look.
         let turned = |layer: &str| turned.get(layer) > before.get(layer);
-        let (turned, rest) = std::mem::take(&mut self.last)
+        let (closer, rest): (Vec<Live>, Vec<Live>) = std::mem::take(&mut self.last)
             .into_iter()
-            .partition(|live| turned(&live.tensor.name));
+            .partition(|live| first || turned(&live.tensor.name));
+        let look = |live: Live| match &self.closer {
+            Some(closer) => closer.look(live).err().map(|live| live.tensor.name),
+            None => Some(live.tensor.name),
+        };
+        let refused: Vec<String> = closer.into_iter().filter_map(look).collect();
+        for layer in refused {
+            self.keep(Line::Notice(Notice {
+                run: self.run.clone(),
+                epoch: Some(stamp.epoch),
+                text: format!("no time for a full analysis of layer `{layer}`"),
+            }));
+        }
         self.last = rest;
-        self.deepen(turned);
         true
     }
 
@@ -353,37 +373,6 @@ impl Desk {
         let state = lock(&self.state);
         let count = |layer: &String| (layer.clone(), state.transitions(layer).len());
         state.layers().iter().map(count).collect()
-    }
-
-    /// The full analysis of layers whose records are written.
-    fn deepen(&mut self, layers: Vec<Live>) {
-        for Live {
-            stamp,
-            tensor,
-            mut report,
-        } in layers
-        {
-            let config = &self.config;
-            let full = guarded(|| {
-                report.deepen(&tensor.cut()?.row, config)?;
-                Ok(report.full)
-            });
-            let run = self.run.clone();
-            match full {
-                Ok(Some(full)) => self.keep(Line::Full(Box::new(FullLine {
-                    run,
-                    stamp,
-                    layer: tensor.name,
-                    full,
-                }))),
-                Ok(None) => {}
-                Err(why) => self.keep(Line::Notice(Notice {
-                    run,
-                    epoch: Some(stamp.epoch),
-                    text: format!("no full analysis of layer `{}`: {why}", tensor.name),
-                })),
-            }
-        }
     }
 
     /// A line goes to every sink, then to the trajectory.
@@ -409,7 +398,7 @@ impl Desk {
 }
 
 /// Whatever goes wrong in the analysis becomes a sentence.
-fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, String> {
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, String> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(error.to_string()),

@@ -1,0 +1,95 @@
+use std::sync::Arc;
+use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::thread::JoinHandle;
+
+use super::worker::{Shared, guarded};
+use crate::analysis::{Config, LayerReport};
+use crate::matrix::LayerTensor;
+use crate::record::{FullLine, Line, Notice, Stamp};
+
+/// A layer that has been looked at without its full analysis.
+pub(super) struct Live {
+    pub(super) stamp: Stamp,
+    pub(super) tensor: LayerTensor,
+    pub(super) report: LayerReport,
+}
+
+/// The thread that looks closer: full analyses are dear, and observations must not wait for them.
+pub(super) struct Closer {
+    layers: SyncSender<Live>,
+    thread: JoinHandle<()>,
+}
+
+impl Closer {
+    /// A thread with room for so many waiting layers; none if the system refuses.
+    pub(super) fn spawn(
+        run: &str,
+        config: &Config,
+        shared: &Arc<Shared>,
+        room: usize,
+    ) -> Option<Self> {
+        let (layers, waiting) = sync_channel(room);
+        let (run, config, shared) = (run.to_owned(), config.clone(), Arc::clone(shared));
+        let thread = std::thread::Builder::new()
+            .name("heavytail full".to_owned())
+            .spawn(move || {
+                for live in waiting {
+                    shared.line(look(&run, live, &config));
+                }
+            })
+            .ok()?;
+        Some(Self { layers, thread })
+    }
+
+    /// Ask for a layer's full analysis.
+    ///
+    /// # Errors
+    ///
+    /// The layer, if too many wait already.
+    pub(super) fn look(&self, live: Live) -> Result<(), Box<Live>> {
+        self.layers.try_send(live).map_err(|e| match e {
+            TrySendError::Full(live) | TrySendError::Disconnected(live) => Box::new(live),
+        })
+    }
+
+    /// Ask for the last ones, and wait for all.
+    pub(super) fn finish(self, last: Vec<Live>) {
+        for live in last {
+            // The thread ends only when this end hangs up.
+            let _ = self.layers.send(live);
+        }
+        drop(self.layers);
+        // Its panics are caught where they happen.
+        let _ = self.thread.join();
+    }
+}
+
+fn look(run: &str, live: Live, config: &Config) -> Line {
+    let Live {
+        stamp,
+        tensor,
+        mut report,
+    } = live;
+    let full = guarded(|| {
+        report.deepen(&tensor.cut()?.row, config)?;
+        Ok(report.full)
+    });
+    let run = run.to_owned();
+    match full {
+        Ok(Some(full)) => Line::Full(Box::new(FullLine {
+            run,
+            stamp,
+            layer: tensor.name,
+            full,
+        })),
+        other => Line::Notice(Notice {
+            run,
+            epoch: Some(stamp.epoch),
+            text: format!(
+                "no full analysis of layer `{}`: {}",
+                tensor.name,
+                other.err().unwrap_or_default()
+            ),
+        }),
+    }
+}
