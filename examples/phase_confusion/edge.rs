@@ -130,7 +130,7 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
         });
         if mu == 1.0 {
             drawn.push((
-                "μ = 1, ln λmax against Fréchet",
+                "μ = 1, ln λmax, against Fréchet",
                 tops.iter().map(|x| x.ln()).collect(),
             ));
         }
@@ -264,8 +264,8 @@ fn picture(
     let axes = panel(1, (3.0, 6.2), (-4.0, 0.0));
     axes.draw(
         &mut sheet,
-        &format!("mean |λmax − λ₊| ~ M^{exponent:.2} (theory −2/3)"),
-        ("ln M", "ln distance"),
+        &format!("distance ~ M^{exponent:.2} (theory −0.67)"),
+        ("ln M", "ln of mean |λmax − λ₊|"),
         &ticks(&[3.0, 4.0, 5.0, 6.0]),
         &ticks(&[-4.0, -3.0, -2.0, -1.0]),
     );

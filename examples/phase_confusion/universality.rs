@@ -131,7 +131,7 @@ fn picture(curves: &[Curve]) -> Sheet {
             width: 280.0,
             height: 270.0,
             x: (0.0, 6.2),
-            y: (1.0, 14.0),
+            y: (1.0, 18.0),
         };
         let xs: Vec<(f64, String)> = (0..=6).map(|x| (f64::from(x), x.to_string())).collect();
         let ys: Vec<(f64, String)> = (1..=7)
@@ -152,7 +152,7 @@ fn picture(curves: &[Curve]) -> Sheet {
         );
         for at in [2.0, 4.0] {
             sheet.line(
-                &[axes.at(at, 1.0), axes.at(at, 14.0)],
+                &[axes.at(at, 1.0), axes.at(at, 18.0)],
                 "#bbbbbb",
                 1.0,
                 "2 3",
@@ -166,14 +166,14 @@ fn picture(curves: &[Curve]) -> Sheet {
             let points: Vec<(f64, f64)> = curve
                 .points
                 .iter()
-                .map(|p| axes.at(p.mu, p.alpha.min(14.0)))
+                .map(|p| axes.at(p.mu, p.alpha.min(18.0)))
                 .collect();
             sheet.line(&points, COLOURS[colour], 1.8, "");
             for (p, (x, y)) in curve.points.iter().zip(points) {
                 sheet.dot(x, y, 2.6, COLOURS[colour]);
                 let (low, high) = (
                     axes.at(p.mu, (p.alpha - p.sd).max(1.0)),
-                    axes.at(p.mu, (p.alpha + p.sd).min(14.0)),
+                    axes.at(p.mu, (p.alpha + p.sd).min(18.0)),
                 );
                 sheet.line(&[low, high], COLOURS[colour], 0.8, "");
             }

@@ -120,7 +120,7 @@ impl Axes {
             self.top + self.height,
         );
         sheet.line(&[(l, t), (l, b), (r, b)], "#333333", 1.0, "");
-        sheet.text(l, t - 10.0, 13.0, Anchor::Start, "#111111", title);
+        sheet.text(l, t - 26.0, 13.0, Anchor::Start, "#111111", title);
         for (x, name) in xs {
             let (px, _) = self.at(*x, self.y.0);
             sheet.line(&[(px, b), (px, b + 4.0)], "#333333", 1.0, "");
@@ -139,6 +139,6 @@ impl Axes {
             "#111111",
             names.0,
         );
-        sheet.text(l, t - 26.0 + 4.0, 11.0, Anchor::Start, "#555555", names.1);
+        sheet.text(l - 20.0, t - 9.0, 11.0, Anchor::Start, "#555555", names.1);
     }
 }

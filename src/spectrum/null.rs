@@ -2,21 +2,28 @@
 
 /// A null direction is below this share of the signal's median (1e-3 in singular values), …
 const NULL_LEVEL: f64 = 1e-6;
-/// … and the gap above it is at least this wide.
+/// … the gap above it is at least this wide, …
 const NULL_GAP: f64 = 10.0;
+
+/// … and what lies below it has no tail of its own: its largest value is at most this far above its median,
+/// or is rounding.
+const NULL_SPREAD: f64 = 1e3;
+const ROUNDING: f64 = 1e-13;
 
 /// How many of ascending, non-negative values are null: those below the highest gap whose lower side is
 /// negligible against the median of what lies above it. The scale comes from the upper part, so that a
 /// spectrum with 95 % null directions is seen as such.
 pub(crate) fn null_directions(sorted: &[f64]) -> usize {
     // Rounding decides below this.
-    let floor = sorted[sorted.len() - 1] * 1e-16;
+    let top = sorted[sorted.len() - 1];
+    let floor = top * 1e-16;
     let at = |i: usize| sorted[i].max(floor);
     (1..sorted.len())
         .rev()
         .find(|&j| {
             let above = at(j + (sorted.len() - j) / 2);
-            at(j - 1) <= NULL_LEVEL * above && at(j) >= NULL_GAP * at(j - 1)
+            let plain = at(j - 1) <= NULL_SPREAD * at(j / 2) || at(j - 1) <= ROUNDING * top;
+            at(j - 1) <= NULL_LEVEL * above && at(j) >= NULL_GAP * at(j - 1) && plain
         })
         .unwrap_or(0)
 }
@@ -80,6 +87,16 @@ mod tests {
     fn one_huge_spike_does_not_make_the_rest_null() {
         let mut x = MarchenkoPastur::new(1.0, 400, 200).midpoint_quantiles(200);
         x[199] = 1e4;
+        assert_eq!(null_directions(&x), 0);
+    }
+
+    #[test]
+    fn a_heavy_tail_below_one_giant_is_not_null() {
+        // Entries with μ < 1: the top eigenvalues lie orders of magnitude apart.
+        let mut x: Vec<f64> = (1..200)
+            .map(|i| (200.0 / f64::from(200 - i)).powi(3))
+            .collect();
+        x.push(x[198] * 1e8);
         assert_eq!(null_directions(&x), 0);
     }
 
