@@ -196,7 +196,7 @@ fn report(table: &Table) {
 }
 
 fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
-    let (cell, gap) = (34.0, 70.0);
+    let (cell, gap) = (38.0, 64.0);
     let block = 6.0 * cell;
     let mut sheet = Sheet::new(3.0 * (block + gap) + 60.0, 2.0 * (block + 74.0) + 170.0);
     sheet.text(
@@ -211,7 +211,7 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
         let left = 50.0 + (i % 3) as f64 * (block + gap);
         let top = 90.0 + (i / 3) as f64 * (block + 74.0);
         let title = format!(
-            "{}×{}: {:.1} % right, {:.1} % within one",
+            "{}×{}: {:.1} %, within one phase {:.1} %",
             table.n,
             table.m,
             100.0 * table.accuracy,
@@ -262,35 +262,21 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
         }
     }
     let top = 2.0 * (block + 74.0) + 90.0;
-    sheet.text(20.0, top, 13.0, Anchor::Start, "#111111", "R Random-like   B Bleeding-out   S Bulk+Spikes   D Bulk-decay   H Heavy-tailed   C Rank-collapse");
-    let bins: Vec<String> = calibration
-        .iter()
-        .filter(|b| b.verdicts > 0)
-        .map(|b| {
-            format!(
-                "{:.0}–{:.0} %: {:.0} %",
-                100.0 * b.from,
-                100.0 * b.to,
-                100.0 * b.right
-            )
-        })
-        .collect();
-    sheet.text(
-        20.0,
-        top + 26.0,
-        13.0,
-        Anchor::Start,
-        "#111111",
-        "Of the verdicts with this confidence, this share is right:",
-    );
-    sheet.text(
-        20.0,
-        top + 46.0,
-        13.0,
-        Anchor::Start,
-        "#111111",
-        &bins.join("     "),
-    );
+    for (i, phase) in Phase::ALL.iter().enumerate() {
+        let x = 50.0 + 130.0 * i as f64;
+        let name = format!("{} {}", phase.letter(), phase.title());
+        sheet.text(x, top, 13.0, Anchor::Start, "#111111", &name);
+    }
+    let says =
+        "Of the verdicts with this confidence (above), this share is right (below), in per cent:";
+    sheet.text(20.0, top + 34.0, 13.0, Anchor::Start, "#111111", says);
+    for (i, bin) in calibration.iter().filter(|b| b.verdicts > 0).enumerate() {
+        let x = 80.0 + 110.0 * i as f64;
+        let range = format!("{:.0}–{:.0}", 100.0 * bin.from, 100.0 * bin.to);
+        sheet.text(x, top + 58.0, 13.0, Anchor::Middle, "#555555", &range);
+        let right = format!("{:.1}", 100.0 * bin.right);
+        sheet.text(x, top + 76.0, 13.0, Anchor::Middle, "#111111", &right);
+    }
     sheet
 }
 
