@@ -14,6 +14,9 @@ const SIZES: [usize; 15] = [
 ];
 const SHAPES: [f64; 9] = [0.01, 0.04, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0];
 
+/// At [`LEVELS`].
+type Quantiles = [f64; 7];
+
 fn replicates(m: usize) -> usize {
     (400_000 / m).clamp(160, 2000)
 }
@@ -43,8 +46,8 @@ pub fn write(path: &Path) -> Result<()> {
         }
         (quantiles(alphas), quantiles(distances))
     });
-    let rows = |get: fn(&([f64; 7], [f64; 7])) -> [f64; 7]| {
-        let mut rows: Vec<Vec<[f64; 7]>> = results
+    let rows = |get: fn(&(Quantiles, Quantiles)) -> Quantiles| {
+        let mut rows: Vec<Vec<Quantiles>> = results
             .chunks(SHAPES.len())
             .map(|row| row.iter().map(get).collect())
             .collect();
@@ -66,7 +69,7 @@ pub fn write(path: &Path) -> Result<()> {
 }
 
 /// Quantiles at [`LEVELS`], rounded to four digits.
-fn quantiles(mut values: Vec<f64>) -> [f64; 7] {
+fn quantiles(mut values: Vec<f64>) -> Quantiles {
     values.sort_by(f64::total_cmp);
     LEVELS.map(|level| {
         let q = quantile(&values, level);

@@ -228,7 +228,8 @@ pub fn edge(n: usize, m: usize) -> f64 {
 pub enum Breadth {
     /// The ranges of the table above.
     Family,
-    /// Those, and wider relatives of the same meaning: more and larger spikes, shoulders with spikes,
+    /// Those, and wider relatives of the same meaning: more and larger spikes, also close to the edge as
+    /// trained layers have them (fewer than 4 % of the directions), shoulders with spikes,
     /// populations that vary everywhere but have no tail, tails in the rows, spectra written down
     /// directly. What the classifier is calibrated on.
     Relatives,
@@ -266,7 +267,8 @@ fn bleeding(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
         top = uniform(rng, 1.2, top.max(1.201));
     }
     let high = edge(n, m) * top;
-    let count = (1 + pick(rng, 5)).min(m / 5).max(1);
+    let most = if relative { (m / 40).max(5) } else { 5 };
+    let count = (1 + pick(rng, most)).min(m / 5).max(1);
     let lambdas: Vec<f64> = (0..count)
         .map(|_| uniform(rng, low, high.max(1.02 * low)))
         .collect();
@@ -276,6 +278,21 @@ fn bleeding(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
 
 fn spiked(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     let mut w = background(n, m, relative, rng);
+    if relative && rng.random::<bool>() {
+        // As trained layers have them: a random bulk, fewer than 4 % of the directions beyond it, the
+        // largest well above, the others anywhere between.
+        let least = bleeding_top(m) * (1.0 + (2.0 / n as f64).sqrt());
+        let top = log_uniform(rng, least, 8.0);
+        let count = 1 + pick(rng, (m / 26).max(1));
+        let power = log_uniform(rng, 0.6, 3.0);
+        let mut lambdas = vec![top * edge(n, m)];
+        for _ in 1..count {
+            let u = rng.random::<f64>().powf(power);
+            lambdas.push((1.02 + (top - 1.02) * u) * edge(n, m));
+        }
+        plant(&mut w, n, m, &lambdas, rng);
+        return w;
+    }
     let (most, top, apart) = if relative {
         (m / 25, log_uniform(rng, 15.0, 1500.0), 0.02)
     } else {

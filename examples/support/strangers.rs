@@ -147,6 +147,20 @@ pub const STRANGERS: &[Stranger] = &[
         },
     },
     Stranger {
+        name: "spikes of a trained layer, r = 1.03 to 2.3",
+        expected: is(Phase::BulkPlusSpikes),
+        draw: |n, m, r| {
+            let mut w = noise(n, m, r);
+            let count = m / 32;
+            let at: Vec<f64> = (0..count)
+                .map(|i| 1.03 + 1.27 * (i as f64 / (count - 1) as f64).powf(1.2))
+                .map(|ratio| ratio * edge(n, m))
+                .collect();
+            plant(&mut w, n, m, &at, r);
+            w
+        },
+    },
+    Stranger {
         name: "a spike 1000 times the edge",
         expected: is(Phase::BulkPlusSpikes),
         draw: |n, m, r| {
