@@ -14,6 +14,9 @@ use crate::fit::{
 use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Reruns};
 
+/// Below so many replicates a bootstrap's p cannot fall under 5 %.
+const FEWEST: usize = 19;
+
 /// The doubt beside a layer's numbers. Dear: about a dozen spectra and some hundred
 /// refits of the tail.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -49,10 +52,12 @@ impl Full {
         let x = report.row.spectrum.eigenvalues();
         let tail = report.row.tail.as_ref().ok();
         // Without a tail there is no doubt about it.
-        let alpha_interval =
-            tail.and_then(|_| alpha_interval(x, config.replicates, config.seed).ok());
-        let goodness_of_fit =
-            tail.and_then(|_| goodness_of_fit(x, config.replicates, config.seed).ok());
+        let alpha_interval = tail
+            .filter(|_| config.replicates >= FEWEST)
+            .and_then(|_| alpha_interval(x, config.replicates, config.seed).ok());
+        let goodness_of_fit = tail
+            .filter(|_| config.replicates >= FEWEST)
+            .and_then(|_| goodness_of_fit(x, config.replicates, config.seed).ok());
         let reruns = Reruns::of(matrix, config.solver, config.seed)?;
         let annotations = match (&report.phase, &report.bulk) {
             (Ok(verdict), Ok(bulk)) => reruns.annotations(
@@ -63,11 +68,11 @@ impl Full {
             ),
             _ => Vec::new(),
         };
-        // A layer too small for a measure has none.
+        // A layer that is too small or all zero has no such measure.
         let farms = farms_alpha(matrix, &FarmsConfig::default(), config.solver).ok();
         let erg = erg(&report.row.spectrum, tail).ok();
         let vectors = if config.vectors > 0 {
-            top_vectors(matrix, config.vectors)?
+            top_vectors(matrix, config.vectors).unwrap_or_default()
         } else {
             Vec::new()
         };

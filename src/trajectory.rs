@@ -150,30 +150,40 @@ impl Trajectory {
     /// that are indeterminate neither confirm a change nor break one, so that a layer that hovers between
     /// two phases has no transition until it has made up its mind.
     pub fn transitions(&self, layer: &str) -> Vec<Transition> {
-        let mut transitions = Vec::new();
-        let mut current = None;
-        let mut candidate: Option<(usize, Phase)> = None;
-        for record in self.layer(layer).filter(|r| r.is_determinate()) {
-            let Some(phase) = record.phase() else {
-                continue;
-            };
-            match (current, candidate) {
-                (None, _) => current = Some(phase),
-                (Some(from), _) if phase == from => candidate = None,
-                (Some(from), Some((epoch, to))) if phase == to => {
-                    transitions.push(Transition {
-                        layer: layer.to_owned(),
-                        epoch,
-                        from,
-                        to,
-                    });
-                    current = Some(to);
-                    candidate = None;
-                }
-                _ => candidate = Some((record.stamp.epoch, phase)),
+        let mut hysteresis = Hysteresis::default();
+        self.layer(layer)
+            .filter_map(|record| hysteresis.see(record))
+            .collect()
+    }
+}
+
+/// One layer's phase, which changes only when a change is confirmed.
+#[derive(Debug, Default)]
+pub(crate) struct Hysteresis {
+    current: Option<Phase>,
+    candidate: Option<(usize, Phase)>,
+}
+
+impl Hysteresis {
+    /// The change that this record confirms.
+    pub(crate) fn see(&mut self, record: &Record) -> Option<Transition> {
+        let phase = record.phase().filter(|_| record.is_determinate())?;
+        match (self.current, self.candidate) {
+            (None, _) => self.current = Some(phase),
+            (Some(from), _) if phase == from => self.candidate = None,
+            (Some(from), Some((epoch, to))) if phase == to => {
+                self.current = Some(to);
+                self.candidate = None;
+                return Some(Transition {
+                    layer: record.layer.clone(),
+                    epoch,
+                    from,
+                    to,
+                });
             }
+            _ => self.candidate = Some((record.stamp.epoch, phase)),
         }
-        transitions
+        None
     }
 }
 

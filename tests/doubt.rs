@@ -131,3 +131,33 @@ fn the_top_of_noise_is_tracy_widom() {
     // The 99.9 % point of Kolmogorov's law.
     assert!(d < 1.95 / 20.0, "{d}");
 }
+
+#[test]
+fn odd_spectra_have_finite_verdicts() {
+    use heavytail::fit::{fit_bulk, fit_tail};
+    use heavytail::phase::classify;
+    use heavytail::spectrum::Spectrum;
+
+    // Zeros without a gap above them, and a spectrum that falls by decades.
+    let mut gapless = vec![0.0; 31];
+    gapless.extend((0..20).map(|i| 1000.0 * 6.5f64.powi(-i)));
+    let decades: Vec<f64> = (0..40).map(|i| 10f64.powi(-i)).collect();
+    let equal = vec![1.0; 40];
+    for x in [gapless, decades, equal] {
+        let m = x.len();
+        let spectrum = Spectrum::from_eigenvalues(x, m, m).unwrap();
+        let (bulk, tail) = (fit_bulk(&spectrum), fit_tail(spectrum.eigenvalues()));
+        let verdict = classify(&spectrum, &bulk, &tail, None, None).unwrap();
+        assert!(
+            verdict.probabilities.iter().all(|p| p.is_finite()),
+            "{verdict:?}"
+        );
+        assert!((verdict.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-6);
+    }
+    let mut config = Config::default();
+    config.vectors = 3;
+    let zero = WeightMatrix::new("zero", 60, 20, vec![0.0; 1200]).unwrap();
+    let report = analyze(&zero, &config).unwrap();
+    assert_eq!(report.phase.unwrap().phase, Phase::RankCollapse);
+    assert!(report.full.unwrap().vectors.is_empty());
+}

@@ -178,7 +178,7 @@ pub fn write(path: &Path, matrices: u64, epochs: usize, members: usize) -> Resul
             tensors.insert(format!("{member}.{i}.bias"), (shape, values));
         }
     }
-    save(path, &tensors)
+    save(path, &tensors, cases.len())
 }
 
 /// Mean and standard deviation of each feature.
@@ -193,7 +193,11 @@ fn standard(cases: &[Case], inputs: usize) -> (Vec<f32>, Vec<f32>) {
         .unzip()
 }
 
-fn save(path: &Path, tensors: &HashMap<String, (Vec<usize>, Vec<f32>)>) -> Result<()> {
+fn save(
+    path: &Path,
+    tensors: &HashMap<String, (Vec<usize>, Vec<f32>)>,
+    count: usize,
+) -> Result<()> {
     let bytes: HashMap<&String, Vec<u8>> = tensors
         .iter()
         .map(|(name, (_, values))| (name, values.iter().flat_map(|v| v.to_le_bytes()).collect()))
@@ -206,6 +210,9 @@ fn save(path: &Path, tensors: &HashMap<String, (Vec<usize>, Vec<f32>)>) -> Resul
         ));
     }
     views.sort_by(|a, b| a.0.cmp(&b.0));
-    std::fs::write(path, serialize(views, None)?)?;
+    let provenance =
+        format!("cargo run --release --example calibrate -- phases: {count} simulated matrices");
+    let metadata = HashMap::from([("provenance".to_owned(), provenance)]);
+    std::fs::write(path, serialize(views, Some(metadata))?)?;
     Ok(())
 }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::ensembles::{Breadth, Entries, log_uniform, rng, specimen};
 use crate::parallel::parallel;
-use crate::svg::{Anchor, COLOURS, Sheet};
+use crate::svg::{Anchor, PHASES, Sheet};
 use crate::{Effort, save, save_svg};
 
 /// (N, M, matrices a phase).
@@ -241,14 +241,16 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
             for (b, &count) in table.confusion[a].iter().enumerate() {
                 let share = count as f64 / total.max(1) as f64;
                 let (x, y) = (left + b as f64 * cell, top + a as f64 * cell);
-                sheet.rect(x, y, cell - 1.0, cell - 1.0, &shade(COLOURS[a], share));
+                sheet.rect(x, y, cell - 1.0, cell - 1.0, &shade(PHASES[a], share));
                 if count > 0 {
                     let text = if share > 0.0995 {
                         format!("{:.0}", 100.0 * share)
                     } else {
                         format!("{:.1}", 100.0 * share)
                     };
-                    let ink = if share > 0.5 { "#ffffff" } else { "#111111" };
+                    // Yellow and sky are light.
+                    let dark = share > 0.5 && ![0, 2, 3].contains(&a);
+                    let ink = if dark { "#ffffff" } else { "#111111" };
                     sheet.text(
                         x + cell / 2.0,
                         y + cell / 2.0 + 4.0,

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! Writes JSON and pictures into `assets/phases`: the confusion matrices of the six families and how well
-//! the probabilities are calibrated, generators that the classifier has never seen, Rank-collapse by
+//! the probabilities are calibrated, generators outside of the families, Rank-collapse by
 //! share of null directions, the coverage of α's interval, α against the entries' tail exponent, and the
 //! statistics at the spectrum's edge. Each part can be run alone: `-- --only confusion`.
 
@@ -56,7 +56,7 @@ struct Options {
 enum Part {
     /// Six families at six sizes, and the calibration of the probabilities
     Confusion,
-    /// Generators that the classifier has never seen
+    /// Generators outside of the families
     Outside,
     /// Rank-collapse by share of null directions
     Collapse,

@@ -1,4 +1,4 @@
-//! What lies outside of the families that the classifier was calibrated on.
+//! What lies outside of the six families.
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -1,4 +1,5 @@
-//! Matrices of generators that no threshold was tuned to and no network was trained on.
+//! Matrices from outside of the six families. Some have relatives among those that the classifier was
+//! calibrated on ([`Breadth::Relatives`](super::ensembles::Breadth)); their own generators were not used.
 
 use heavytail::Phase;
 use rand_distr::{Distribution, Gamma};

@@ -35,9 +35,10 @@ pub struct BulkFit {
     pub sigma2: f64,
     /// σ = √σ².
     pub sigma_mp: f64,
-    /// Lower edge λ₋ = σ²(1 − 1/√Q)² of the bulk.
+    /// Lower edge λ₋ of the bulk, with a minus in the formula of λ₊.
     pub lambda_minus: f64,
-    /// Upper edge λ₊ = σ²(1 + 1/√Q)² of the bulk, the noise of an (N−k)×(M−k) matrix.
+    /// Upper edge λ₊ of the bulk: σ²(√(N−k) + √(M−k))²/N, the noise of an (N−k)×(M−k) matrix (N without
+    /// dead vectors, but for the normalisation).
     pub lambda_plus: f64,
     /// λ₊ plus the Tracy–Widom fluctuation: beyond it, noise lands once in a hundred matrices.
     pub threshold: f64,
@@ -55,9 +56,11 @@ pub struct BulkFit {
     pub d: f64,
     /// 95 % point of D for pure noise of the same shape.
     pub d95: f64,
-    /// P(D of noise > D).
+    /// P(D of noise > D), at most 0.95, where the table begins. `d95` and this are for one matrix; a pooled
+    /// spectrum is less rigid.
     pub d_p: f64,
-    /// Eigenvalues near zero that a gap separates from the rest; see [`BulkFit`].
+    /// Null directions: eigenvalues below 1e-6 of the median of the others (1e-3 in singular values) that
+    /// a gap of at least 10 separates from them.
     pub num_null: usize,
 }
 

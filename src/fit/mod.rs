@@ -73,7 +73,7 @@ pub enum Doubt {
     },
     /// α < 2: steeper correlations than the theory expects of a well-trained layer.
     VeryHeavy,
-    /// α > 6: as noise has it; α says little about the layer.
+    /// α > 6: lighter than the theory's range; α of noise of the same shape tells whether it says anything.
     NotHeavy,
 }
 
@@ -87,7 +87,9 @@ impl fmt::Display for Doubt {
                 write!(f, "{n} eigenvalues: small-sample estimate of α")
             }
             Doubt::VeryHeavy => f.write_str("α < 2: heavier than the theory's range"),
-            Doubt::NotHeavy => f.write_str("α > 6: not distinguishable from noise by α alone"),
+            Doubt::NotHeavy => f.write_str(
+                "α > 6: lighter than the theory's range; compare with noise of this shape",
+            ),
         }
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! `noise.json` holds quantiles of both over a grid of (M, M/N), simulated with the fits of this crate by
 //! `cargo run --release --example calibrate`. Between grid points the logarithms are interpolated
-//! linearly in (ln M, √(M/N)); outside, the nearest edge of the grid is used, but for M, where the last
-//! step is continued.
+//! linearly in (ln M, √(M/N)); outside, the nearest edge of the grid is used, but for M, where the
+//! last step is continued up to four times (M = 16,384).
 
 use std::sync::OnceLock;
 

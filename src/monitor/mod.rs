@@ -316,8 +316,9 @@ impl Builder {
         self
     }
 
-    /// How to analyse; [`Config::live`] by default. The first and the last observation of each layer,
-    /// and those that confirm a change of its phase, are analysed in full whatever it says.
+    /// How to analyse; [`Config::live`] by default. The first and the last observation of a run,
+    /// and those that confirm a change of a layer's phase, are analysed in full whatever it says, on a
+    /// thread of their own.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self

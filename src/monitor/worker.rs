@@ -1,4 +1,4 @@
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -12,7 +12,7 @@ use crate::error::{Error, Result, panic_message};
 use crate::phase::Baseline;
 use crate::record::{Header, LayerShape, Line, Notice, Record, Stamp, Summary};
 use crate::sink::Sink;
-use crate::trajectory::Trajectory;
+use crate::trajectory::{Hysteresis, Trajectory};
 
 /// What happens to an observation when the queue is full.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -99,10 +99,15 @@ impl Worker {
     ) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let known = baselines(&lock(&state));
+        let mut phases: HashMap<String, Hysteresis> = HashMap::new();
+        for record in &lock(&state).records {
+            let _ = phases.entry(record.layer.clone()).or_default().see(record);
+        }
         let mut desk = Desk {
             run: header.run.clone(),
             config: header.config.clone(),
             baselines: known,
+            phases,
             last: Vec::new(),
             closer: None,
             state,
@@ -222,6 +227,7 @@ struct Desk {
     run: String,
     config: Config,
     baselines: HashMap<String, Baseline>,
+    phases: HashMap<String, Hysteresis>,
     /// What the newest observation said at depth live, to be looked at in full if it stays the last.
     last: Vec<Live>,
     /// The thread of the full analyses, from the first observation on.
@@ -300,7 +306,7 @@ impl Desk {
         }
         let first = lock(&self.state).summaries.is_empty();
         if self.closer.is_none() {
-            let room = 2 * snapshot.tensors.len();
+            let room = (2 * snapshot.tensors.len()).max(1);
             self.closer = Closer::spawn(&self.run, &self.config, &self.shared, room);
         }
         let mut records = Vec::with_capacity(snapshot.tensors.len());
@@ -339,19 +345,19 @@ impl Desk {
             });
         }
         let summary = Summary::of(&self.run, stamp, &records, snapshot.seconds);
-        let before = self.transitions();
+        let mut turned = HashSet::new();
         for record in records {
+            let phase = self.phases.entry(record.layer.clone()).or_default();
+            turned.extend(phase.see(&record).map(|change| change.layer));
             self.keep(Line::Layer(Box::new(record)));
         }
-        let turned = self.transitions();
         self.keep(Line::Summary(Box::new(summary)));
         self.sinks(|s| s.spectra(stamp, &spectra));
         self.sinks(|s| s.flush());
         // The start of a run and a confirmed change of phase are worth a closer look.
-        let turned = |layer: &str| turned.get(layer) > before.get(layer);
         let (closer, rest): (Vec<Live>, Vec<Live>) = std::mem::take(&mut self.last)
             .into_iter()
-            .partition(|live| first || turned(&live.tensor.name));
+            .partition(|live| first || turned.contains(&live.tensor.name));
         let look = |live: Live| match &self.closer {
             Some(closer) => closer.look(live).err().map(|live| live.tensor.name),
             None => Some(live.tensor.name),
@@ -361,18 +367,11 @@ impl Desk {
             self.keep(Line::Notice(Notice {
                 run: self.run.clone(),
                 epoch: Some(stamp.epoch),
-                text: format!("no time for a full analysis of layer `{layer}`"),
+                text: format!("no full analysis of layer `{layer}`: too many wait, or the system refused a thread"),
             }));
         }
         self.last = rest;
         true
-    }
-
-    /// How many transitions each layer has gone through.
-    fn transitions(&self) -> HashMap<String, usize> {
-        let state = lock(&self.state);
-        let count = |layer: &String| (layer.clone(), state.transitions(layer).len());
-        state.layers().iter().map(count).collect()
     }
 
     /// A line goes to every sink, then to the trajectory.

@@ -22,9 +22,9 @@ const RIGID: [f64; 6] = [0.1, 0.2, 0.3, 0.5, 0.7, 0.9];
 /// The features of the live part of a spectrum.
 ///
 /// In this order: ln(λ/q) of the largest eigenvalues in units of the Tracy–Widom scale, q being their
-/// Marchenko–Pastur quantiles with a variance from the lower half; the same at fixed shares of the
-/// spectrum; the same in units of the bulk's rigidity, 1/M; then of the fits: spikes, D, gaps, λmax/λ₊,
-/// the tail and its likelihood ratio; stable rank; the shape; and the entries' kurtosis.
+/// Marchenko–Pastur quantiles with a variance from the 5–60 % range; the same at fixed shares of the
+/// spectrum; the same in units of the bulk's rigidity, 1/M; of the largest one without units; then of
+/// the fits: spikes, D, gaps, λmax/λ₊, the tail and its likelihood ratio; stable rank; the shape; and the entries' kurtosis.
 pub fn features(
     spectrum: &Spectrum,
     bulk: &BulkFit,
@@ -43,7 +43,7 @@ pub fn features(
         xy += x[i] * q[i];
         yy += q[i] * q[i];
     }
-    let scale = (xy / yy).max(f64::MIN_POSITIVE);
+    let scale = (xy / yy).max(1e-16 * x[p - 1]).max(f64::MIN_POSITIVE);
     let (centre, width) = noise_edge(n, m);
     let delta = width / centre;
     let deviation = |i: usize| (x[i].max(1e-9 * scale) / (scale * q[i])).ln();
@@ -101,5 +101,10 @@ pub fn features(
     out.push(delta.ln());
     out.push((bulk.sigma2 / scale).ln().clamp(-2.0, 2.0));
     out.push(spectrum.entry_kurtosis().ln().clamp(0.0, 2.5));
+    for value in &mut out {
+        if !value.is_finite() {
+            *value = 0.0;
+        }
+    }
     out.try_into().unwrap_or([0.0; COUNT])
 }

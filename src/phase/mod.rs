@@ -104,7 +104,8 @@ pub const INDETERMINATE: f64 = 0.6;
 pub struct Verdict {
     /// The most probable phase.
     pub phase: Phase,
-    /// Its probability, calibrated by simulation; see [`classify`].
+    /// Its probability: calibrated by simulation, but for Rank-collapse, which follows from the share of
+    /// null directions by rule; see [`classify`].
     pub confidence: f64,
     /// Whether the verdict should not be relied on: the confidence is below [`INDETERMINATE`], or the
     /// layer is too small for this phase.
@@ -119,6 +120,8 @@ pub struct Verdict {
 
 impl Verdict {
     fn new(probabilities: [f64; 6], evidence: Vec<Evidence>) -> Self {
+        // What is no number speaks for no phase.
+        let probabilities = probabilities.map(|p| if p.is_finite() { p } else { 0.0 });
         let mut phase = Phase::RandomLike;
         for candidate in Phase::ALL {
             if probabilities[candidate as usize] > probabilities[phase as usize] {
@@ -193,9 +196,11 @@ pub enum Annotation {
     /// The same entries in random order reach as far beyond the edge: their own distribution explains
     /// the outliers.
     EntryDistribution,
-    /// The same entries in random order have eigenvalues beyond the noise edge: a few large weights
-    /// stand out, which Martin and Mahoney call correlation traps.
+    /// The same entries in random order, without their mean, have eigenvalues beyond the noise edge: the
+    /// entries' distribution has a heavy tail, or is sparse. Martin and Mahoney call it correlation traps.
     CorrelationTrap,
+    /// The mean of the entries alone makes a spike (a rank-one part that says nothing of directions).
+    MeanShift,
 }
 
 impl fmt::Display for Annotation {
@@ -210,8 +215,9 @@ impl fmt::Display for Annotation {
             Annotation::EntryDistribution => {
                 "the entries' own distribution explains the outliers: permuted, they remain"
             }
+            Annotation::MeanShift => "the mean of the entries makes a spike of its own",
             Annotation::CorrelationTrap => {
-                "the permuted matrix has outliers: a few large weights stand out"
+                "the permuted entries reach beyond the edge: heavy or sparse entries (correlation trap)"
             }
         })
     }

@@ -26,8 +26,11 @@ pub struct Rerun {
 /// The reruns of a full analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Reruns {
-    /// The entries in random order, several times: keeps their distribution, removes every correlation.
+    /// The entries, less their mean, in random order, several times: keeps their distribution, removes
+    /// every correlation.
     pub permuted: Vec<Rerun>,
+    /// |mean|/sd of the entries in units of (NM)^(−1/4): above 1 the mean alone makes a spike.
+    pub mean_shift: f64,
     /// Rows and columns scaled to equal norms (Sinkhorn's iteration on the squared entries): keeps
     /// correlations in general position, removes unequal variances.
     pub equalised: Rerun,
@@ -48,7 +51,12 @@ impl Reruns {
     pub fn of(matrix: &WeightMatrix, solver: Solver, seed: u64) -> Result<Self> {
         let mut rng = Pcg64::seed_from_u64(seed);
         let rounds = if matrix.m() <= LARGE { PERMUTATIONS } else { 1 };
-        let mut values = matrix.values().to_vec();
+        let count = matrix.values().len() as f64;
+        let mean = matrix.values().iter().sum::<f64>() / count;
+        let mut values: Vec<f64> = matrix.values().iter().map(|v| v - mean).collect();
+        let largest = values.iter().fold(f64::MIN_POSITIVE, |a, v| a.max(v.abs()));
+        let square: f64 = values.iter().map(|v| (v / largest).powi(2)).sum();
+        let sd = largest * (square / count).sqrt();
         let mut permuted = Vec::with_capacity(rounds);
         for _ in 0..rounds {
             for i in (1..values.len()).rev() {
@@ -59,6 +67,11 @@ impl Reruns {
         let equal = equalised(matrix);
         Ok(Self {
             permuted,
+            mean_shift: if sd > 0.0 {
+                mean.abs() / sd * count.powf(0.25)
+            } else {
+                0.0
+            },
             equalised: rerun(matrix, equal, solver)?,
         })
     }
@@ -88,6 +101,9 @@ impl Reruns {
         let trapped = self.permuted.iter().filter(|r| r.num_spikes > 0).count();
         if 2 * trapped > self.permuted.len() {
             annotations.push(Annotation::CorrelationTrap);
+        }
+        if self.mean_shift > 1.0 {
+            annotations.push(Annotation::MeanShift);
         }
         if matches!(verdict.phase, Phase::RandomLike | Phase::RankCollapse) {
             return annotations;
