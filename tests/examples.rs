@@ -86,6 +86,36 @@ fn lenet5() {
 
 #[cfg(all(feature = "flex", feature = "plot"))]
 #[test]
+fn mini_alexnet() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("run");
+    let out = out.to_str().unwrap();
+    let text = run(
+        "mini_alexnet",
+        &[
+            "--epochs",
+            "1",
+            "--train-items",
+            "32",
+            "--test-items",
+            "16",
+            "--out",
+            out,
+        ],
+    );
+    for word in [
+        "embedded Fashion-MNIST",
+        "[4096, 384]",
+        "[384, 192]",
+        "Random-like",
+    ] {
+        assert!(text.contains(word), "no `{word}` in {text}");
+    }
+    assert!(dir.path().join("run/figures/esd-fc1.weight.svg").exists());
+}
+
+#[cfg(all(feature = "flex", feature = "plot"))]
+#[test]
 fn batch_size_sweep() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("sweep");

@@ -60,6 +60,9 @@ pub struct Settings {
     /// Train on the first so many images only
     #[arg(long)]
     pub train_items: Option<usize>,
+    /// Validate on the first so many test images only
+    #[arg(long)]
+    pub test_items: Option<usize>,
     /// Train without heavytail, to compare times
     #[arg(long)]
     pub unwatched: bool,
@@ -128,10 +131,14 @@ impl Settings {
     }
 
     fn take(&self, images: Images) -> Result<Images> {
-        match self.train_items {
-            Some(n) => images.take(n),
-            None => Ok(images),
+        let mut images = match self.train_items {
+            Some(n) => images.take(n)?,
+            None => images,
+        };
+        if let Some(n) = self.test_items {
+            images.test = images.test.take(n).context("validating")?;
         }
+        Ok(images)
     }
 }
 
