@@ -1,7 +1,6 @@
 //! What a full analysis says is reproducible, does not depend on scale, and means what it says.
 
-#[path = "../examples/support/ensembles.rs"]
-#[allow(dead_code)]
+#[path = "../examples/support/ensembles/mod.rs"]
 mod ensembles;
 
 use ensembles::{Breadth, Entries, rng, specimen};

@@ -1,12 +1,10 @@
 //! Planted truth comes back: variance, spikes, rank, exponent, phase.
 
-#[path = "../examples/support/ensembles.rs"]
-#[allow(dead_code)]
+#[path = "../examples/support/ensembles/mod.rs"]
 mod ensembles;
-#[path = "../examples/support/strangers.rs"]
-mod strangers;
 
 use ensembles::Breadth;
+use ensembles::strangers::{Expected, STRANGERS};
 use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::phase::{Annotation, Baseline};
 use heavytail::spectrum::Solver;
@@ -14,7 +12,6 @@ use heavytail::{Config, LayerReport, Phase, WeightMatrix, analyze, analyze_tenso
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
-use strangers::{Expected, STRANGERS};
 
 fn rng(seed: u64) -> Pcg64 {
     Pcg64::seed_from_u64(seed)

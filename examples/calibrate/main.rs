@@ -10,8 +10,7 @@
 //! The network sees the fits' statistics, so it is made again whenever a fit changes. Seeds here are not
 //! those of `phase_confusion`, which judges the result.
 
-#[path = "../support/ensembles.rs"]
-#[allow(dead_code)]
+#[path = "../support/ensembles/mod.rs"]
 mod ensembles;
 mod noise;
 #[path = "../support/parallel.rs"]

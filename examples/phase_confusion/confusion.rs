@@ -211,7 +211,7 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
         let left = 50.0 + (i % 3) as f64 * (block + gap);
         let top = 90.0 + (i / 3) as f64 * (block + 74.0);
         let title = format!(
-            "{}×{}: {:.1} %, within one phase {:.1} %",
+            "{}×{}: {:.1} % ({:.1} % within one)",
             table.n,
             table.m,
             100.0 * table.accuracy,

@@ -11,13 +11,10 @@
 
 #[path = "../support/coverage.rs"]
 mod coverage;
-#[path = "../support/ensembles.rs"]
-#[allow(dead_code)]
+#[path = "../support/ensembles/mod.rs"]
 mod ensembles;
 #[path = "../support/parallel.rs"]
 mod parallel;
-#[path = "../support/strangers.rs"]
-mod strangers;
 #[path = "../support/svg.rs"]
 mod svg;
 

@@ -8,9 +8,9 @@ use heavytail::phase::Annotation;
 use heavytail::{Config, Phase, WeightMatrix, analyze};
 use serde::Serialize;
 
+use crate::ensembles::strangers::{Expected, STRANGERS};
 use crate::ensembles::{Entries, normal, rng, scale_columns};
 use crate::parallel::parallel;
-use crate::strangers::{Expected, STRANGERS};
 use crate::{Effort, save};
 
 #[derive(Serialize)]

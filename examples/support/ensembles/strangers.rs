@@ -1,10 +1,10 @@
 //! Matrices from outside of the six families. Some have relatives among those that the classifier was
-//! calibrated on ([`Breadth::Relatives`](super::ensembles::Breadth)); their own generators were not used.
+//! calibrated on ([`Breadth::Relatives`](super::Breadth)); their own generators were not used.
 
 use heavytail::Phase;
 use rand_distr::{Distribution, Gamma};
 
-use super::ensembles::{
+use super::{
     Entries, Rng, edge, noise, normal, pick, plant, rotate_columns, scale_columns, scale_rows,
     uniform,
 };

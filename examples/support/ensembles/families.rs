@@ -1,227 +1,14 @@
-//! Random matrices whose phase is known because it was built in: what the classifier is calibrated on
-//! and judged by. Everything is seeded; the same seed gives the same matrix.
-//!
-//! The six families and their ranges are the project's judgement of what each phase means (r is an
-//! eigenvalue in units of the noise edge λ₊):
-//!
-//! | phase | built as |
-//! |---|---|
-//! | Random-like | independent entries: normal, uniform, ±1, truncated normal, Laplace |
-//! | Bleeding-out | noise and 1–5 rank-one signals between 2 Tracy–Widom scales above the edge and r ≈ 1.2 (M < 150: 1.4) |
-//! | Bulk+Spikes | noise and 1–8 rank-one signals, r from 1.4 to 15, well separated |
-//! | Bulk-decay | noise times a population spectrum, flat for most directions and smoothly rising above: 4–15 % of the eigenvalues beyond λ₊, r from where Bleeding-out ends up to about 6 |
-//! | Heavy-tailed | population spectra with a Pareto tail (density exponent 1.7–3), or entries with tail exponent μ < 2 |
-//! | Rank-collapse | low rank over a negligible floor, zeroed rows or columns, 10–95 % null directions |
+//! A family of matrices for each phase.
 
 use heavytail::Phase;
 use heavytail::law::{Law, MarchenkoPastur, noise_edge};
-use heavytail::{Config, WeightMatrix, spectrum::Spectrum};
 use rand::RngExt;
-use rand_distr::{Distribution, Exp1, Gamma, StandardNormal, StudentT};
-use rand_pcg::Pcg64;
+use rand_distr::{Distribution, Gamma};
 
-/// The generator of everything here.
-pub type Rng = Pcg64;
-
-/// A generator for one case of one experiment.
-pub fn rng(experiment: u64, case: u64) -> Rng {
-    Pcg64::new(
-        (u128::from(experiment) << 64) | u128::from(case),
-        0x0a02_bdbf_7bb3_c0a7_ac28_fa16_a64a_bf96,
-    )
-}
-
-/// Uniform on [a, b).
-pub fn uniform(rng: &mut Rng, a: f64, b: f64) -> f64 {
-    a + (b - a) * rng.random::<f64>()
-}
-
-/// Uniform on [a, b) in the logarithm.
-pub fn log_uniform(rng: &mut Rng, a: f64, b: f64) -> f64 {
-    uniform(rng, a.ln(), b.ln()).exp()
-}
-
-/// One of 0 … `count`−1.
-pub fn pick(rng: &mut Rng, count: usize) -> usize {
-    rng.random_range(0..count)
-}
-
-pub fn normal(rng: &mut Rng) -> f64 {
-    StandardNormal.sample(rng)
-}
-
-/// Laws of independent entries, scaled to variance 1 where they have one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Entries {
-    Normal,
-    Uniform,
-    Sign,
-    TruncatedNormal,
-    Laplace,
-    /// Student's t with ν degrees of freedom: tail exponent μ = ν.
-    Student(f64),
-    /// Pareto of type I with a random sign: |w| ≥ 1.
-    SignedPareto(f64),
-    /// Pareto of type II (Lomax) with a random sign: mass near 0.
-    SignedLomax(f64),
-}
-
-impl Entries {
-    pub const NOISE: [Entries; 5] = [
-        Entries::Normal,
-        Entries::Uniform,
-        Entries::Sign,
-        Entries::TruncatedNormal,
-        Entries::Laplace,
-    ];
-
-    pub fn name(self) -> String {
-        match self {
-            Entries::Normal => "normal".into(),
-            Entries::Uniform => "uniform".into(),
-            Entries::Sign => "±1".into(),
-            Entries::TruncatedNormal => "truncated normal".into(),
-            Entries::Laplace => "Laplace".into(),
-            Entries::Student(nu) => format!("t({nu})"),
-            Entries::SignedPareto(mu) => format!("signed Pareto({mu})"),
-            Entries::SignedLomax(mu) => format!("signed Lomax({mu})"),
-        }
-    }
-
-    pub fn fill(self, count: usize, rng: &mut Rng) -> Vec<f64> {
-        let sign = |rng: &mut Rng| if rng.random::<bool>() { 1.0 } else { -1.0 };
-        match self {
-            Entries::Normal => (0..count).map(|_| normal(rng)).collect(),
-            Entries::Uniform => {
-                let h = 3f64.sqrt();
-                (0..count).map(|_| uniform(rng, -h, h)).collect()
-            }
-            Entries::Sign => (0..count).map(|_| sign(rng)).collect(),
-            Entries::TruncatedNormal => (0..count)
-                .map(|_| {
-                    loop {
-                        let x = normal(rng);
-                        if x.abs() <= 2.0 {
-                            // The variance of a normal that is cut at ±2.
-                            return x / 0.773_741_5f64.sqrt();
-                        }
-                    }
-                })
-                .collect(),
-            Entries::Laplace => (0..count)
-                .map(|_| {
-                    let e: f64 = Exp1.sample(rng);
-                    sign(rng) * e / 2f64.sqrt()
-                })
-                .collect(),
-            Entries::Student(nu) => {
-                let t = StudentT::new(nu).expect("ν > 0");
-                let scale = if nu > 2.0 {
-                    ((nu - 2.0) / nu).sqrt()
-                } else {
-                    1.0
-                };
-                (0..count).map(|_| scale * t.sample(rng)).collect()
-            }
-            Entries::SignedPareto(mu) => (0..count)
-                .map(|_| sign(rng) * (1.0 - rng.random::<f64>()).powf(-1.0 / mu))
-                .collect(),
-            Entries::SignedLomax(mu) => (0..count)
-                .map(|_| sign(rng) * ((1.0 - rng.random::<f64>()).powf(-1.0 / mu) - 1.0))
-                .collect(),
-        }
-    }
-}
-
-/// Unit-variance noise of one of the five laws.
-pub fn noise(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
-    Entries::NOISE[pick(rng, 5)].fill(n * m, rng)
-}
-
-/// Noise as above, or of a relative: a lighter Student's t, or entries of which a part is pruned.
-fn background(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
-    if !relative || pick(rng, 2) == 0 {
-        return noise(n, m, rng);
-    }
-    if pick(rng, 2) == 0 {
-        return Entries::Student(log_uniform(rng, 7.0, 20.0)).fill(n * m, rng);
-    }
-    let density = uniform(rng, 0.4, 1.0);
-    let mut w = Entries::Normal.fill(n * m, rng);
-    let scale = 1.0 / density.sqrt();
-    w.iter_mut().for_each(|x| {
-        *x *= if rng.random::<f64>() < density {
-            scale
-        } else {
-            0.0
-        };
-    });
-    w
-}
-
-/// The strength t = θ²/σ² of a rank-one signal whose eigenvalue lies at `lambda`, for unit noise:
-/// λ = (1 + t)(c + t)/t (Benaych-Georges and Nadakuditi 2012).
-fn strength(lambda: f64, c: f64) -> f64 {
-    let b = lambda - 1.0 - c;
-    (b + (b * b - 4.0 * c).max(0.0).sqrt()) / 2.0
-}
-
-fn unit(len: usize, rng: &mut Rng) -> Vec<f64> {
-    let v: Vec<f64> = (0..len).map(|_| normal(rng)).collect();
-    let norm = v.iter().map(|x| x * x).sum::<f64>().sqrt();
-    v.into_iter().map(|x| x / norm).collect()
-}
-
-/// Add rank-one signals whose eigenvalues of X = WᵀW/N will lie near `lambdas`.
-pub fn plant(w: &mut [f64], n: usize, m: usize, lambdas: &[f64], rng: &mut Rng) {
-    for &lambda in lambdas {
-        let theta = (strength(lambda, m as f64 / n as f64) * n as f64).sqrt();
-        let (u, v) = (unit(n, rng), unit(m, rng));
-        for (row, u) in w.chunks_exact_mut(m).zip(u) {
-            for (x, v) in row.iter_mut().zip(&v) {
-                *x += theta * u * v;
-            }
-        }
-    }
-}
-
-/// Multiply column j by `factors[j]`.
-pub fn scale_columns(w: &mut [f64], factors: &[f64]) {
-    for row in w.chunks_exact_mut(factors.len()) {
-        for (x, f) in row.iter_mut().zip(factors) {
-            *x *= f;
-        }
-    }
-}
-
-/// Multiply row i by `factors[i]`.
-pub fn scale_rows(w: &mut [f64], factors: &[f64]) {
-    let m = w.len() / factors.len();
-    for (row, f) in w.chunks_exact_mut(m).zip(factors) {
-        row.iter_mut().for_each(|x| *x *= f);
-    }
-}
-
-/// Rotate the columns' space by a product of `m` random reflections' worth of mixing: a random
-/// orthogonal matrix, from the QR decomposition of a Gaussian one by Householder reflections.
-pub fn rotate_columns(w: &mut [f64], m: usize, rng: &mut Rng) {
-    // A product of reflections in independent Gaussian directions of falling dimension is Haar.
-    for k in 0..m - 1 {
-        let v = unit(m - k, rng);
-        for row in w.chunks_exact_mut(m) {
-            let tail = &mut row[k..];
-            let dot: f64 = tail.iter().zip(&v).map(|(x, v)| x * v).sum();
-            for (x, v) in tail.iter_mut().zip(&v) {
-                *x -= 2.0 * dot * v;
-            }
-        }
-    }
-}
-
-/// Upper edge of unit noise.
-pub fn edge(n: usize, m: usize) -> f64 {
-    (1.0 + (m as f64 / n as f64).sqrt()).powi(2)
-}
+use super::{
+    Entries, Rng, edge, eigenvalues, log_uniform, noise, normal, pick, plant, scale_columns,
+    scale_rows, uniform,
+};
 
 /// How far a specimen may stray from the families' definitions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -374,11 +161,25 @@ fn heavy_tailed(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     }
 }
 
-pub fn eigenvalues(n: usize, m: usize, w: &[f64]) -> Vec<f64> {
-    let matrix = WeightMatrix::new("w", n, m, w).expect("the shape fits");
-    let solver = Config::default().solver;
-    let spectrum = Spectrum::of(&matrix, solver).expect("finite weights");
-    spectrum.eigenvalues().to_vec()
+/// Noise as above, or of a relative: a lighter Student's t, or entries of which a part is pruned.
+fn background(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
+    if !relative || pick(rng, 2) == 0 {
+        return noise(n, m, rng);
+    }
+    if pick(rng, 2) == 0 {
+        return Entries::Student(log_uniform(rng, 7.0, 20.0)).fill(n * m, rng);
+    }
+    let density = uniform(rng, 0.4, 1.0);
+    let mut w = Entries::Normal.fill(n * m, rng);
+    let scale = 1.0 / density.sqrt();
+    w.iter_mut().for_each(|x| {
+        *x *= if rng.random::<f64>() < density {
+            scale
+        } else {
+            0.0
+        };
+    });
+    w
 }
 
 /// Noise times a population spectrum: 1 for most directions, rising smoothly to a finite top.
@@ -583,25 +384,4 @@ fn collapsed(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
             w
         }
     }
-}
-
-/// Eigenvalues of X = WᵀW/N for unit Gaussian noise, without making W: the singular values of a
-/// bidiagonal m×m matrix of χ variables (Silverstein 1985; Dumitriu and Edelman 2002).
-pub fn laguerre(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
-    let mut b = vec![0.0; m * m];
-    for i in 0..m {
-        b[i * m + i] = chi((n - i) as f64, rng);
-        if i + 1 < m {
-            b[(i + 1) * m + i] = chi((m - 1 - i) as f64, rng);
-        }
-    }
-    // The spectrum divides by m, the larger side of this matrix.
-    eigenvalues(m, m, &b)
-        .into_iter()
-        .map(|x| x * m as f64 / n as f64)
-        .collect()
-}
-
-fn chi(freedom: f64, rng: &mut Rng) -> f64 {
-    rand_distr::ChiSquared::new(freedom).map_or(0.0, |law| law.sample(rng).sqrt())
 }
