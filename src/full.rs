@@ -17,8 +17,8 @@ use crate::phase::{Annotation, Reruns};
 /// Below so many replicates a bootstrap's p cannot fall under 5 %.
 const FEWEST: usize = 19;
 
-/// The doubt beside a layer's numbers. Dear: about a dozen spectra and some hundred
-/// refits of the tail.
+/// The doubt beside a layer's numbers. Dear: for a 2450×500 layer about eight
+/// live analyses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Full {
     /// 90 % interval of α, the search for xmin included.
