@@ -31,7 +31,8 @@ pub fn features(
     tail: Option<&TailFit>,
     ratio: Option<&LikelihoodRatio>,
 ) -> Features {
-    let x = &spectrum.eigenvalues()[bulk.num_null..];
+    let all = spectrum.eigenvalues();
+    let x = all.get(bulk.num_null.min(all.len() - 1)..).unwrap_or(all);
     let p = x.len();
     let m = p.min(spectrum.m());
     let n = spectrum.live_n().max(m);
