@@ -32,7 +32,7 @@ pub fn features(
     ratio: Option<&LikelihoodRatio>,
 ) -> Features {
     let all = spectrum.eigenvalues();
-    let x = all.get(bulk.num_null.min(all.len() - 1)..).unwrap_or(all);
+    let x = &all[bulk.num_null.min(all.len() - 1)..];
     let p = x.len();
     let m = p.min(spectrum.m());
     let n = spectrum.live_n().max(m);
