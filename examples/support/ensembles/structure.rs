@@ -48,8 +48,7 @@ pub fn scale_rows(w: &mut [f64], factors: &[f64]) {
     }
 }
 
-/// Rotate the columns' space by a product of `m` random reflections' worth of mixing: a random
-/// orthogonal matrix, from the QR decomposition of a Gaussian one by Householder reflections.
+/// Rotate the columns' space by a random orthogonal matrix (Haar), a product of m − 1 reflections.
 pub fn rotate_columns(w: &mut [f64], m: usize, rng: &mut Rng) {
     // A product of reflections in independent Gaussian directions of falling dimension is Haar.
     for k in 0..m - 1 {
