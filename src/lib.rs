@@ -79,6 +79,7 @@ pub mod beyond;
 #[cfg(feature = "burn")]
 pub mod burn;
 pub mod error;
+mod files;
 pub mod fit;
 pub mod full;
 pub mod law;
@@ -91,6 +92,7 @@ pub mod plot;
 pub mod record;
 pub mod sink;
 pub mod spectrum;
+pub mod sweep;
 pub mod trajectory;
 
 pub use analysis::{Config, Depth, LayerReport, analyze, analyze_tensor};

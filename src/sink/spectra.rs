@@ -1,5 +1,4 @@
 use std::collections::HashMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
@@ -7,6 +6,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::Sink;
 use crate::error::{Error, Result};
+use crate::files::write_whole;
 use crate::record::{Line, Stamp};
 use crate::spectrum::Spectrum;
 
@@ -81,19 +81,7 @@ impl Sink for SpectraSink {
             .collect();
         let whole = safetensors::serialize(views, Some(metadata))
             .map_err(|e| Error::format(&path, None, e))?;
-        // Complete or absent, also after a crash.
-        let part = path.with_extension("part");
-        let write = |bytes: &[u8]| {
-            let mut file = std::fs::File::create(&part)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        write(&whole)
-            .and_then(|()| std::fs::rename(&part, &path))
-            .map_err(|e| {
-                let _ = std::fs::remove_file(&part);
-                Error::io(&path, e)
-            })
+        write_whole(&path, &whole)
     }
 }
 

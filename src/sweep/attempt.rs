@@ -1,0 +1,79 @@
+//! One run, by one worker at a time.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::merge::{DONE, FAILED};
+use super::plan::{Entry, canonical};
+use crate::error::{Error, Result};
+use crate::files::write_whole;
+
+/// How an attempt ended.
+#[derive(Debug)]
+pub enum Attempt<E> {
+    /// The run is done now.
+    Finished,
+    /// It was done before; nothing was run.
+    DoneBefore,
+    /// Another worker is at it; nothing was run.
+    Busy,
+    /// The work returned this error. Its text is kept, and a later attempt tries again.
+    Failed(E),
+}
+
+/// The file that a worker holds locked.
+pub(super) const LOCK: &str = "lock";
+
+/// Work on one run in its own folder, `<folder>/<id>`, unless it is done or another worker is at it.
+///
+/// `work` is given the run's folder, where it keeps what it needs to go on after it was killed, and
+/// returns the result, which becomes the marker `DONE.json`, complete or absent. The lock is the operating
+/// system's: it is gone with the process, however that ended. On a network file system it is as good as
+/// that system's `flock`.
+///
+/// # Errors
+///
+/// If the run's folder cannot be written. An error of the work is no error here but
+/// [`Attempt::Failed`].
+pub fn attempt<S: Serialize, R: Serialize, E: std::fmt::Display>(
+    folder: impl AsRef<Path>,
+    entry: &Entry<S>,
+    work: impl FnOnce(&Path) -> Result<R, E>,
+) -> Result<Attempt<E>> {
+    let run = folder.as_ref().join(&entry.id);
+    let (done, failed) = (run.join(DONE), run.join(FAILED));
+    if done.exists() {
+        return Ok(Attempt::DoneBefore);
+    }
+    std::fs::create_dir_all(&run).map_err(|e| Error::io(&run, e))?;
+    let path = run.join(LOCK);
+    let lock = File::create(&path).map_err(|e| Error::io(&path, e))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => return Ok(Attempt::Busy),
+        Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
+    }
+    // Another worker may have finished it between the look and the lock.
+    if done.exists() {
+        return Ok(Attempt::DoneBefore);
+    }
+    if failed.exists() {
+        std::fs::remove_file(&failed).map_err(|e| Error::io(&failed, e))?;
+    }
+    let result = match work(&run) {
+        Ok(result) => result,
+        Err(error) => {
+            write_whole(&failed, format!("{error:#}\n").as_bytes())?;
+            return Ok(Attempt::Failed(error));
+        }
+    };
+    let bad = |e: serde_json::Error| Error::format(&done, None, e);
+    let spec: Value = serde_json::to_value(&entry.spec).map_err(bad)?;
+    let result = serde_json::to_value(result).map_err(bad)?;
+    let line = canonical(&json!({ "id": entry.id, "run": spec, "result": result }));
+    write_whole(&done, format!("{line}\n").as_bytes())?;
+    Ok(Attempt::Finished)
+}

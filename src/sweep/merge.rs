@@ -1,0 +1,287 @@
+//! The results of all runs in one table.
+
+use std::fs::{File, TryLockError};
+use std::path::Path;
+
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::attempt::LOCK;
+use super::plan::{Entry, Plan, canonical};
+use crate::error::{Error, Result};
+use crate::files::write_whole;
+use crate::record::scan_lines;
+
+pub(super) const DONE: &str = "DONE.json";
+pub(super) const FAILED: &str = "FAILED.txt";
+
+/// The results of a plan.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Merged {
+    /// One object a finished run, in the plan's order: `id`, `run` (its settings) and `result`, without
+    /// fields that tell times.
+    pub rows: Vec<Value>,
+    /// The other runs.
+    pub unfinished: Vec<Unfinished>,
+}
+
+/// A run without a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unfinished {
+    /// Its place in the plan.
+    pub index: usize,
+    /// Its id.
+    pub id: String,
+    /// What is known of it.
+    pub state: State,
+}
+
+/// What is known of a run without a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    /// Nobody has begun.
+    Missing,
+    /// A worker is at it.
+    Running,
+    /// Begun, and nobody is at it.
+    Interrupted,
+    /// The last attempt failed, and why.
+    Failed(String),
+}
+
+impl std::fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "run {} ({}) ", self.index, self.id)?;
+        match &self.state {
+            State::Missing => f.write_str("is missing"),
+            State::Running => f.write_str("is running"),
+            State::Interrupted => f.write_str("was interrupted"),
+            State::Failed(cause) => write!(f, "failed: {cause}"),
+        }
+    }
+}
+
+/// Whether a field tells times, which no two runs share: `seconds`, `seconds_…`, `unix_time`.
+pub fn is_timing(field: &str) -> bool {
+    field == "seconds" || field.starts_with("seconds_") || field == "unix_time"
+}
+
+/// Collect the results of a plan's runs from one or several folders: whoever ran them, in whatever order.
+///
+/// # Errors
+///
+/// If a marker cannot be read or is of another run, or if two folders have different results for one run.
+pub fn merge<S>(plan: &Plan<S>, folders: &[impl AsRef<Path>]) -> Result<Merged> {
+    let mut merged = Merged {
+        rows: Vec::new(),
+        unfinished: Vec::new(),
+    };
+    for entry in plan.entries() {
+        let mut found: Option<Value> = None;
+        for folder in folders {
+            let Some(row) = result_of(entry, folder.as_ref())? else {
+                continue;
+            };
+            if found.as_ref().is_some_and(|other| *other != row) {
+                let path = folder.as_ref().join(&entry.id).join(DONE);
+                let cause = "another folder has a different result for this run";
+                return Err(Error::format(&path, None, cause));
+            }
+            found = Some(row);
+        }
+        match found {
+            Some(row) => merged.rows.push(row),
+            None => merged.unfinished.push(Unfinished {
+                index: entry.index,
+                id: entry.id.clone(),
+                state: state_of(&entry.id, folders)?,
+            }),
+        }
+    }
+    Ok(merged)
+}
+
+fn result_of<S>(entry: &Entry<S>, folder: &Path) -> Result<Option<Value>> {
+    let path = folder.join(&entry.id).join(DONE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(e) => return Err(Error::io(&path, e)),
+    };
+    let mut row: Value =
+        serde_json::from_str(&text).map_err(|e| Error::format(&path, Some(e.line()), e))?;
+    if row["id"] != entry.id.as_str() {
+        return Err(Error::format(
+            &path,
+            None,
+            format!("not of run {}", entry.id),
+        ));
+    }
+    drop_timings(&mut row);
+    Ok(Some(row))
+}
+
+fn state_of(id: &str, folders: &[impl AsRef<Path>]) -> Result<State> {
+    let mut state = State::Missing;
+    for folder in folders {
+        let run = folder.as_ref().join(id);
+        if !run.exists() {
+            continue;
+        }
+        // Opened for reading: a look must not create what a worker would.
+        if let Ok(lock) = File::open(run.join(LOCK))
+            && matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
+        {
+            return Ok(State::Running);
+        }
+        let failed = run.join(FAILED);
+        state = match std::fs::read_to_string(&failed) {
+            Ok(text) => State::Failed(text.trim_end().to_owned()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => State::Interrupted,
+            Err(e) => return Err(Error::io(&failed, e)),
+        };
+    }
+    Ok(state)
+}
+
+fn drop_timings(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|field, _| !is_timing(field));
+            map.values_mut().for_each(drop_timings);
+        }
+        Value::Array(items) => items.iter_mut().for_each(drop_timings),
+        _ => {}
+    }
+}
+
+impl Merged {
+    /// Write the rows as JSONL, complete or not at all.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let lines: String = self.rows.iter().map(|row| canonical(row) + "\n").collect();
+        write_whole(path.as_ref(), lines.as_bytes())
+    }
+}
+
+/// Read the rows that [`Merged::write`] wrote, each as the caller's own type of `{id, run, result}`.
+///
+/// # Errors
+///
+/// If the file cannot be read or a line is no such row.
+pub fn read_results<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<Vec<T>> {
+    let path = path.as_ref();
+    let file = File::open(path).map_err(|e| Error::io(path, e))?;
+    let mut rows = Vec::new();
+    scan_lines(path, &file, |number, text| {
+        let row = serde_json::from_str(text).map_err(|e| Error::format(path, Some(number), e))?;
+        rows.push(row);
+        Ok(())
+    })?;
+    Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::{Attempt, attempt};
+    use super::*;
+
+    fn work(spec: u32) -> Result<Value, String> {
+        match spec {
+            13 => Err("bad luck".to_owned()),
+            n => Ok(
+                json!({ "value": n * 10, "seconds": n, "layers": [{ "seconds_analysis": 1, "alpha": 2.5 }] }),
+            ),
+        }
+    }
+
+    #[test]
+    fn the_order_of_work_leaves_no_trace() {
+        let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let plan = Plan::new([3u32, 1, 2]).unwrap();
+        for entry in plan.entries() {
+            attempt(dir.path(), entry, |_| work(entry.spec)).unwrap();
+        }
+        for entry in plan.entries().iter().rev() {
+            // Slower, and the middle one on another disk.
+            let folder = other.path().join(if entry.spec == 1 { "a" } else { "b" });
+            attempt(folder, entry, |_| {
+                work(entry.spec).map(|mut v| {
+                    v["seconds"] = json!(99);
+                    v
+                })
+            })
+            .unwrap();
+        }
+        let serial = merge(&plan, &[dir.path()]).unwrap();
+        let parallel = merge(&plan, &[other.path().join("a"), other.path().join("b")]).unwrap();
+        serial.write(dir.path().join("r.jsonl")).unwrap();
+        parallel.write(other.path().join("r.jsonl")).unwrap();
+        let bytes = |p: &Path| std::fs::read(p.join("r.jsonl")).unwrap();
+        assert_eq!(bytes(dir.path()), bytes(other.path()));
+        let rows: Vec<Value> = read_results(dir.path().join("r.jsonl")).unwrap();
+        assert_eq!(rows[0]["run"], 3);
+        assert_eq!(
+            rows[0]["result"],
+            json!({ "value": 30, "layers": [{ "alpha": 2.5 }] })
+        );
+    }
+
+    #[test]
+    fn what_is_not_done_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let plan = Plan::new([1u32, 13, 2, 3, 4]).unwrap();
+        let at = |i: usize| plan.entry(i).unwrap();
+        attempt(dir.path(), at(0), |_| work(1)).unwrap();
+        let tried = attempt(dir.path(), at(1), |_| work(13)).unwrap();
+        assert!(matches!(tried, Attempt::Failed(cause) if cause == "bad luck"));
+        std::fs::create_dir_all(dir.path().join(&at(2).id)).unwrap();
+        let merged = attempt(dir.path(), at(3), |_| {
+            // While this one runs, a second worker and a look at the table do no harm.
+            let second = attempt(dir.path(), at(3), |_| work(3)).unwrap();
+            assert!(matches!(second, Attempt::Busy));
+            let merged = merge(&plan, &[dir.path()]).unwrap();
+            let words: Vec<String> = merged.unfinished.iter().map(ToString::to_string).collect();
+            for (text, word) in
+                words
+                    .iter()
+                    .zip(["failed: bad luck", "interrupted", "running", "missing"])
+            {
+                assert!(text.contains(word), "{text}");
+            }
+            assert_eq!(merged.rows.len(), 1);
+            work(3)
+        });
+        assert!(matches!(merged, Ok(Attempt::Finished)));
+        assert!(matches!(
+            attempt(dir.path(), at(3), |_| work(0)),
+            Ok(Attempt::DoneBefore)
+        ));
+        // A failed run is tried again, and its success forgets the failure.
+        assert!(matches!(
+            attempt(dir.path(), at(1), |_| work(1)),
+            Ok(Attempt::Finished)
+        ));
+        assert_eq!(merge(&plan, &[dir.path()]).unwrap().unfinished.len(), 2);
+    }
+
+    #[test]
+    fn contradictions_are_refused() {
+        let (a, b) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let plan = Plan::new([1u32]).unwrap();
+        let entry = plan.entry(0).unwrap();
+        attempt(a.path(), entry, |_| work(1)).unwrap();
+        attempt(b.path(), entry, |_| work(2)).unwrap();
+        let error = merge(&plan, &[a.path(), b.path()]).unwrap_err().to_string();
+        assert!(error.contains("different result"), "{error}");
+        std::fs::write(b.path().join(&entry.id).join(DONE), "{\"id\":\"x\"}").unwrap();
+        let error = merge(&plan, &[b.path()]).unwrap_err().to_string();
+        assert!(error.contains("DONE.json: not of run"), "{error}");
+    }
+}

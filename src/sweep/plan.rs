@@ -1,0 +1,275 @@
+//! What is to be run, and which part of it is ours.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::error::{Error, Result};
+use crate::files::write_whole;
+use crate::record::scan_lines;
+
+/// Runs in an order that gives each its index.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Plan<S> {
+    entries: Vec<Entry<S>>,
+}
+
+/// One run of a plan.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub struct Entry<S> {
+    /// Its place in the plan, from 0.
+    pub index: usize,
+    /// Twelve hexadecimal digits: the beginning of the SHA-256 of the settings as JSON, keys sorted, nulls
+    /// left out. So neither the order of fields nor a new optional one changes it.
+    pub id: String,
+    /// The settings.
+    pub spec: S,
+}
+
+impl<S: Serialize> Plan<S> {
+    /// A plan of these runs. A run that is there already is left out.
+    ///
+    /// # Errors
+    ///
+    /// If a run cannot be written as JSON.
+    pub fn new(specs: impl IntoIterator<Item = S>) -> Result<Self> {
+        let mut plan = Self { entries: vec![] };
+        let mut seen = HashMap::new();
+        for spec in specs {
+            let id = id(&spec)?;
+            let index = plan.entries.len();
+            if seen.insert(id.clone(), index).is_none() {
+                plan.entries.push(Entry { index, id, spec });
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Write it as JSONL.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be written.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let mut text = String::new();
+        for entry in &self.entries {
+            let value = serde_json::to_value(&entry.spec).map_err(|e| no_json(&e))?;
+            text.push_str(&canonical(&value));
+            text.push('\n');
+        }
+        write_whole(path, text.as_bytes())
+    }
+}
+
+impl<S: Serialize + DeserializeOwned> Plan<S> {
+    /// Read a plan: JSONL, the n-th line, counted from 0, is the run of index n.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, a line is no run, or two lines are the same run.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+        let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
+        let mut entries: Vec<Entry<S>> = Vec::new();
+        let mut lines = HashMap::new();
+        let mut add = |number: usize, text: &str| {
+            let bad = |cause: String| Error::format(path, Some(number), cause);
+            let spec: S = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+            let id = id(&spec)?;
+            if let Some(other) = lines.insert(id.clone(), number) {
+                return Err(bad(format!("the same run as line {other}")));
+            }
+            let index = entries.len();
+            entries.push(Entry { index, id, spec });
+            Ok(())
+        };
+        let whole = scan_lines(path, &file, &mut add)?;
+        if whole < length {
+            // Written by hand, without a last line break.
+            let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
+            let number = text.lines().count();
+            add(number, text.lines().last().unwrap_or_default())?;
+        }
+        Ok(Self { entries })
+    }
+}
+
+impl<S> Plan<S> {
+    /// The runs, in order.
+    pub fn entries(&self) -> &[Entry<S>] {
+        &self.entries
+    }
+
+    /// One run.
+    ///
+    /// # Errors
+    ///
+    /// If there are fewer.
+    pub fn entry(&self, index: usize) -> Result<&Entry<S>> {
+        let count = self.entries.len();
+        self.entries.get(index).ok_or_else(|| Error::Config {
+            option: "index",
+            cause: format!("{index}, but the plan has {count} runs, counted from 0"),
+        })
+    }
+}
+
+fn no_json(cause: &serde_json::Error) -> Error {
+    Error::Config {
+        option: "plan",
+        cause: format!("a run that is no JSON: {cause}"),
+    }
+}
+
+fn id<S: Serialize>(spec: &S) -> Result<String> {
+    let value = serde_json::to_value(spec).map_err(|e| no_json(&e))?;
+    let hash = Sha256::digest(canonical(&value));
+    Ok(hash.iter().take(6).map(|b| format!("{b:02x}")).collect())
+}
+
+/// JSON with sorted keys and without nulls in objects, whatever serde_json's features are.
+pub(super) fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(map) => {
+            let mut fields: Vec<_> = map.iter().filter(|(_, v)| !v.is_null()).collect();
+            fields.sort_by_key(|(key, _)| *key);
+            let fields: Vec<String> = fields
+                .into_iter()
+                .map(|(key, v)| format!("{}:{}", Value::from(key.as_str()), canonical(v)))
+                .collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        Value::Array(items) => {
+            let items: Vec<String> = items.iter().map(canonical).collect();
+            format!("[{}]", items.join(","))
+        }
+        other => other.to_string(),
+    }
+}
+
+/// The variables in which schedulers tell a task its index: Slurm's array jobs, Kubernetes' indexed jobs.
+pub const INDEX_VARIABLES: [&str; 2] = ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"];
+
+/// The index that was asked for, else the scheduler's, from the first of [`INDEX_VARIABLES`] that is set.
+///
+/// `lookup` reads a variable, for example `|name| std::env::var(name).ok()`.
+///
+/// # Errors
+///
+/// If neither is there, or the variable is no whole number.
+pub fn index_from(asked: Option<usize>, lookup: impl Fn(&str) -> Option<String>) -> Result<usize> {
+    if let Some(index) = asked {
+        return Ok(index);
+    }
+    let error = |cause| Error::Config {
+        option: "index",
+        cause,
+    };
+    let found = INDEX_VARIABLES
+        .iter()
+        .find_map(|name| Some((name, lookup(name)?)));
+    let Some((name, text)) = found else {
+        let names = INDEX_VARIABLES.join(" nor ");
+        return Err(error(format!("not given, and neither {names} is set")));
+    };
+    text.trim()
+        .parse()
+        .map_err(|_| error(format!("{name} is `{text}`, expected a whole number")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
+    struct Spec {
+        seed: u32,
+        lr: f64,
+        #[serde(default)]
+        note: Option<String>,
+    }
+
+    fn spec(seed: u32) -> Spec {
+        Spec {
+            seed,
+            lr: 0.01,
+            note: None,
+        }
+    }
+
+    #[test]
+    fn an_id_depends_on_the_settings_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plan.jsonl");
+        let plan = Plan::new([spec(1), spec(2), spec(1)]).unwrap();
+        assert_eq!(plan.entries().len(), 2);
+        plan.write(&path).unwrap();
+        assert_eq!(Plan::read(&path).unwrap(), plan);
+        // Other order, other spacing, a null spelt out, no last line break: the same runs.
+        std::fs::write(
+            &path,
+            "{\"lr\": 0.01, \"seed\": 1}\n{ \"note\": null, \"seed\": 2, \"lr\": 1e-2 }",
+        )
+        .unwrap();
+        assert_eq!(Plan::read(&path).unwrap(), plan);
+        assert_eq!(plan.entries()[0].id.len(), 12);
+        // Pinned: an id is a folder's name for years.
+        assert_eq!(
+            canonical(&serde_json::to_value(spec(1)).unwrap()),
+            "{\"lr\":0.01,\"seed\":1}"
+        );
+        assert_eq!(
+            plan.entries()[0].id,
+            id(&serde_json::json!({"seed": 1, "lr": 0.01})).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_bad_plan_names_the_line() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("plan.jsonl");
+        for (text, cause) in [
+            ("{\"seed\":1,\"lr\":1}\n{\"seed\":", "line 2"),
+            (
+                "{\"seed\":1,\"lr\":1}\n{\"lr\":1.0,\"seed\":1}\n",
+                "line 2: the same run as line 1",
+            ),
+            ("{\"seed\":1}\n", "lr"),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let error = Plan::<Spec>::read(&path).unwrap_err().to_string();
+            assert!(
+                error.contains("plan.jsonl") && error.contains(cause),
+                "{error}"
+            );
+        }
+        let error = Plan::new([spec(1)])
+            .unwrap()
+            .entry(1)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("1, but the plan has 1 runs"), "{error}");
+    }
+
+    #[test]
+    fn the_index_is_asked_for_or_the_schedulers() {
+        let slurm = |name: &str| (name == "SLURM_ARRAY_TASK_ID").then(|| "7".to_owned());
+        let kubernetes = |name: &str| (name == "JOB_COMPLETION_INDEX").then(|| "3\n".to_owned());
+        assert_eq!(index_from(Some(2), slurm).unwrap(), 2);
+        assert_eq!(index_from(None, slurm).unwrap(), 7);
+        assert_eq!(index_from(None, kubernetes).unwrap(), 3);
+        let error = index_from(None, |_| None).unwrap_err().to_string();
+        assert!(error.contains("SLURM_ARRAY_TASK_ID"), "{error}");
+        let error = index_from(None, |_| Some("a".into()))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("`a`"), "{error}");
+    }
+}
