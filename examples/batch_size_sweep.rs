@@ -5,17 +5,21 @@
 //! ```
 //!
 //! Small batches are noisy, and noise is what drives a layer through the phases. Ends with the
-//! phase of each layer at each batch size, as a table and as a picture.
+//! phase of each layer at each batch size, as a table and as a picture. Killed and run again, it goes on.
+//! The example `sweep` does the same with seeds, learning rates and weight decays, on many machines.
 
 mod support;
 
 use std::path::PathBuf;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use clap::Parser;
-use heavytail::Trajectory;
-use support::lenet5::LeNet5;
-use support::train::{Settings, Task, fresh, train};
+use heavytail::{
+    Trajectory,
+    sweep::{Plan, merge},
+};
+use support::sweep::{Spec, work};
+use support::train::Backend;
 
 #[derive(Parser)]
 #[command(about = "Train LeNet5 once for each batch size and draw the phases")]
@@ -23,35 +27,43 @@ struct Options {
     /// Batch sizes, separated by commas
     #[arg(long, value_delimiter = ',', default_value = "8,32,128,512")]
     batch_sizes: Vec<usize>,
-    #[command(flatten)]
-    settings: Settings,
-    /// Folder for numbers and pictures; a number is appended if it exists
+    #[arg(long, default_value_t = 8)]
+    epochs: usize,
+    /// Learning rate
+    #[arg(long, default_value_t = 0.01)]
+    lr: f64,
+    /// Train on the first so many images only
+    #[arg(long)]
+    train_items: Option<usize>,
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Folder for runs, table and pictures
     #[arg(long, default_value = "runs/batch-size-sweep")]
     out: PathBuf,
 }
 
 fn main() -> Result<()> {
     let options = Options::parse();
-    ensure!(
-        !options.batch_sizes.contains(&0),
-        "a batch size of 0 trains nothing"
-    );
-    let out = fresh(&options.out);
-    let mut runs: Vec<(String, Trajectory)> = Vec::new();
-    for &batch_size in &options.batch_sizes {
-        println!("\n== batch size {batch_size} ==");
-        let settings = Settings {
-            batch_size,
-            unwatched: false,
-            ..options.settings.clone()
-        };
-        let folder = out.join(format!("batch-{batch_size}"));
-        let outcome = train(&settings, &Task::lenet5(&settings)?, LeNet5::new, &folder)?
-            .context("the run was not watched")?;
-        runs.push((batch_size.to_string(), outcome.trajectory));
+    let out = &options.out;
+    let plan = Plan::new(options.batch_sizes.iter().map(|&batch_size| Spec {
+        batch_size,
+        epochs: options.epochs,
+        lr: options.lr,
+        train_items: options.train_items,
+        seed: options.seed,
+        ..Spec::default()
+    }))?;
+    for entry in plan.entries() {
+        println!("\n== batch size {} ==", entry.spec.batch_size);
+        work(entry, out, None, Backend::Flex)?;
     }
+    merge(&plan, &[out])?.write(out.join("results.jsonl"))?;
+
     println!("\nfinal phases");
-    for (label, trajectory) in &runs {
+    let mut rows: Vec<(String, Trajectory)> = Vec::new();
+    for entry in plan.entries() {
+        let label = entry.spec.batch_size.to_string();
+        let trajectory = Trajectory::read_jsonl(out.join(&entry.id).join("log.jsonl"))?;
         let phases: Vec<String> = trajectory
             .layers()
             .iter()
@@ -62,12 +74,14 @@ fn main() -> Result<()> {
             })
             .collect();
         println!("  batch size {label:<5} {}", phases.join(", "));
+        rows.push((label, trajectory));
     }
-    let rows: Vec<(String, &Trajectory)> = runs.iter().map(|(l, t)| (l.clone(), t)).collect();
+    let rows: Vec<(String, &Trajectory)> = rows.iter().map(|(l, t)| (l.clone(), t)).collect();
     for extension in ["svg", "png"] {
         let path = out.join(format!("phases.{extension}"));
         heavytail::plot::phase_grid("batch size", &rows, &path)?;
         println!("written: {}", path.display());
     }
+    println!("written: {}", out.join("results.jsonl").display());
     Ok(())
 }

@@ -31,6 +31,6 @@ fn main() -> Result<()> {
     let out = fresh(&options.out);
     let start = Instant::now();
     let task = Task::lenet5(&options.settings)?;
-    let outcome = train(&options.settings, &task, LeNet5::new, &out)?;
+    let outcome = train(&options.settings, &task, LeNet5::new, &out, None)?;
     report(outcome, start.elapsed(), &out)
 }

@@ -36,6 +36,6 @@ fn main() -> Result<()> {
     let start = Instant::now();
     let task = Task::mini_alexnet(&options.settings)?;
     let build = |device: &_| MiniAlexNet::new(&options.variant, device);
-    let outcome = train(&options.settings, &task, build, &out)?;
+    let outcome = train(&options.settings, &task, build, &out, None)?;
     report(outcome, start.elapsed(), &out)
 }

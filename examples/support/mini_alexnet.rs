@@ -15,6 +15,7 @@ use burn::{
     train::{ClassificationOutput, InferenceStep, TrainOutput, TrainStep},
 };
 use clap::{Args, ValueEnum};
+use serde::{Deserialize, Serialize};
 
 use super::{batch::Batch, data::CLASSES, layer::Start};
 
@@ -32,7 +33,8 @@ pub struct Variant {
     pub no_batch_norm: bool,
 }
 
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(ValueEnum, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
 pub enum Loss {
     /// Squared error of the softmax from the one-hot target, as the paper has it
     Mse,

@@ -3,12 +3,14 @@
 //! ```text
 //! idx, cifar (file formats) -> data (train and test split) -> batch (tensors)
 //!   -> layer, lenet5, mini_alexnet (networks) -> train (a watched run) -> screen (progress bar and table)
+//!                                                 -> checkpoint (going on) -> sweep (many runs)
 //! ```
 
 // Every example compiles its own copy of this module and uses a part of it.
 #![allow(dead_code)]
 
 pub mod batch;
+pub mod checkpoint;
 pub mod cifar;
 pub mod data;
 pub mod idx;
@@ -16,4 +18,5 @@ pub mod layer;
 pub mod lenet5;
 pub mod mini_alexnet;
 pub mod screen;
+pub mod sweep;
 pub mod train;

@@ -1,11 +1,12 @@
 //! Trains a network with burn's learner, watched by heavytail.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use burn::{
-    data::dataloader::DataLoaderBuilder,
+    data::dataloader::{DataLoader, DataLoaderBuilder},
     lr_scheduler::{module_lr_scheduler::ModuleLrScheduler, step::StepLrSchedulerConfig},
     module::Module,
     optim::{
@@ -14,14 +15,20 @@ use burn::{
     tensor::Device,
     train::{
         ClassificationOutput, InferenceStep, Learner, SupervisedTraining, TrainStep,
+        checkpoint::KeepLastNCheckpoints,
         metric::{AccuracyMetric, LossMetric},
     },
 };
 use clap::{Args, ValueEnum};
-use heavytail::{Monitor, monitor::Outcome};
+use heavytail::{
+    Monitor,
+    monitor::{Cadence, Outcome, Overload},
+};
+use serde::{Deserialize, Serialize};
 
 use super::{
     batch::{Batch, ImageBatcher},
+    checkpoint::{Checkpoints, Continued, KEPT, PARTS},
     cifar,
     data::Images,
     screen::{Screen, Table},
@@ -63,12 +70,16 @@ pub struct Settings {
     /// Validate on the first so many test images only
     #[arg(long)]
     pub test_items: Option<usize>,
+    /// Observe after every so many epochs (the first and the last weights in any case)
+    #[arg(long, default_value_t = 1)]
+    pub observe_every: usize,
     /// Train without heavytail, to compare times
     #[arg(long)]
     pub unwatched: bool,
 }
 
-#[derive(ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(ValueEnum, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
 pub enum Optimizer {
     /// Momentum 0.9, no dampening
     Sgd,
@@ -209,11 +220,14 @@ impl<M> Network for M where
 }
 
 /// Train once; numbers go to `out`. `None` if the run was not watched.
+///
+/// With checkpoints, the run goes on where they end, to the same result as if it had never been stopped.
 pub fn train<M: Network>(
     settings: &Settings,
     task: &Task,
     build: impl FnOnce(&Device) -> M,
     out: &Path,
+    checkpoints: Option<&Checkpoints>,
 ) -> Result<Option<Outcome>> {
     let device = settings.backend.device()?.autodiff();
     println!("{}", task.images);
@@ -229,17 +243,24 @@ pub fn train<M: Network>(
     device.seed(settings.seed);
     let model = build(&device);
     if settings.unwatched {
-        let training = supervised(settings, task, out);
+        let training = supervised(settings, task, &device, out, checkpoints);
         learn(settings, task, training, Screen::new(), model)?;
         return Ok(None);
     }
     let screen = Screen::new();
-    let monitor = Monitor::builder()
+    let mut builder = Monitor::builder()
         .out(out)
-        .sink(Table::new(screen.clone()))
-        .build()
-        .context("cannot watch the run")?;
-    let training = supervised(settings, task, out)
+        .every(Cadence::Epochs(settings.observe_every))
+        .sink(Table::new(screen.clone()));
+    if let Some(checkpoints) = checkpoints {
+        // The result must not depend on the machine's load.
+        builder = builder.overload(Overload::Wait);
+        if checkpoints.epoch > 0 {
+            builder = builder.resume().starting_epoch(checkpoints.epoch);
+        }
+    }
+    let monitor = builder.build().context("cannot watch the run")?;
+    let training = supervised(settings, task, &device, out, checkpoints)
         .with_metric_logger(monitor.metric_logger(out.join("burn")))
         .metric_valid_numeric(monitor.alpha_metric())
         .metric_valid_numeric(monitor.alpha_hat_metric())
@@ -248,7 +269,7 @@ pub fn train<M: Network>(
     Ok(Some(monitor.finish()))
 }
 
-type Loader = std::sync::Arc<dyn burn::data::dataloader::DataLoader<Batch>>;
+type Loader = Arc<dyn DataLoader<Batch>>;
 
 fn loader(settings: &Settings, task: &Task, training: bool) -> Loader {
     let builder = DataLoaderBuilder::new(task.batcher);
@@ -262,12 +283,26 @@ fn loader(settings: &Settings, task: &Task, training: bool) -> Loader {
     }
 }
 
-fn supervised<M: Network>(settings: &Settings, task: &Task, out: &Path) -> SupervisedTraining<M> {
-    SupervisedTraining::new(
-        out,
-        loader(settings, task, true),
-        loader(settings, task, false),
-    )
+fn supervised<M: Network>(
+    settings: &Settings,
+    task: &Task,
+    device: &Device,
+    out: &Path,
+    checkpoints: Option<&Checkpoints>,
+) -> SupervisedTraining<M> {
+    let (train, valid) = (loader(settings, task, true), loader(settings, task, false));
+    let Some(checkpoints) = checkpoints else {
+        return SupervisedTraining::new(out, train, valid);
+    };
+    let train = Continued::new(train, device.clone(), settings.seed, checkpoints.epoch);
+    let [model, optim, scheduler] = PARTS.map(|part| checkpoints.writer(part));
+    let training = SupervisedTraining::new(out, Arc::new(train), valid)
+        .with_custom_checkpointers(model, optim, scheduler)
+        .with_checkpointing_strategy(KeepLastNCheckpoints::new(KEPT));
+    match checkpoints.epoch {
+        0 => training,
+        epoch => training.checkpoint(epoch),
+    }
 }
 
 fn learn<M: Network>(

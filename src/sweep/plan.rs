@@ -50,20 +50,29 @@ impl<S: Serialize> Plan<S> {
         Ok(plan)
     }
 
+    /// The runs as JSON, each a line of the plan's file.
+    ///
+    /// # Errors
+    ///
+    /// If a run cannot be written as JSON.
+    pub fn lines(&self) -> Result<Vec<String>> {
+        self.entries
+            .iter()
+            .map(|entry| {
+                let value = serde_json::to_value(&entry.spec).map_err(|e| no_json(&e))?;
+                Ok(canonical(&value))
+            })
+            .collect()
+    }
+
     /// Write it as JSONL.
     ///
     /// # Errors
     ///
     /// If the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let mut text = String::new();
-        for entry in &self.entries {
-            let value = serde_json::to_value(&entry.spec).map_err(|e| no_json(&e))?;
-            text.push_str(&canonical(&value));
-            text.push('\n');
-        }
-        write_whole(path, text.as_bytes())
+        let text: String = self.lines()?.into_iter().map(|line| line + "\n").collect();
+        write_whole(path.as_ref(), text.as_bytes())
     }
 }
 

@@ -1,0 +1,370 @@
+//! One training of a sweep: its settings as a line of a plan, and its result as a line of the merged table.
+
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use clap::ValueEnum;
+use heavytail::{
+    Phase, Record, Trajectory,
+    record::Values,
+    sink::read_spectra,
+    sweep::{Attempt, Entry, attempt},
+};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    checkpoint::Checkpoints,
+    lenet5::LeNet5,
+    mini_alexnet::{Loss, MiniAlexNet, Variant},
+    train::{Backend, Optimizer, Settings, Task, train},
+};
+
+/// Everything that a result depends on. A line of a plan needs only what differs from the defaults.
+#[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Spec {
+    pub model: Model,
+    pub data: Data,
+    /// The first so many images of the set; all without it.
+    pub train_items: Option<usize>,
+    pub test_items: Option<usize>,
+    pub optimizer: Optimizer,
+    pub batch_size: usize,
+    pub lr: f64,
+    /// Factor from one epoch to the next; the network's own without it.
+    pub lr_decay: Option<f64>,
+    pub weight_decay: f64,
+    /// MiniAlexNet's.
+    pub loss: Loss,
+    pub dropout: f64,
+    pub batch_norm: bool,
+    pub epochs: usize,
+    pub observe_every: usize,
+    pub seed: u64,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            model: Model::Lenet5,
+            data: Data::Embedded,
+            train_items: None,
+            test_items: None,
+            optimizer: Optimizer::Sgd,
+            batch_size: 32,
+            lr: 0.01,
+            lr_decay: None,
+            weight_decay: 0.0,
+            loss: Loss::Mse,
+            dropout: 0.0,
+            batch_norm: true,
+            epochs: 8,
+            observe_every: 1,
+            seed: 1,
+        }
+    }
+}
+
+#[derive(ValueEnum, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Model {
+    Lenet5,
+    MiniAlexnet,
+}
+
+/// A data set by name: where it lies is the machine's business.
+#[derive(ValueEnum, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Data {
+    /// The 8,000 images of Fashion-MNIST that every checkout holds.
+    Embedded,
+    FashionMnist,
+    Mnist,
+    Cifar10,
+}
+
+impl Data {
+    /// As [`super::data::Images::name`] has it.
+    fn name(self) -> &'static str {
+        match self {
+            Data::Embedded | Data::FashionMnist => "Fashion-MNIST",
+            Data::Mnist => "MNIST",
+            Data::Cifar10 => "CIFAR-10",
+        }
+    }
+}
+
+/// A line of the merged table.
+#[derive(Deserialize, Clone, Debug)]
+pub struct Row {
+    pub id: String,
+    pub run: Spec,
+    pub result: RunResult,
+}
+
+/// What a run has shown. Lists of numbers are over `observed` or, of what the training reports, over the
+/// epochs from 1. Numbers have seven digits.
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub struct RunResult {
+    /// The images, counted.
+    pub images: String,
+    /// Epochs at which the weights were analysed.
+    pub observed: Vec<usize>,
+    /// Percent.
+    pub valid_accuracy: Vec<Option<f64>>,
+    pub train_accuracy: Vec<Option<f64>>,
+    pub train_loss: Vec<Option<f64>>,
+    /// WeightWatcher's convention and the workshop paper's.
+    pub alpha_weighted: Vec<Option<f64>>,
+    pub alpha_hat_paper: Vec<Option<f64>>,
+    pub layers: Vec<LayerResult>,
+    /// Wall time of the last attempt.
+    #[serde(default)]
+    pub seconds: f64,
+}
+
+#[derive(Serialize, Deserialize, Clone, Debug)]
+pub struct LayerResult {
+    pub name: String,
+    #[serde(rename = "N")]
+    pub n: usize,
+    #[serde(rename = "M")]
+    pub m: usize,
+    /// α of noise of this shape: 5 %, median, 95 %.
+    pub noise_alpha: [Option<f64>; 3],
+    pub phase: Vec<Option<Phase>>,
+    pub phase_confidence: Vec<Option<f64>>,
+    pub indeterminate: Vec<bool>,
+    pub alpha: Vec<Option<f64>>,
+    pub stable_rank: Vec<Option<f64>>,
+    pub mp_softrank: Vec<Option<f64>>,
+    pub num_spikes: Vec<Option<usize>>,
+    pub sigma_mp: Vec<Option<f64>>,
+    pub entropy: Vec<Option<f64>>,
+    pub lambda_max: Vec<Option<f64>>,
+    /// ‖W‖²_F
+    pub norm: Vec<Option<f64>>,
+    /// 90 % bootstrap interval of the last α.
+    pub alpha_interval: Option<[f64; 2]>,
+    /// What stands beside the last verdict.
+    pub annotations: Vec<String>,
+    pub evidence: Vec<String>,
+    /// Of X = WᵀW/N after the last epoch, ascending.
+    pub spectrum: Vec<f64>,
+}
+
+/// Seven digits are more than any figure shows, and short.
+fn short(value: f64) -> f64 {
+    format!("{value:.6e}").parse().unwrap_or(value)
+}
+
+impl RunResult {
+    fn of(spec: &Spec, images: String, trajectory: &Trajectory, spectra: &Path) -> Result<Self> {
+        let mut observed: Vec<usize> = trajectory.summaries.iter().map(|s| s.stamp.epoch).collect();
+        observed.sort_unstable();
+        observed.dedup();
+        let last = trajectory.summaries.iter().map(|s| s.stamp).max();
+        let last = last.context("nothing was observed")?;
+        ensure!(
+            last.epoch == spec.epochs,
+            "the last weights were not observed: the log ends at epoch {}",
+            last.epoch
+        );
+        let file = spectra.join(format!(
+            "epoch-{:05}-step-{:09}.safetensors",
+            last.epoch, last.step
+        ));
+        let spectra = read_spectra(file)?;
+        let scalar = |name: &str| -> Vec<Option<f64>> {
+            let value = |epoch| trajectory.scalar(name).find(|(e, _)| *e == epoch);
+            (1..=spec.epochs)
+                .map(|e| value(e).map(|(_, v)| short(v)))
+                .collect()
+        };
+        let summary = |get: fn(&heavytail::record::Summary) -> Option<f64>| {
+            let at = |epoch: &usize| {
+                trajectory
+                    .summaries
+                    .iter()
+                    .find(|s| s.stamp.epoch == *epoch)
+            };
+            observed
+                .iter()
+                .map(|e| at(e).and_then(get).map(short))
+                .collect()
+        };
+        let layers = trajectory
+            .layers()
+            .iter()
+            .map(|layer| {
+                let spectrum = spectra.iter().find(|(name, _)| name == layer);
+                let values = spectrum.map(|(_, s)| s.eigenvalues()).unwrap_or_default();
+                LayerResult::of(trajectory, layer, &observed, values)
+            })
+            .collect::<Result<_>>()?;
+        Ok(Self {
+            images,
+            valid_accuracy: scalar("valid accuracy"),
+            train_accuracy: scalar("train accuracy"),
+            train_loss: scalar("train loss"),
+            alpha_weighted: summary(|s| s.alpha_weighted),
+            alpha_hat_paper: summary(|s| s.alpha_hat_paper),
+            observed,
+            layers,
+            seconds: 0.0,
+        })
+    }
+
+    /// The last validation accuracy, percent.
+    pub fn accuracy(&self) -> Option<f64> {
+        self.valid_accuracy.last().copied().flatten()
+    }
+
+    pub fn layer(&self, name: &str) -> Option<&LayerResult> {
+        self.layers.iter().find(|l| l.name == name)
+    }
+}
+
+impl LayerResult {
+    fn of(
+        trajectory: &Trajectory,
+        layer: &str,
+        observed: &[usize],
+        spectrum: &[f64],
+    ) -> Result<Self> {
+        let records: Vec<Option<&Record>> = observed
+            .iter()
+            .map(|epoch| trajectory.layer(layer).find(|r| r.stamp.epoch == *epoch))
+            .collect();
+        let values = |i: usize| records[i].and_then(|r| r.values.as_deref());
+        let series = |get: fn(&Values) -> Option<f64>| {
+            let of = |i| values(i).and_then(get).map(short);
+            (0..records.len()).map(of).collect()
+        };
+        let last = (0..records.len()).rev().find_map(values);
+        let last = last.with_context(|| format!("{layer}: no analysis succeeded"))?;
+        let interval = last.full.as_ref().and_then(|f| f.alpha_interval.as_ref());
+        Ok(Self {
+            name: layer.to_owned(),
+            n: last.row.n,
+            m: last.row.m,
+            noise_alpha: [
+                last.noise_alpha_low,
+                last.noise_alpha,
+                last.noise_alpha_high,
+            ]
+            .map(|a| a.map(short)),
+            phase: (0..records.len()).map(|i| values(i)?.phase).collect(),
+            phase_confidence: series(|v| v.phase_confidence),
+            indeterminate: (0..records.len())
+                .map(|i| values(i).and_then(|v| v.indeterminate).unwrap_or(true))
+                .collect(),
+            alpha: series(|v| v.row.alpha),
+            stable_rank: series(|v| Some(v.row.stable_rank)),
+            mp_softrank: series(|v| v.mp_softrank),
+            num_spikes: (0..records.len()).map(|i| values(i)?.num_spikes).collect(),
+            sigma_mp: series(|v| v.sigma_mp),
+            entropy: series(|v| Some(v.row.entropy)),
+            lambda_max: series(|v| Some(v.row.lambda_max)),
+            norm: series(|v| Some(v.row.norm)),
+            alpha_interval: interval.map(|i| [short(i.low), short(i.high)]),
+            annotations: last.annotations.iter().map(ToString::to_string).collect(),
+            evidence: last
+                .phase_evidence
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+            spectrum: spectrum.iter().copied().map(short).collect(),
+        })
+    }
+}
+
+impl Spec {
+    fn settings(&self, data: Option<PathBuf>, backend: Backend) -> Settings {
+        Settings {
+            epochs: self.epochs,
+            batch_size: self.batch_size,
+            lr: self.lr,
+            optimizer: self.optimizer,
+            seed: self.seed,
+            backend,
+            weight_decay: self.weight_decay,
+            lr_decay: self.lr_decay,
+            data,
+            train_items: self.train_items,
+            test_items: self.test_items,
+            observe_every: self.observe_every,
+            unwatched: false,
+        }
+    }
+
+    /// Train in `folder`, or go on there, and tell the result.
+    pub fn run(&self, folder: &Path, data: Option<&Path>, backend: Backend) -> Result<RunResult> {
+        ensure!(self.batch_size > 0, "a batch size of 0 trains nothing");
+        let start = Instant::now();
+        let data = match self.data {
+            Data::Embedded => None,
+            named => Some(
+                data.with_context(|| format!("--data: where is {}?", named.name()))?
+                    .to_owned(),
+            ),
+        };
+        let settings = self.settings(data, backend);
+        let task = match self.model {
+            Model::Lenet5 => Task::lenet5(&settings)?,
+            Model::MiniAlexnet => Task::mini_alexnet(&settings)?,
+        };
+        let expected = self.data.name();
+        let images = format!(
+            "{}, {} training and {} test images",
+            task.images.name,
+            task.images.train.len(),
+            task.images.test.len()
+        );
+        ensure!(
+            task.images.name == expected,
+            "--data holds {}, the plan asks for {expected}",
+            task.images.name
+        );
+        let checkpoints = Checkpoints::open(folder, self.epochs, self.observe_every)?;
+        if checkpoints.epoch > 0 {
+            println!("going on after epoch {}", checkpoints.epoch);
+        }
+        let variant = Variant {
+            loss: self.loss,
+            dropout: self.dropout,
+            no_batch_norm: !self.batch_norm,
+        };
+        let outcome = match self.model {
+            Model::Lenet5 => train(&settings, &task, LeNet5::new, folder, Some(&checkpoints))?,
+            Model::MiniAlexnet => {
+                let build = |device: &_| MiniAlexNet::new(&variant, device);
+                train(&settings, &task, build, folder, Some(&checkpoints))?
+            }
+        };
+        let outcome = outcome.context("the run was not watched")?;
+        if let Some(error) = outcome.sink_error {
+            return Err(error.into());
+        }
+        let mut result = RunResult::of(self, images, &outcome.trajectory, &folder.join("spectra"))?;
+        result.seconds = start.elapsed().as_secs_f64();
+        Ok(result)
+    }
+}
+
+/// Run one entry of a plan in `<out>/<id>`, unless it is done or someone is at it, and say so.
+pub fn work(entry: &Entry<Spec>, out: &Path, data: Option<&Path>, backend: Backend) -> Result<()> {
+    let name = format!("run {} ({})", entry.index, entry.id);
+    let tried = attempt(out, entry, |folder| entry.spec.run(folder, data, backend))?;
+    match tried {
+        Attempt::Finished => {
+            Checkpoints::clear(&out.join(&entry.id))?;
+            println!("{name} is done");
+        }
+        Attempt::DoneBefore => println!("{name} was done before"),
+        Attempt::Busy => println!("{name} is another worker's"),
+        Attempt::Failed(error) => return Err(error.context(name)),
+    }
+    Ok(())
+}

@@ -1,0 +1,126 @@
+//! Many trainings from one plan: on this machine, one after the other, or on a cluster's nodes.
+//!
+//! ```text
+//! cargo run --release --example sweep -- plan --batch-sizes 4,32,256 --seeds 1,2,3 > plan.jsonl
+//! cargo run --release --example sweep -- run --plan plan.jsonl --all
+//! cargo run --release --example sweep -- merge --plan plan.jsonl --results results.jsonl
+//! cargo run --release --example sweep -- plot --results results.jsonl --out figures
+//! ```
+//!
+//! `run` without `--all` runs one index: `--index`, or the one that Slurm or Kubernetes tell (see
+//! `examples/cluster`). A run that was killed goes on from its last checkpoint when it is run again.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod plan;
+
+use std::path::PathBuf;
+
+use anyhow::{Result, ensure};
+use clap::{Parser, Subcommand};
+use heavytail::sweep::{Plan, index_from, merge};
+use support::sweep::{Spec, work};
+use support::train::Backend;
+
+#[derive(Parser)]
+#[command(about = "Plan, run, merge and draw many trainings")]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Write a plan to the standard output: one run a line, every combination of the lists
+    Plan(Box<plan::Grid>),
+    /// Run one line of a plan, or all
+    Run {
+        #[arg(long)]
+        plan: PathBuf,
+        /// Line of the plan, counted from 0 [default: SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX]
+        #[arg(long, conflicts_with = "all")]
+        index: Option<usize>,
+        /// Run every line that is neither done nor another worker's
+        #[arg(long)]
+        all: bool,
+        /// Folder of the runs, each in one of its own
+        #[arg(long, default_value = "runs/sweep")]
+        out: PathBuf,
+        /// Where the plan's data set lies, unless it is the embedded one
+        #[arg(long)]
+        data: Option<PathBuf>,
+        #[arg(long, value_enum, default_value_t = Backend::Flex)]
+        backend: Backend,
+    },
+    /// Write the results of all runs that are done into one table, and name the others
+    Merge {
+        #[arg(long)]
+        plan: PathBuf,
+        /// Folders of the runs; several if the workers had no common disk
+        #[arg(long, default_value = "runs/sweep")]
+        out: Vec<PathBuf>,
+        /// The table
+        #[arg(long)]
+        results: PathBuf,
+        /// Be content with a part
+        #[arg(long)]
+        partial: bool,
+    },
+}
+
+fn main() -> Result<()> {
+    match Options::parse().command {
+        Command::Plan(grid) => {
+            for line in grid.lines()? {
+                println!("{line}");
+            }
+            Ok(())
+        }
+        Command::Run {
+            plan,
+            index,
+            all,
+            out,
+            data,
+            backend,
+        } => {
+            let plan = Plan::<Spec>::read(plan)?;
+            if !all {
+                let index = index_from(index, |name| std::env::var(name).ok())?;
+                return work(plan.entry(index)?, &out, data.as_deref(), backend);
+            }
+            let mut failed = 0;
+            for entry in plan.entries() {
+                // One bad run must not keep the others from theirs.
+                if let Err(error) = work(entry, &out, data.as_deref(), backend) {
+                    eprintln!("{error:#}");
+                    failed += 1;
+                }
+            }
+            ensure!(
+                failed == 0,
+                "{failed} of {} runs failed",
+                plan.entries().len()
+            );
+            Ok(())
+        }
+        Command::Merge {
+            plan,
+            out,
+            results,
+            partial,
+        } => {
+            let plan = Plan::<Spec>::read(plan)?;
+            let merged = merge(&plan, &out)?;
+            merged.write(&results)?;
+            let (done, all) = (merged.rows.len(), plan.entries().len());
+            println!("{done} of {all} runs: {}", results.display());
+            for run in &merged.unfinished {
+                eprintln!("{run}");
+            }
+            ensure!(partial || done == all, "{} runs are not done", all - done);
+            Ok(())
+        }
+    }
+}
