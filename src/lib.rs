@@ -78,6 +78,7 @@ pub mod analysis;
 pub mod beyond;
 #[cfg(feature = "burn")]
 pub mod burn;
+pub mod correlation;
 pub mod error;
 mod files;
 pub mod fit;

@@ -10,6 +10,8 @@ use super::style::{self, Marker, SMALL};
 pub(super) enum Key {
     /// A line with its marker.
     Line(RGBColor, Marker),
+    /// A marker alone.
+    Dot(RGBColor, Marker),
     /// A line alone.
     Plain(RGBColor),
     /// A dashed line.
@@ -47,16 +49,30 @@ pub(super) fn column(figure: &mut Figure, (x, y): Point, width: f64, entries: &[
 
 /// Entries beside each other, in as many rows as they need; returns where the next row would be.
 pub(super) fn strip(figure: &mut Figure, (left, top): Point, right: f64, entries: &[Entry]) -> f64 {
-    let (mut x, mut y) = (left, top);
-    for (key, text) in entries {
+    let (places, height) = lay((left, right), entries);
+    for ((x, y), (key, text)) in places.into_iter().zip(entries) {
+        entry(figure, (x, top + y), right - x, *key, text);
+    }
+    top + height
+}
+
+/// How high a [`strip`] will be.
+pub(super) fn height(span: (f64, f64), entries: &[Entry]) -> f64 {
+    lay(span, entries).1
+}
+
+fn lay((left, right): (f64, f64), entries: &[Entry]) -> (Vec<Point>, f64) {
+    let (mut x, mut y) = (left, 0.0);
+    let mut places = Vec::new();
+    for (_, text) in entries {
         let width = SIGN + 8.0 + style::text_width(text, SMALL, false);
         if x > left && x + width > right {
             (x, y) = (left, y + ROW);
         }
-        entry(figure, (x, y), right - x, *key, text);
+        places.push((x, y));
         x += width + 22.0;
     }
-    y + ROW
+    (places, y + ROW)
 }
 
 fn entry(figure: &mut Figure, (x, y): Point, width: f64, key: Key, text: &str) {
@@ -67,6 +83,7 @@ fn entry(figure: &mut Figure, (x, y): Point, width: f64, key: Key, text: &str) {
             figure.path(line, color, 2.0);
             figure.marker((middle, y), marker, 4.0, color, false);
         }
+        Key::Dot(color, marker) => figure.marker((middle, y), marker, 4.0, color, false),
         Key::Plain(color) => figure.path(line, color, 2.2),
         Key::Dashed(color) => figure.dashed(&line, color, 1.4, (6.0, 4.0)),
         Key::DashedLine(color, marker) => {

@@ -6,6 +6,9 @@
 //! | [`alpha_hat`] | the model's weighted α over the epochs, in both conventions |
 //! | [`phase_timeline`] | phase of each layer at each epoch |
 //! | [`phase_grid`] | phase of each layer at the end of several runs |
+//! | [`phase_table`] | the same, several runs of each setting |
+//! | [`chart`] | any curves, with bands and points, on one or several panels |
+//! | [`esd_gallery`] | spectral densities of different layers |
 //! | [`esd`] | spectral density of a layer with its Marchenko–Pastur bulk, several epochs |
 //! | [`esd_loglog`] | the same on logarithmic axes with its power-law tail |
 //! | [`all`] | everything that a run's log and spectra allow |
@@ -34,6 +37,7 @@
 mod alpha_hat;
 mod axis;
 mod canvas;
+mod chart;
 mod esd;
 mod legend;
 mod panel;
@@ -50,6 +54,8 @@ use crate::sink::read_spectra;
 use crate::spectrum::Spectrum;
 use crate::trajectory::Trajectory;
 use canvas::{Figure, plot_error};
+pub use chart::{Chart, Curve, Hue, Plane, Scale};
+pub use phases::PhaseCell;
 
 fn save(figure: Result<Figure, String>, path: &Path) -> Result<()> {
     figure.map_err(|cause| plot_error(path, cause))?.save(path)
@@ -99,6 +105,32 @@ pub fn phase_grid(
     save(phases::grid(axis, rows), path.as_ref())
 }
 
+/// The phase and α of each layer at the end of several runs of each setting. A row is a setting, named in
+/// the `axis`'s words, with one list of runs (seeds) for each of the `layers`.
+///
+/// # Errors
+///
+/// As [`alpha`].
+pub fn phase_table(
+    title: &str,
+    axis: &str,
+    layers: &[String],
+    rows: &[(String, Vec<Vec<PhaseCell>>)],
+    path: impl AsRef<Path>,
+) -> Result<()> {
+    save(phases::table(title, axis, layers, rows), path.as_ref())
+}
+
+/// Curves, bands and points on one or several panels: see [`Chart`].
+///
+/// # Errors
+///
+/// [`Error::Plot`] if no panel has a finite point or the extension is unknown; [`Error::Io`] if the file
+/// cannot be written.
+pub fn chart(chart: &Chart, path: impl AsRef<Path>) -> Result<()> {
+    save(chart::figure(chart), path.as_ref())
+}
+
 /// The spectral density of one layer at several observations side by side on linear axes: the
 /// fitted Marchenko–Pastur bulk with its edges λ₋ and λ₊, the Tracy–Widom band of noise's largest
 /// eigenvalue, and the spikes beyond. Spikes too far to show are counted at the right edge.
@@ -108,7 +140,21 @@ pub fn phase_grid(
 /// [`Error::Plot`] if there is no spectrum, every eigenvalue is zero, or the extension is unknown;
 /// [`Error::Io`] if the file cannot be written.
 pub fn esd(layer: &str, spectra: &[(String, Spectrum)], path: impl AsRef<Path>) -> Result<()> {
-    save(esd::linear(layer, spectra), path.as_ref())
+    let title = format!("Spectral density of {layer}");
+    save(esd::linear(&title, spectra, true), path.as_ref())
+}
+
+/// Spectral densities of different layers side by side, each on axes of its own; else as [`esd`].
+///
+/// # Errors
+///
+/// As [`esd`].
+pub fn esd_gallery(
+    title: &str,
+    spectra: &[(String, Spectrum)],
+    path: impl AsRef<Path>,
+) -> Result<()> {
+    save(esd::linear(title, spectra, false), path.as_ref())
 }
 
 /// The spectral density of one layer at several observations side by side on logarithmic axes, with
@@ -148,7 +194,8 @@ pub fn all(
     let mut names = HashSet::new();
     for (layer, spectra) in spectra.map_or_else(|| Ok(Vec::new()), saved_spectra)? {
         let name = file_name(&layer, &mut names);
-        figures.push((format!("esd-{name}"), esd::linear(&layer, &spectra)));
+        let title = format!("Spectral density of {layer}");
+        figures.push((format!("esd-{name}"), esd::linear(&title, &spectra, true)));
         figures.push((format!("esd-loglog-{name}"), esd::log_log(&layer, &spectra)));
     }
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;

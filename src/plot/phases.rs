@@ -207,39 +207,80 @@ fn gutter<'a>(names: impl Iterator<Item = &'a str>, heading: &str) -> (f64, f64)
     (20.0 + widest + 10.0, widest)
 }
 
+/// The verdict on a layer at the end of one run, for [`phase_table`](super::phase_table).
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct PhaseCell {
+    /// The phase, if there is one.
+    pub phase: Option<Phase>,
+    /// Its probability.
+    pub confidence: Option<f64>,
+    /// Whether the verdict should not be relied on.
+    pub indeterminate: bool,
+    /// α of the tail.
+    pub alpha: Option<f64>,
+}
+
+impl PhaseCell {
+    fn of(record: &Record) -> Self {
+        Self {
+            phase: record.phase(),
+            confidence: record.values.as_ref().and_then(|v| v.phase_confidence),
+            indeterminate: !record.is_determinate(),
+            alpha: record.alpha(),
+        }
+    }
+}
+
 /// Run × layer: the phase at the end of each run, and α.
 pub(super) fn grid(axis: &str, rows: &[(String, &Trajectory)]) -> Result<Figure, String> {
-    let mut layers: Vec<&str> = Vec::new();
+    let mut layers: Vec<String> = Vec::new();
     for layer in rows.iter().flat_map(|(_, t)| t.layers()) {
-        if !layers.contains(&layer.as_str()) {
-            layers.push(layer);
+        if !layers.contains(layer) {
+            layers.push(layer.clone());
         }
     }
     if layers.is_empty() {
         return Err("nothing to draw: no run has a layer".to_owned());
     }
-    let mut table = Table::new(&[
-        axis,
-        "layer",
-        "epoch",
-        "step",
-        "phase",
-        "confidence",
-        "alpha",
-        "sigma",
-    ]);
+    let rows: Vec<(String, Vec<Vec<PhaseCell>>)> = rows
+        .iter()
+        .map(|(name, trajectory)| {
+            let cells = |layer: &String| {
+                let last = trajectory.layer(layer).max_by_key(|r| r.stamp);
+                last.map(PhaseCell::of).into_iter().collect()
+            };
+            (name.clone(), layers.iter().map(cells).collect())
+        })
+        .collect();
+    table("Phase at the end of training", axis, &layers, &rows)
+}
+
+/// Setting × layer, with one tile for each run of the setting.
+pub(super) fn table(
+    title: &str,
+    axis: &str,
+    layers: &[String],
+    rows: &[(String, Vec<Vec<PhaseCell>>)],
+) -> Result<Figure, String> {
+    let most = rows.iter().flat_map(|(_, row)| row).map(Vec::len).max();
+    let Some(most) = most.filter(|&most| most > 0 && !layers.is_empty()) else {
+        return Err("nothing to draw: no run has a layer".to_owned());
+    };
+    let mut numbers = Table::new(&[axis, "layer", "run", "phase", "confidence", "alpha"]);
     let (left, label_width) = gutter(rows.iter().map(|(name, _)| name.as_str()), axis);
-    let tile = ((WIDTH - left - LEGEND_WIDTH - 50.0) / layers.len() as f64).clamp(46.0, 108.0);
-    let row = 52.0;
+    let narrowest = if most > 1 { 33.0 * most as f64 } else { 46.0 };
+    let tile = ((WIDTH - left - LEGEND_WIDTH - 50.0) / layers.len() as f64)
+        .clamp(narrowest, narrowest.max(108.0));
+    let row_height = if most > 1 { 44.0 } else { 52.0 };
     let top = 88.0;
-    let bottom = top + row * rows.len() as f64;
+    let bottom = top + row_height * rows.len() as f64;
     let right = left + tile * layers.len() as f64;
     let mut figure = Figure::new(
         (right + LEGEND_WIDTH + 40.0).max(560.0),
         (bottom + 22.0).max(top + 203.0),
         Table::default(),
     );
-    figure.heading("Phase at the end of training", "");
+    figure.heading(title, "");
     let kind = Type::new(LABEL, style::INK);
     figure.text((left - 10.0, top - 16.0), axis, kind.bold().end());
     for (j, layer) in layers.iter().enumerate() {
@@ -248,41 +289,50 @@ pub(super) fn grid(axis: &str, rows: &[(String, &Trajectory)]) -> Result<Figure,
         figure.text(at, name, kind.middle());
     }
     let mut notes = Notes::default();
-    for (i, (name, trajectory)) in rows.iter().enumerate() {
-        let y = top + row * i as f64;
+    for (i, (name, row)) in rows.iter().enumerate() {
+        let y = top + row_height * i as f64;
         let label = style::elide(name, LABEL, label_width);
-        figure.text((left - 10.0, y + row / 2.0), label, kind.end());
-        for (j, layer) in layers.iter().enumerate() {
-            let Some(record) = trajectory.layer(layer).max_by_key(|r| r.stamp) else {
-                continue;
-            };
-            let x = left + tile * j as f64;
-            let phase = record.phase();
-            notes.see(verdict(record));
-            let color = phase.map_or(style::EMPTY, style::phase);
-            let ink = style::ink_on(color);
-            figure.rect((x + 1.0, y + 1.0), (x + tile - 1.0, y + row - 1.0), color);
-            let middle = x + tile / 2.0;
-            let big = Type::new(17.0, ink).bold().middle();
-            figure.text((middle, y + row / 2.0 - 7.0), letter(verdict(record)), big);
-            let alpha = record
-                .alpha()
-                .map_or("no α".to_owned(), |a| format!("α {a:.1}"));
-            let small = Type::new(10.5, ink).middle();
-            figure.text((middle, y + row / 2.0 + 13.0), alpha, small);
-            table.row([
-                name.clone(),
-                (*layer).to_owned(),
-                record.stamp.epoch.to_string(),
-                record.stamp.step.to_string(),
-                phase.map_or_else(String::new, |p| p.name().to_owned()),
-                field(record.values.as_ref().and_then(|v| v.phase_confidence)),
-                field(record.alpha()),
-                field(record.values.as_ref().and_then(|v| v.row.sigma)),
-            ]);
+        figure.text((left - 10.0, y + row_height / 2.0), label, kind.end());
+        for (j, (layer, cells)) in layers.iter().zip(row).enumerate() {
+            let left = left + tile * j as f64 + 1.0;
+            // A wider gap between layers than between the runs of one.
+            let inner = (tile - if most > 1 { 6.0 } else { 2.0 }) / most as f64;
+            for (k, cell) in cells.iter().enumerate() {
+                let verdict = cell.phase.map(|phase| (phase, !cell.indeterminate));
+                notes.see(verdict);
+                let x = left + inner * k as f64;
+                let color = cell.phase.map_or(style::EMPTY, style::phase);
+                let ink = style::ink_on(color);
+                let gap = if most > 1 { 1.0 } else { 0.0 };
+                figure.rect((x, y + 1.0), (x + inner - gap, y + row_height - 1.0), color);
+                let middle = x + inner / 2.0;
+                let big = Type::new(if most > 1 { 14.0 } else { 17.0 }, ink);
+                let at = (middle, y + row_height / 2.0 - 7.0);
+                figure.text(at, letter(verdict), big.bold().middle());
+                let alpha = match (cell.alpha, most) {
+                    (None, 1) => "no α".to_owned(),
+                    (None, _) => "–".to_owned(),
+                    (Some(a), 1) => format!("α {a:.1}"),
+                    (Some(a), _) => format!("{a:.1}"),
+                };
+                let small = Type::new(10.5, ink).middle();
+                figure.text((middle, y + row_height / 2.0 + 12.0), alpha, small);
+                numbers.row([
+                    name.clone(),
+                    layer.clone(),
+                    k.to_string(),
+                    cell.phase.map_or_else(String::new, |p| p.name().to_owned()),
+                    field(cell.confidence),
+                    field(cell.alpha),
+                ]);
+            }
         }
     }
-    figure.table = table;
+    if most > 1 {
+        let remark = format!("{most} seeds a setting; number: α");
+        figure.text((20.0, 48.0), remark, Type::new(SMALL, style::MUTED));
+    }
+    figure.table = numbers;
     phase_legend(&mut figure, right + 26.0, top + 12.0, notes);
     Ok(figure)
 }

@@ -83,24 +83,47 @@ fn range(spectra: &[(String, Spectrum)], bulks: &[Result<BulkFit, NoFit>]) -> (f
     (low, high, thin)
 }
 
-/// The figure.
+/// Linear axes of one or several panels.
+struct Scene {
+    x: Axis,
+    /// Width of a bin.
+    step: f64,
+    edges: Vec<f64>,
+}
+
+impl Scene {
+    fn of(spectra: &[(String, Spectrum)], bulks: &[Result<BulkFit, NoFit>]) -> Self {
+        let (low, high, bulk_width) = range(spectra, bulks);
+        let x = Axis::linear(low, high);
+        let m = spectra.iter().map(|(_, s)| s.len()).max().unwrap_or(1);
+        let bins = (1.3 * (m as f64).sqrt()).clamp(8.0, 60.0);
+        // Whole bins fill the axis.
+        let count = ((x.hi() - x.lo()) * bins / bulk_width)
+            .ceil()
+            .clamp(1.0, 400.0);
+        let step = (x.hi() - x.lo()) / count;
+        let edges = (0..=count as usize)
+            .map(|i| x.lo() + step * i as f64)
+            .collect();
+        Self { x, step, edges }
+    }
+}
+
+/// The figure. The panels of one layer share their axes; those of different ones cannot.
 pub(in crate::plot) fn linear(
-    layer: &str,
+    title: &str,
     spectra: &[(String, Spectrum)],
+    shared: bool,
 ) -> Result<Figure, String> {
     check(spectra)?;
     let bulks: Vec<_> = spectra.iter().map(|(_, s)| fit_bulk(s)).collect();
-    let (low, high, bulk_width) = range(spectra, &bulks);
-    let x = Axis::linear(low, high);
-    let m = spectra.iter().map(|(_, s)| s.len()).max().unwrap_or(1);
-    let bins = (1.3 * (m as f64).sqrt()).clamp(8.0, 60.0);
-    // Whole bins fill the axis.
-    let count = ((x.hi() - x.lo()) * bins / bulk_width)
-        .ceil()
-        .clamp(1.0, 400.0);
-    let step = (x.hi() - x.lo()) / count;
-    let count = count as usize;
-    let edges: Vec<f64> = (0..=count).map(|i| x.lo() + step * i as f64).collect();
+    let scenes: Vec<Scene> = if shared {
+        vec![Scene::of(spectra, &bulks)]
+    } else {
+        let pairs = spectra.chunks(1).zip(bulks.chunks(1));
+        pairs.map(|(s, b)| Scene::of(s, b)).collect()
+    };
+    let scene = |i: usize| &scenes[if shared { 0 } else { i }];
 
     let mut table = Table::new(&[
         "observation",
@@ -117,8 +140,9 @@ pub(in crate::plot) fn linear(
         "num_null",
     ]);
     let mut parts = Vec::new();
-    for ((label, spectrum), bulk) in spectra.iter().zip(bulks) {
-        let (counts, _, beyond) = histogram(spectrum.eigenvalues(), &edges);
+    for (i, ((label, spectrum), bulk)) in spectra.iter().zip(bulks).enumerate() {
+        let Scene { edges, step, .. } = scene(i);
+        let (counts, _, beyond) = histogram(spectrum.eigenvalues(), edges);
         let density = |count: usize| count as f64 / (spectrum.len() as f64 * step);
         let part = Part {
             label,
@@ -127,7 +151,7 @@ pub(in crate::plot) fn linear(
             bulk,
             beyond,
         };
-        tabulate(&mut table, &part, &edges, &counts);
+        tabulate(&mut table, &part, edges, &counts);
         parts.push(part);
     }
 
@@ -135,16 +159,21 @@ pub(in crate::plot) fn linear(
         .iter()
         .map(|p| p.bulk.as_ref().map_or_else(|_| Vec::new(), |b| p.curve(b)))
         .collect();
-    let y = Axis::linear(0.0, density_axis(&parts, &curves));
-    let panels = Panels::new(parts.len());
-    let title = format!("Spectral density of {layer}");
-    let mut figure = page(&title, spectra, &panels, table);
+    let tops: Vec<f64> = if shared {
+        vec![density_axis(&parts, &curves)]
+    } else {
+        let pairs = parts.chunks(1).zip(curves.chunks(1));
+        pairs.map(|(p, c)| density_axis(p, c)).collect()
+    };
+    let panels = Panels::new(parts.len(), shared);
+    let mut figure = page(title, spectra, &panels, table);
     for (i, (part, curve)) in parts.iter().zip(&curves).enumerate() {
-        let panel = panels.panel(i, x, y);
-        draw_linear(&mut figure, &panel, part, curve, step);
+        let y = Axis::linear(0.0, tops[if shared { 0 } else { i }]);
+        let panel = panels.panel(i, scene(i).x, y);
+        draw_linear(&mut figure, &panel, part, curve, scene(i).step);
         let labels = Labels {
             x: Some(EIGENVALUE),
-            y: (i % PER_ROW == 0).then_some("density"),
+            y: (!shared || i % PER_ROW == 0).then_some("density"),
         };
         panel.frame(&mut figure, labels);
     }

@@ -102,7 +102,7 @@ pub(in crate::plot) fn log_log(
         densities().fold(f64::INFINITY, f64::min) / 2.5,
         densities().fold(0.0, f64::max) * 2.0,
     );
-    let panels = Panels::new(parts.len());
+    let panels = Panels::new(parts.len(), true);
     let title = format!("Spectral density of {layer}, log–log");
     let mut figure = page(&title, spectra, &panels, table);
     for (i, (label, spectrum, tail, points, below)) in parts.iter().enumerate() {

@@ -21,9 +21,10 @@ const PER_ROW: usize = 3;
 const WIDTH: f64 = 960.0;
 const EIGENVALUE: &str = "eigenvalue λ of X = WᵀW/N";
 
-/// Panels side by side, in rows: all have the same axes.
+/// Panels side by side, in rows. Those with the same axes need less room between them.
 struct Panels {
     rows: usize,
+    gap: f64,
     width: f64,
     height: f64,
 }
@@ -32,11 +33,13 @@ impl Panels {
     const TOP: f64 = 126.0;
     const BETWEEN: f64 = 112.0;
 
-    fn new(count: usize) -> Self {
+    fn new(count: usize, shared: bool) -> Self {
         let shown = count.clamp(1, PER_ROW) as f64;
+        let gap = if shared { GAP } else { LEFT };
         Self {
             rows: count.div_ceil(PER_ROW),
-            width: (WIDTH - LEFT - 24.0 - GAP * (shown - 1.0)) / shown,
+            gap,
+            width: (WIDTH - LEFT - 24.0 - gap * (shown - 1.0)) / shown,
             height: 250.0,
         }
     }
@@ -47,7 +50,7 @@ impl Panels {
 
     fn panel(&self, i: usize, x: Axis, y: Axis) -> Panel {
         let (row, column) = (i / PER_ROW, i % PER_ROW);
-        let left = LEFT + column as f64 * (self.width + GAP);
+        let left = LEFT + column as f64 * (self.width + self.gap);
         let top = Self::TOP + row as f64 * (self.height + Self::BETWEEN);
         Panel {
             left,
@@ -95,7 +98,12 @@ fn check(spectra: &[(String, Spectrum)]) -> Result<(), String> {
 fn page(title: &str, spectra: &[(String, Spectrum)], panels: &Panels, table: Table) -> Figure {
     let mut figure = Figure::new(WIDTH, panels.bottom() + 92.0, table);
     figure.heading(title, "");
-    if let Some((_, s)) = spectra.first() {
+    // One layer has one shape.
+    if let Some((_, s)) = spectra.first()
+        && spectra
+            .iter()
+            .all(|(_, t)| (t.n(), t.m()) == (s.n(), s.m()))
+    {
         let shape = format!("{} × {}, Q = {:.2}", s.n(), s.m(), s.q());
         figure.text((20.0, 48.0), shape, Type::new(SMALL, style::MUTED));
     }
