@@ -4,7 +4,7 @@
 //! cargo run --release --example sweep -- plan --batch-sizes 4,32,256 --seeds 1,2,3 > plan.jsonl
 //! cargo run --release --example sweep -- run --plan plan.jsonl --all
 //! cargo run --release --example sweep -- merge --plan plan.jsonl --results results.jsonl
-//! cargo run --release --example sweep -- plot --results results.jsonl --out figures
+//! cargo run --release --example sweep -- figures .
 //! ```
 //!
 //! `run` without `--all` runs one index: `--index`, or the one that Slurm or Kubernetes tell (see
@@ -13,12 +13,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod figures;
 mod plan;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
+use figures::{Experiment, Knob, gallery, noise_scale};
 use heavytail::sweep::{Plan, index_from, merge};
 use support::sweep::{Spec, work};
 use support::train::Backend;
@@ -66,6 +68,11 @@ enum Command {
         /// Be content with a part
         #[arg(long)]
         partial: bool,
+    },
+    /// Draw every `results.jsonl` in a folder and in those below it; with several experiments, also what they show together
+    Figures {
+        #[arg(default_value = "assets/experiments")]
+        folder: PathBuf,
     },
 }
 
@@ -122,5 +129,44 @@ fn main() -> Result<()> {
             ensure!(partial || done == all, "{} runs are not done", all - done);
             Ok(())
         }
+        Command::Figures { folder } => draw(&folder),
     }
+}
+
+fn draw(folder: &Path) -> Result<()> {
+    let mut folders = vec![folder.to_owned()];
+    for entry in std::fs::read_dir(folder).with_context(|| folder.display().to_string())? {
+        folders.push(entry?.path());
+    }
+    folders.retain(|f| f.join("results.jsonl").exists());
+    folders.sort();
+    ensure!(
+        !folders.is_empty(),
+        "no results.jsonl in {}",
+        folder.display()
+    );
+    let mut experiments = Vec::new();
+    for folder in &folders {
+        let experiment = Experiment::read(folder)?;
+        for path in experiment.draw(folder)? {
+            println!("written: {}", path.display());
+        }
+        experiments.push(experiment);
+    }
+    if experiments.len() > 1 {
+        let path = folder.join("gallery.svg");
+        gallery(&experiments, &path)?;
+        println!("written: {}", path.display());
+    }
+    // The same training but for the knob: two experiments can share an axis.
+    let of = |knob| {
+        let mut same = experiments.iter().filter(|e| e.knob == knob);
+        same.find(|e| e.rows[0].run.observe_every == 1 && e.name.starts_with("lenet5"))
+    };
+    if let (Some(batch), Some(lr)) = (of(Knob::BatchSize), of(Knob::LearningRate)) {
+        let path = folder.join("noise-scale.svg");
+        noise_scale(&[batch, lr], &path)?;
+        println!("written: {}", path.display());
+    }
+    Ok(())
 }

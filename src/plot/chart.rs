@@ -37,7 +37,7 @@ use plotters::style::RGBColor;
 pub struct Chart {
     /// What the figure shows.
     pub title: String,
-    /// A line below the title.
+    /// Lines below the title.
     pub note: String,
     /// The panels.
     pub planes: Vec<Plane>,
@@ -143,7 +143,8 @@ impl Hue {
 const PER_ROW: usize = 3;
 const LEFT: f64 = 70.0;
 const GAP: f64 = 74.0;
-const TOP: f64 = 98.0;
+const TOP: f64 = 82.0;
+const LINE: f64 = 16.0;
 const BETWEEN: f64 = 96.0;
 
 pub(super) fn figure(chart: &Chart) -> Result<Figure, String> {
@@ -165,19 +166,23 @@ pub(super) fn figure(chart: &Chart) -> Result<Figure, String> {
         _ => (236.0, 230.0),
     };
     let rows = chart.planes.len().div_ceil(PER_ROW) as f64;
-    let bottom = TOP + rows * height + (rows - 1.0) * BETWEEN;
+    let first = TOP + LINE * chart.note.lines().count().max(1) as f64;
+    let bottom = first + rows * height + (rows - 1.0) * BETWEEN;
     let page = LEFT + shown * width + (shown - 1.0) * GAP + 26.0;
     let entries = entries(chart);
     let height_of_legend = legend::height((LEFT, page - 16.0), &entries);
     let mut figure = Figure::new(page, bottom + 58.0 + height_of_legend, Table::default());
     figure.heading(&chart.title, "");
-    let note = style::elide(&chart.note, SMALL, page - 36.0);
-    figure.text((20.0, 48.0), note, Type::new(SMALL, style::MUTED));
+    for (i, note) in chart.note.lines().enumerate() {
+        let note = style::elide(note, SMALL, page - 36.0);
+        let at = (20.0, 48.0 + LINE * i as f64);
+        figure.text(at, note, Type::new(SMALL, style::MUTED));
+    }
     for (i, plane) in chart.planes.iter().enumerate() {
         let (row, column) = ((i / PER_ROW) as f64, (i % PER_ROW) as f64);
         let (left, top) = (
             LEFT + column * (width + GAP),
-            TOP + row * (height + BETWEEN),
+            first + row * (height + BETWEEN),
         );
         let curves = || plane.curves.iter();
         let xs = curves().flat_map(|c| c.points.iter().map(|p| p.0));
