@@ -136,7 +136,7 @@ fn batch_size_sweep() {
         text.contains("batch size 16") && text.contains("batch size 32"),
         "{text}"
     );
-    assert!(out.join("phases.svg").exists() && out.join("batch-32/log.jsonl").exists());
+    assert!(out.join("phases.svg").exists() && out.join("results.jsonl").exists());
 }
 
 #[cfg(all(feature = "flex", feature = "plot"))]

@@ -194,3 +194,76 @@ impl<O: Send + 'static> DataLoader<O> for Continued<O> {
         self.inner.slice(start, end)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::{data::dataloader::DataLoaderBuilder, tensor::Distribution, tensor::Tensor};
+
+    use super::{
+        super::{
+            batch::{Batch, ImageBatcher},
+            data::Images,
+        },
+        *,
+    };
+
+    #[test]
+    fn an_epoch_has_its_images_and_random_numbers_wherever_the_run_began() {
+        let train = Images::embedded().unwrap().train.take(50).unwrap();
+        let device = Device::flex();
+        let begin = |epoch: usize| -> Arc<dyn DataLoader<Batch>> {
+            let inner = DataLoaderBuilder::new(ImageBatcher::PerImage)
+                .batch_size(10)
+                .shuffle(7)
+                .build(train.clone());
+            Continued::new(inner, device.clone(), 7, epoch).to_device(&device)
+        };
+        let epoch = |loader: &Arc<dyn DataLoader<Batch>>| -> (Vec<i64>, Vec<f32>) {
+            let batches: Vec<Batch> = loader.iter().map(Result::unwrap).collect();
+            let labels = batches.into_iter().flat_map(|b| {
+                let labels: Vec<i64> = b.targets.into_data().iter().collect();
+                labels
+            });
+            let dropped = Tensor::<1>::random([4], Distribution::Default, &device);
+            (labels.collect(), dropped.into_data().iter().collect())
+        };
+        let from_the_start = begin(0);
+        let epochs: Vec<_> = (0..4).map(|_| epoch(&from_the_start)).collect();
+        assert_ne!(epochs[1].0, epochs[2].0);
+        let continued = begin(2);
+        assert_eq!(epoch(&continued), epochs[2]);
+        assert_eq!(epoch(&continued), epochs[3]);
+    }
+
+    #[test]
+    fn a_run_goes_on_where_checkpoint_and_log_are_both_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path();
+        fs::create_dir(run.join("checkpoint")).unwrap();
+        let mut log = String::from("{\"kind\":\"header\"}\n");
+        for epoch in 0..=4 {
+            log += &format!("{{\"kind\":\"summary\",\"epoch\":{epoch}}}\n");
+            if epoch < 4 {
+                log +=
+                    &format!("{{\"kind\":\"scalar\",\"epoch\":{epoch},\"name\":\"valid loss\"}}\n");
+            }
+        }
+        fs::write(run.join("log.jsonl"), format!("{log}{{\"kind\":\"sca")).unwrap();
+        for epoch in 2..=4 {
+            for part in PARTS {
+                fs::write(file(&run.join("checkpoint"), part, epoch), "x").unwrap();
+            }
+        }
+        fs::remove_file(file(&run.join("checkpoint"), "optim", 3)).unwrap();
+        // Epoch 4 has no loss in the log, 3 has no optimiser.
+        assert_eq!(Checkpoints::open(run, 9, 1).unwrap().epoch, 2);
+        let cut = fs::read_to_string(run.join("log.jsonl")).unwrap();
+        assert!(
+            cut.ends_with("\"epoch\":2,\"name\":\"valid loss\"}\n"),
+            "{cut}"
+        );
+        // The last epoch is done again, and without anything before it all is.
+        assert_eq!(Checkpoints::open(run, 2, 1).unwrap().epoch, 0);
+        assert!(!run.join("log.jsonl").exists());
+    }
+}
