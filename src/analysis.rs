@@ -173,7 +173,16 @@ pub fn analyze_tensor(
     analyze_cuts(&tensor.cut()?, config, baseline)
 }
 
-fn analyze_cuts(cuts: &Cuts, config: &Config, baseline: Option<&Baseline>) -> Result<LayerReport> {
+/// Analyse the matrices of one layer; `baseline` is what its initial weights were.
+///
+/// # Errors
+///
+/// As [`analyze`].
+pub fn analyze_cuts(
+    cuts: &Cuts,
+    config: &Config,
+    baseline: Option<&Baseline>,
+) -> Result<LayerReport> {
     let start = Instant::now();
     let spectrum = Spectrum::of(&cuts.row, config.solver)?;
     let slices: &[WeightMatrix] = if config.slices { &cuts.slices } else { &[] };

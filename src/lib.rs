@@ -78,6 +78,8 @@ pub mod analysis;
 pub mod beyond;
 #[cfg(feature = "burn")]
 pub mod burn;
+#[cfg(feature = "checkpoint")]
+pub mod checkpoint;
 pub mod correlation;
 pub mod error;
 mod files;

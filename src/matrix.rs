@@ -246,46 +246,48 @@ impl LayerTensor {
     ///
     /// # Errors
     ///
-    /// If the shape cannot be cut (see [`LeftOut`]) or does not fit the number of values.
+    /// As [`Cuts::of`].
     pub fn cut(&self) -> Result<Cuts> {
-        let layout = analysable(Some(self.layout), &self.shape)
-            .map_err(|reason| Error::layer(&self.name, reason))?;
-        if self.shape.iter().product::<usize>() != self.values.len() {
+        Cuts::of(&self.name, self.layout, &self.shape, &self.values)
+    }
+}
+
+impl Cuts {
+    /// Cut row-major values of this shape into matrices.
+    ///
+    /// # Errors
+    ///
+    /// If the shape cannot be cut (see [`LeftOut`]) or does not fit the number of values.
+    pub fn of<T: Copy + Into<f64>>(
+        name: &str,
+        layout: Layout,
+        shape: &[usize],
+        values: &[T],
+    ) -> Result<Self> {
+        let layout =
+            analysable(Some(layout), shape).map_err(|reason| Error::layer(name, reason))?;
+        if shape.iter().product::<usize>() != values.len() {
             return Err(Error::layer(
-                &self.name,
-                format!(
-                    "shape {:?} does not fit {} values",
-                    self.shape,
-                    self.values.len()
-                ),
+                name,
+                format!("shape {shape:?} does not fit {} values", values.len()),
             ));
         }
         let matrix = |rows, cols, cut, values| {
-            WeightMatrix::from_parts(
-                self.name.clone(),
-                rows,
-                cols,
-                values,
-                self.shape.clone(),
-                cut,
-            )
+            WeightMatrix::from_parts(name.to_owned(), rows, cols, values, shape.to_vec(), cut)
         };
-        let (a, b) = (self.shape[0], self.shape[1]);
+        let all = || values.iter().map(|&v| v.into()).collect();
+        let (a, b) = (shape[0], shape[1]);
         if layout == Layout::Matrix {
-            let values = self.values.iter().map(|&v| f64::from(v)).collect();
-            return Ok(Cuts {
-                row: matrix(a, b, Cut::Whole, values)?,
+            return Ok(Self {
+                row: matrix(a, b, Cut::Whole, all())?,
                 slices: Vec::new(),
             });
         }
-        let k: usize = self.shape[2..].iter().product();
-        let at = |i: usize, j: usize, p: usize| f64::from(self.values[(i * b + j) * k + p]);
+        let k: usize = shape[2..].iter().product();
+        let at = |i: usize, j: usize, p: usize| values[(i * b + j) * k + p].into();
         let row = match layout {
             // [C_out, C_in, k] is C_out×(C_in·k) as it lies in memory.
-            Layout::Conv => {
-                let values = self.values.iter().map(|&v| f64::from(v)).collect();
-                matrix(a, b * k, Cut::Unfolding, values)?
-            }
+            Layout::Conv => matrix(a, b * k, Cut::Unfolding, all())?,
             // [C_in, C_out, k]: C_out rows, each with all of (C_in, k).
             _ => {
                 let values = (0..b)
@@ -304,7 +306,7 @@ impl LayerTensor {
                 matrix(a, b, Cut::Slice { index: p, of: k }, values)
             })
             .collect::<Result<_>>()?;
-        Ok(Cuts { row, slices })
+        Ok(Self { row, slices })
     }
 }
 

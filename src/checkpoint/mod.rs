@@ -1,0 +1,5 @@
+//! Weight files.
+
+mod parts;
+
+pub use parts::{Part, parts};

@@ -1,0 +1,283 @@
+//! From a tensor's name and shape to the matrices that it holds.
+//!
+//! A file knows names and shapes, not what the axes mean. The rules, in this order:
+//!
+//! | tensor | parts |
+//! |---|---|
+//! | rank 0 or 1 | none |
+//! | `weight_ih…`, `weight_hh…` of 4·H or 3·H rows | a matrix for each gate: LSTM `i f g o`, GRU `r z n` (PyTorch's order) |
+//! | `in_proj_weight`, `qkv`, `qkv_proj`, `Wqkv`, `c_attn`: 3·d rows or columns, or d + 2·d' rows | `q`, `k`, `v` |
+//! | other rank 2 | the matrix |
+//! | rank 3 with `expert` in its name, or with both last axes of 32 and more | a matrix for each index of the first axis |
+//! | other rank 3, rank 4 and 5 with at most 31 positions an axis | a convolution `[C_out, C_in/groups, k…]` |
+//!
+//! A transposed convolution looks like a plain one; its name decides (`transpose`, `deconv`, `convt`).
+//! Projections that are interleaved by heads (`query_key_value`) are not split.
+
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::matrix::{Cuts, Layout, LeftOut, analysable};
+
+/// One matrix, or one convolution, of a tensor.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Part {
+    /// The tensor's name, with what was taken of it in brackets.
+    pub name: String,
+    /// What the axes mean.
+    pub layout: Layout,
+    /// Shape of the part.
+    pub shape: Vec<usize>,
+    select: Select,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum Select {
+    Whole,
+    /// Of a matrix, or an index of the first axis.
+    Rows(Range<usize>),
+    Columns(Range<usize>),
+}
+
+/// The parts of a tensor. `others` are the names and shapes of its model, among which a recurrent
+/// layer finds its hidden size.
+///
+/// # Errors
+///
+/// Why it has none.
+pub fn parts<'a>(
+    name: &str,
+    shape: &[usize],
+    others: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+) -> Result<Vec<Part>, LeftOut> {
+    let lower = name.to_lowercase();
+    let whole = |layout| {
+        analysable(Some(layout), shape).map(|layout| {
+            vec![Part {
+                name: name.to_owned(),
+                layout,
+                shape: shape.to_vec(),
+                select: Select::Whole,
+            }]
+        })
+    };
+    match *shape {
+        [] | [_] => Err(LeftOut::Vector),
+        [rows, cols] => {
+            let blocks = gates(name, rows, others)
+                .or_else(|| projections(&lower, rows, cols))
+                .unwrap_or_default();
+            if blocks.is_empty() {
+                return whole(Layout::Matrix);
+            }
+            blocks
+                .into_iter()
+                .map(|(label, select)| {
+                    let shape = match &select {
+                        Select::Columns(range) => vec![rows, range.len()],
+                        Select::Rows(range) => vec![range.len(), cols],
+                        Select::Whole => vec![rows, cols],
+                    };
+                    analysable(Some(Layout::Matrix), &shape)?;
+                    Ok(Part {
+                        name: format!("{name}[{label}]"),
+                        layout: Layout::Matrix,
+                        shape,
+                        select,
+                    })
+                })
+                .collect()
+        }
+        [count, rows, cols] if lower.contains("expert") || rows.min(cols) >= STACK => {
+            analysable(Some(Layout::Matrix), &[rows, cols])?;
+            let part = |i| Part {
+                name: format!("{name}[{i}]"),
+                layout: Layout::Matrix,
+                shape: vec![rows, cols],
+                select: Select::Rows(i..i + 1),
+            };
+            Ok((0..count).map(part).collect())
+        }
+        _ if shape[2..].iter().any(|&k| k >= STACK) || shape.len() > 5 => {
+            Err(LeftOut::UnknownLayout)
+        }
+        _ if ["transpose", "deconv", "convt"]
+            .iter()
+            .any(|w| lower.contains(w)) =>
+        {
+            whole(Layout::ConvTranspose)
+        }
+        _ => whole(Layout::Conv),
+    }
+}
+
+/// Kernels are smaller than this, matrices in a stack are not.
+const STACK: usize = 32;
+
+type Block = (String, Select);
+
+fn blocks(labels: &[&str], size: usize) -> Vec<Block> {
+    let block = |(i, label): (usize, &&str)| {
+        let range = i * size..(i + 1) * size;
+        ((*label).to_owned(), Select::Rows(range))
+    };
+    labels.iter().enumerate().map(block).collect()
+}
+
+/// The gates of a recurrent layer, PyTorch's `weight_ih_l0` and `weight_hh_l0`.
+fn gates<'a>(
+    name: &str,
+    rows: usize,
+    others: impl IntoIterator<Item = (&'a str, &'a [usize])>,
+) -> Option<Vec<Block>> {
+    let (layer, parameter) = name.rsplit_once('.').unwrap_or(("", name));
+    let suffix = parameter
+        .strip_prefix("weight_ih")
+        .or_else(|| parameter.strip_prefix("weight_hh"))?;
+    let recurrent = format!("weight_hh{suffix}");
+    let recurrent = if layer.is_empty() {
+        recurrent
+    } else {
+        format!("{layer}.{recurrent}")
+    };
+    let (_, shape) = others.into_iter().find(|(other, _)| *other == recurrent)?;
+    // The recurrent matrix maps H to gates·H (with a projection, LSTMs map less).
+    let &[all, hidden] = shape else { return None };
+    if all != rows || hidden == 0 || rows % hidden != 0 {
+        return None;
+    }
+    match rows / hidden {
+        4 => Some(blocks(&["i", "f", "g", "o"], hidden)),
+        3 => Some(blocks(&["r", "z", "n"], hidden)),
+        _ => None,
+    }
+}
+
+const FUSED: [&str; 5] = ["in_proj", "qkv", "qkv_proj", "wqkv", "c_attn"];
+
+/// Query, key and value in one matrix.
+fn projections(lower: &str, rows: usize, cols: usize) -> Option<Vec<Block>> {
+    let stem = lower
+        .strip_suffix(".weight")
+        .or_else(|| lower.strip_suffix("_weight"))?;
+    let last = stem.rsplit('.').next().unwrap_or(stem);
+    if !FUSED.contains(&last) {
+        return None;
+    }
+    let labels = ["q", "k", "v"];
+    if rows == 3 * cols {
+        return Some(blocks(&labels, cols));
+    }
+    if cols == 3 * rows {
+        let column = |(label, select): Block| match select {
+            Select::Rows(range) => (label, Select::Columns(range)),
+            other => (label, other),
+        };
+        return Some(blocks(&labels, rows).into_iter().map(column).collect());
+    }
+    // Fewer heads for keys and values than for queries.
+    let rest = rows.checked_sub(cols).filter(|r| *r > 0 && r % 2 == 0)?;
+    let key = cols + rest / 2;
+    let ends = [0..cols, cols..key, key..rows];
+    let block = |(label, range): (&str, Range<usize>)| (label.to_owned(), Select::Rows(range));
+    Some(labels.into_iter().zip(ends).map(block).collect())
+}
+
+impl Part {
+    /// Cut this part out of the values of its tensor, whose shape is `shape`.
+    ///
+    /// # Errors
+    ///
+    /// If there are not as many values as the shape says.
+    pub fn cut(&self, shape: &[usize], values: &[f64]) -> Result<Cuts> {
+        let count: usize = shape.iter().product();
+        if count != values.len() {
+            let cause = format!("shape {shape:?} does not fit {} values", values.len());
+            return Err(crate::Error::layer(&self.name, cause));
+        }
+        let row = shape[1..].iter().product::<usize>();
+        match &self.select {
+            Select::Whole => Cuts::of(&self.name, self.layout, &self.shape, values),
+            Select::Rows(range) => {
+                let values = &values[range.start * row..range.end * row];
+                Cuts::of(&self.name, self.layout, &self.shape, values)
+            }
+            Select::Columns(range) => {
+                let rows = values.chunks_exact(row.max(1));
+                let values: Vec<f64> = rows.flat_map(|r| &r[range.clone()]).copied().collect();
+                Cuts::of(&self.name, self.layout, &self.shape, &values)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(name: &str, shape: &[usize], others: &[(&str, &[usize])]) -> Vec<String> {
+        let found = parts(name, shape, others.iter().copied());
+        found.unwrap().into_iter().map(|p| p.name).collect()
+    }
+
+    #[test]
+    fn gates_are_matrices_of_their_own() {
+        let others: [(&str, &[usize]); 2] = [
+            ("rnn.weight_hh_l0", &[32, 8]),
+            ("gru.weight_hh_l1", &[24, 8]),
+        ];
+        assert_eq!(
+            names("rnn.weight_ih_l0", &[32, 5], &others),
+            ["i", "f", "g", "o"].map(|g| format!("rnn.weight_ih_l0[{g}]"))
+        );
+        assert_eq!(
+            names("gru.weight_hh_l1", &[24, 8], &others)[2],
+            "gru.weight_hh_l1[n]"
+        );
+        assert_eq!(
+            names("rnn.weight_ih_l7", &[32, 5], &others),
+            ["rnn.weight_ih_l7"]
+        );
+        let parts = parts("rnn.weight_ih_l0", &[32, 5], others).unwrap();
+        let values: Vec<f64> = (0..160).map(f64::from).collect();
+        let cuts = parts[1].cut(&[32, 5], &values).unwrap();
+        assert_eq!((cuts.row.rows(), cuts.row.values()[0]), (8, 40.0));
+    }
+
+    #[test]
+    fn fused_projections_are_split() {
+        assert_eq!(
+            names("a.in_proj_weight", &[12, 4], &[])[1],
+            "a.in_proj_weight[k]"
+        );
+        let parts = parts("h.c_attn.weight", &[2, 6], []).unwrap();
+        let values: Vec<f64> = (0..12).map(f64::from).collect();
+        let value = parts[2].cut(&[2, 6], &values).unwrap();
+        assert_eq!(value.row.values(), [4.0, 5.0, 10.0, 11.0]);
+        // Grouped queries: 8 rows of queries, 2 of keys, 2 of values.
+        let shapes: Vec<_> = super::parts("x.qkv_proj.weight", &[12, 8], [])
+            .unwrap()
+            .into_iter()
+            .map(|p| p.shape[0])
+            .collect();
+        assert_eq!(shapes, [8, 2, 2]);
+        assert_eq!(names("x.qkv_proj.weight", &[8, 8], &[]).len(), 1);
+        assert_eq!(names("x.out_proj.weight", &[12, 4], &[]).len(), 1);
+    }
+
+    #[test]
+    fn stacks_and_kernels_are_told_apart() {
+        assert_eq!(names("moe.w1", &[3, 64, 40], &[])[2], "moe.w1[2]");
+        assert_eq!(names("experts.up", &[2, 64, 8], &[]).len(), 2);
+        let one = |name: &str, shape: &[usize]| parts(name, shape, []).unwrap()[0].layout;
+        assert_eq!(one("conv.weight", &[64, 40, 3]), Layout::Conv);
+        assert_eq!(
+            one("up.deconv.weight", &[64, 40, 3, 3]),
+            Layout::ConvTranspose
+        );
+        let none = |shape: &[usize]| parts("x", shape, []).unwrap_err();
+        assert_eq!(none(&[5]), LeftOut::Vector);
+        assert_eq!(none(&[1, 5]), LeftOut::TooSmall);
+        assert_eq!(none(&[2, 3, 64, 64]), LeftOut::UnknownLayout);
+    }
+}
