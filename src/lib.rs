@@ -8,8 +8,10 @@
 //! ```text
 //! matrix ─► spectrum ─► law, fit, metrics, beyond ─► phase ─► full, analysis ─► record ─► trajectory
 //!                                                                      │                   │
-//!                               burn ─► monitor ───────────────────────┘              sink, plot
+//!                         burn ─► monitor, checkpoint ─────────────────┘              sink, plot
 //! ```
+//!
+//! Beside it stand [`sweep`], many runs from one plan, and [`correlation`], of ranks.
 //!
 //! # One matrix
 //!
@@ -67,6 +69,8 @@
 //! | `flex` | yes | burn's CPU backend with SIMD and threads |
 //! | `plot` | yes | figures in SVG and PNG |
 //! | `ndarray`, `wgpu` | | burn's other backends |
+//! | `checkpoint` | | weight files, tensor by tensor: safetensors, PyTorch, burn's records, NumPy |
+//! | `cli` | | the program `heavytail`, which judges checkpoints |
 //! | `lapack` | | the system's OpenBLAS as a second eigensolver |
 //!
 //! Without default features only the mathematics is left, and no burn is compiled.
@@ -95,6 +99,8 @@ pub mod plot;
 pub mod record;
 pub mod sink;
 pub mod spectrum;
+#[cfg(feature = "checkpoint")]
+pub mod survey;
 pub mod sweep;
 pub mod trajectory;
 

@@ -530,7 +530,8 @@ pub fn noise_scale(experiments: &[&Experiment], path: &Path) -> Result<()> {
     };
     let chart = Chart {
         title: format!("Is lr/batch all that matters? {LAYER} at the end"),
-        note: experiments.first().map_or(String::new(), |e| e.what()),
+        note: "Left: mean over the seeds, band from the least to the greatest. Right: each run in its phase."
+            .to_owned(),
         planes: vec![
             plane("two knobs", by_knob.collect()),
             plane("phases", by_phase.collect()),
@@ -540,44 +541,32 @@ pub fn noise_scale(experiments: &[&Experiment], path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The surest example of each phase among the runs, each with its spectrum.
+/// The surest example of each phase of one layer of one network, each with its spectrum.
 pub fn gallery(experiments: &[Experiment], path: &Path) -> Result<()> {
+    let model = "LeNet5";
     let mut spectra = Vec::new();
     for phase in Phase::ALL {
-        let candidates = experiments.iter().flat_map(|e| {
-            let layers = e
-                .rows
-                .iter()
-                .flat_map(|r| r.result.layers.iter().map(move |l| (r, l)));
-            layers.map(move |(r, l)| (e, r, l))
-        });
-        let surest = candidates
-            .filter(|(_, _, l)| l.m >= SMALLEST && last(&l.phase) == Some(phase))
+        let ours = experiments.iter().filter(|e| e.model() == model);
+        let surest = ours
+            .flat_map(|e| e.rows.iter().map(move |r| (e, r)))
+            .filter_map(|(e, r)| Some((e, r, r.result.layer(LAYER)?)))
+            .filter(|(_, _, l)| last(&l.phase) == Some(phase))
             .filter(|(_, _, l)| !l.indeterminate.last().copied().unwrap_or(true))
-            // Of two that are as sure, the larger; then the first.
             .max_by(|(_, _, a), (_, _, b)| {
-                let key =
-                    |l: &LayerResult| (l.name == LAYER, last(&l.phase_confidence).unwrap_or(0.0));
-                key(a)
-                    .partial_cmp(&key(b))
-                    .unwrap_or(std::cmp::Ordering::Equal)
+                let sure = |l: &LayerResult| last(&l.phase_confidence).unwrap_or(0.0);
+                sure(a).total_cmp(&sure(b))
             });
         let Some((experiment, row, layer)) = surest else {
             continue;
         };
-        let name = layer.name.trim_end_matches(".weight");
         let knob = match experiment.knob {
-            Knob::BatchSize => format!("batch {}", row.run.batch_size),
+            Knob::BatchSize => format!("batch size {}", row.run.batch_size),
             Knob::LearningRate => format!("lr {}", row.run.lr),
-            Knob::WeightDecay => format!("decay {}", row.run.weight_decay),
+            Knob::WeightDecay => format!("weight decay {}", row.run.weight_decay),
         };
-        let label = format!("{}: {} {name}, {knob}", phase.title(), experiment.model());
-        spectra.push((label, spectrum(layer)?));
+        spectra.push((format!("{}: {knob}", phase.title()), spectrum(layer)?));
     }
-    plot::esd_gallery(
-        "The phases, in layers that were trained here",
-        &spectra,
-        path,
-    )?;
+    let title = format!("The phases, in {LAYER} of {model} as it was trained here");
+    plot::esd_gallery(&title, &spectra, path)?;
     Ok(())
 }

@@ -1,5 +1,296 @@
-//! Weight files.
+//! Reading weight files, tensor by tensor, without executing anything.
+//!
+//! [`Checkpoint::open`] reads what a file says about its tensors; [`Checkpoint::read`] reads the
+//! values of one. A file is recognised by its first bytes, whatever its name:
+//!
+//! | format | read |
+//! |---|---|
+//! | [safetensors](https://github.com/huggingface/safetensors#format) | one file, or shards through their `*.index.json` |
+//! | PyTorch | `torch.save`'s zip (since 1.6) and the pickle stream before it: state dicts, also nested, and whole modules |
+//! | burnpack | burn's records, `.bpk` |
+//! | [NumPy](https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html) | `.npy`, versions 1 to 3 |
+//! | a folder | all of these in it, or the shards of its index |
+//!
+//! A pickle is a program. Ours runs on a machine that builds plain values and knows a dozen names;
+//! it calls nothing and imports nothing. Every length in a file is held against the file's size
+//! before memory is asked for, so a hostile file costs an error and no more.
+//!
+//! ```no_run
+//! use heavytail::{Config, WeightMatrix, analyze, checkpoint::Checkpoint};
+//!
+//! let checkpoint = Checkpoint::open("resnet20.th")?;
+//! for (index, tensor) in checkpoint.tensors().iter().enumerate() {
+//!     if let [rows, cols] = tensor.shape[..] {
+//!         let weights = checkpoint.read(index)?;
+//!         let w = WeightMatrix::new(&tensor.name, rows, cols, weights)?;
+//!         println!("{}", analyze(&w, &Config::default())?);
+//!     }
+//! }
+//! # Ok::<(), heavytail::Error>(())
+//! ```
 
-mod parts;
+mod burnpack;
+mod calls;
+mod cbor;
+mod directory;
+mod machine;
+mod npy;
+mod pickle;
+mod place;
+mod pytorch;
+mod safetensors;
+mod source;
+mod state;
+mod zip;
 
-pub use parts::{Part, parts};
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Result};
+use place::Place;
+use source::Source;
+
+/// A weight file, a sharded model's index, or a folder of weight files, opened.
+///
+/// It holds names and places, no values: [`read`](Self::read) opens the file again, so a file must
+/// not change in between.
+#[derive(Debug)]
+pub struct Checkpoint {
+    path: PathBuf,
+    tensors: Vec<TensorInfo>,
+    places: Vec<Place>,
+    left_out: Vec<(String, String)>,
+}
+
+/// What a checkpoint says about one tensor.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TensorInfo {
+    /// Dotted name, for example `conv1.weight`. Names are unique.
+    pub name: String,
+    /// Its shape.
+    pub shape: Vec<usize>,
+    /// The type of its values in the file.
+    pub dtype: Dtype,
+    /// The file that holds its values.
+    pub file: PathBuf,
+    /// The first tensor with the very same bytes, if this is not the first: tied weights, which
+    /// are one set of weights under two names.
+    pub shared_with: Option<String>,
+}
+
+/// The type of a tensor's values in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Dtype {
+    /// 64-bit floats.
+    F64,
+    /// 32-bit floats.
+    F32,
+    /// IEEE 16-bit floats.
+    F16,
+    /// bfloat16: the upper half of a 32-bit float.
+    BF16,
+    /// Anything else, by the file's name for it. Such tensors are among
+    /// [`left_out`](Checkpoint::left_out).
+    Other(String),
+}
+
+impl Dtype {
+    /// Bytes of one value; none for a type that is not read.
+    fn size(&self) -> Option<u64> {
+        match self {
+            Dtype::F64 => Some(8),
+            Dtype::F32 => Some(4),
+            Dtype::F16 | Dtype::BF16 => Some(2),
+            Dtype::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Dtype::F64 => "f64",
+            Dtype::F32 => "f32",
+            Dtype::F16 => "f16",
+            Dtype::BF16 => "bf16",
+            Dtype::Other(name) => name,
+        })
+    }
+}
+
+/// A tensor that a format's reader has found.
+#[derive(Debug)]
+struct Entry {
+    name: String,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    place: Place,
+}
+
+/// All that a format's reader has found, in file order.
+#[derive(Debug, Default)]
+struct Found {
+    entries: Vec<Entry>,
+    left_out: Vec<(String, String)>,
+}
+
+impl Found {
+    fn leave_out(&mut self, name: impl Into<String>, reason: impl Into<String>) {
+        self.left_out.push((name.into(), reason.into()));
+    }
+
+    /// Strip `module.`, which PyTorch's parallel wrappers put before every name.
+    fn strip_module(&mut self) {
+        const PREFIX: &str = "module.";
+        let all = |found: &Self| found.entries.iter().all(|e| e.name.starts_with(PREFIX));
+        if self.entries.is_empty() || !all(self) {
+            return;
+        }
+        let names = self.entries.iter_mut().map(|e| &mut e.name);
+        for name in names.chain(self.left_out.iter_mut().map(|(name, _)| name)) {
+            if name.starts_with(PREFIX) {
+                name.drain(..PREFIX.len());
+            }
+        }
+    }
+}
+
+/// Recognise one file by its content and list its tensors. A shard keeps its names as they are,
+/// because its index speaks of them.
+fn read_file(path: &Path, is_shard: bool) -> Result<Found> {
+    let source = Source::open(path)?;
+    match recognise(&source)? {
+        Some(Format::Safetensors) => safetensors::list(&source),
+        Some(Format::Zip) => pytorch::list_zip(&source, is_shard),
+        Some(Format::Legacy) => pytorch::list_legacy(&source, is_shard),
+        Some(Format::Burnpack) => burnpack::list(&source),
+        Some(Format::Npy) => npy::list(&source),
+        Some(Format::Json) if !is_shard => directory::read_index(&source),
+        Some(Format::Json) => Err(source.bad("an index of shards, where a shard should be")),
+        None => Err(source.bad(
+            "no weight file that is read here (safetensors, PyTorch, burnpack or NumPy), by its first bytes",
+        )),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Format {
+    Safetensors,
+    Zip,
+    Legacy,
+    Burnpack,
+    Npy,
+    Json,
+}
+
+fn recognise(source: &Source) -> Result<Option<Format>> {
+    let head = source.bytes(0, source.len().min(32))?;
+    Ok(if head.starts_with(burnpack::MAGIC) {
+        Some(Format::Burnpack)
+    } else if head.starts_with(npy::MAGIC) {
+        Some(Format::Npy)
+    } else if head.starts_with(zip::MAGIC) {
+        Some(Format::Zip)
+    } else if head.first() == Some(&machine::PROTO)
+        && head.windows(10).any(|w| w == pytorch::LEGACY_MAGIC)
+    {
+        Some(Format::Legacy)
+    } else if head.get(8) == Some(&b'{') && head.get(6..8) == Some(&[0, 0]) {
+        // A length below 2⁴⁸ and an object: text has no zero bytes there.
+        Some(Format::Safetensors)
+    } else if head.trim_ascii_start().first() == Some(&b'{') {
+        Some(Format::Json)
+    } else {
+        None
+    })
+}
+
+impl Checkpoint {
+    /// Open a weight file, an index of shards, or a folder of weight files.
+    ///
+    /// A folder with a `*.index.json` is read through it; else its weight files are read in name
+    /// order, and if more than one holds tensors, their names begin with the file's stem.
+    ///
+    /// # Errors
+    ///
+    /// If the path cannot be read, is none of these formats, or is damaged; if an index names a
+    /// shard that is missing or lies elsewhere; if a folder holds no weight file.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+        let found = if metadata.is_dir() {
+            directory::list(path)?
+        } else {
+            read_file(path, false)?
+        };
+        Ok(Self::from_found(path, found))
+    }
+
+    fn from_found(path: &Path, found: Found) -> Self {
+        let mut left_out = found.left_out;
+        let mut names = HashSet::new();
+        let mut first: HashMap<(PathBuf, u64, u64), String> = HashMap::new();
+        let mut tensors = Vec::new();
+        let mut places = Vec::new();
+        for entry in found.entries {
+            if !names.insert(entry.name.clone()) {
+                left_out.push((entry.name, "a second tensor of this name".to_owned()));
+                continue;
+            }
+            let file = entry.place.file().to_owned();
+            let shared_with = entry.place.range().and_then(|(start, end)| {
+                match first.entry((file.clone(), start, end)) {
+                    std::collections::hash_map::Entry::Occupied(o) => Some(o.get().clone()),
+                    std::collections::hash_map::Entry::Vacant(v) => {
+                        v.insert(entry.name.clone());
+                        None
+                    }
+                }
+            });
+            tensors.push(TensorInfo {
+                name: entry.name,
+                shape: entry.shape,
+                dtype: entry.dtype,
+                file,
+                shared_with,
+            });
+            places.push(entry.place);
+        }
+        Self {
+            path: path.to_owned(),
+            tensors,
+            places,
+            left_out,
+        }
+    }
+
+    /// The path that was opened.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The tensors of floats, in file order. The state of optimizers is not among them.
+    pub fn tensors(&self) -> &[TensorInfo] {
+        &self.tensors
+    }
+
+    /// Name and reason of what is no weight tensor: integers, the state of optimizers, types that
+    /// are not read.
+    pub fn left_out(&self) -> &[(String, String)] {
+        &self.left_out
+    }
+
+    /// The values of one tensor, row-major, whatever its type, byte order and strides.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such tensor, or its file cannot be read or has become shorter.
+    pub fn read(&self, index: usize) -> Result<Vec<f64>> {
+        let (Some(info), Some(place)) = (self.tensors.get(index), self.places.get(index)) else {
+            let cause = format!("no tensor {index} among {}", self.tensors.len());
+            return Err(Error::format(&self.path, None, cause));
+        };
+        place.read(&info.name, &info.shape, &info.dtype)
+    }
+}

@@ -46,12 +46,17 @@ impl Selection {
         shape: &[usize],
     ) -> Result<Layout, LeftOut> {
         let layout = analysable(layout, shape)?;
-        let hit = |patterns: &[Regex]| patterns.iter().any(|p| p.is_match(name));
-        if (self.include.is_empty() || hit(&self.include)) && !hit(&self.exclude) {
+        if self.wants(name) {
             Ok(layout)
         } else {
             Err(LeftOut::Excluded)
         }
+    }
+
+    /// Whether the patterns admit this name.
+    pub fn wants(&self, name: &str) -> bool {
+        let hit = |patterns: &[Regex]| patterns.iter().any(|p| p.is_match(name));
+        (self.include.is_empty() || hit(&self.include)) && !hit(&self.exclude)
     }
 }
 

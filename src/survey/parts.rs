@@ -143,7 +143,7 @@ fn gates<'a>(
     let (_, shape) = others.into_iter().find(|(other, _)| *other == recurrent)?;
     // The recurrent matrix maps H to gates·H (with a projection, LSTMs map less).
     let &[all, hidden] = shape else { return None };
-    if all != rows || hidden == 0 || rows % hidden != 0 {
+    if all != rows || hidden == 0 || !rows.is_multiple_of(hidden) {
         return None;
     }
     match rows / hidden {
@@ -184,6 +184,13 @@ fn projections(lower: &str, rows: usize, cols: usize) -> Option<Vec<Block>> {
 }
 
 impl Part {
+    /// The sides of the matrix that stands for the part: a convolution's is its unfolding.
+    pub fn sides(&self) -> (usize, usize) {
+        let count: usize = self.shape.iter().product();
+        let out = self.shape[usize::from(self.layout == Layout::ConvTranspose)];
+        (out, count / out.max(1))
+    }
+
     /// Cut this part out of the values of its tensor, whose shape is `shape`.
     ///
     /// # Errors

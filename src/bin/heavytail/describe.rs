@@ -1,0 +1,126 @@
+//! `heavytail describe`.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use heavytail::checkpoint::Checkpoint;
+use heavytail::survey::parts;
+use serde_json::{Value, json};
+
+use crate::Ended;
+use crate::output::{short, write};
+
+#[derive(Args)]
+pub struct Options {
+    /// Files (safetensors, PyTorch, burn, NumPy), indices of sharded models, or folders
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    /// One JSON object a model
+    #[arg(long)]
+    json: bool,
+    /// Write to this file instead of the standard output
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+}
+
+pub fn run(options: &Options) -> Result<Ended> {
+    let mut text = String::new();
+    for file in &options.files {
+        let checkpoint = Checkpoint::open(file)?;
+        if options.json {
+            text += &(serde_json::to_string(&as_json(&checkpoint))? + "\n");
+        } else {
+            table(&mut text, &checkpoint);
+        }
+    }
+    write(&text, options.output.as_deref())?;
+    Ok(Ended::Well)
+}
+
+/// What becomes of each tensor: its matrices, or why there are none.
+fn fates(checkpoint: &Checkpoint) -> Vec<Result<Vec<String>, String>> {
+    let all = checkpoint.tensors();
+    let shapes = || all.iter().map(|t| (t.name.as_str(), t.shape.as_slice()));
+    all.iter()
+        .map(|t| {
+            if let Some(other) = &t.shared_with {
+                return Err(format!("tied to `{other}`"));
+            }
+            let parts = parts(&t.name, &t.shape, shapes()).map_err(|why| why.to_string())?;
+            let words = parts.iter().map(|p| {
+                let (rows, cols) = p.sides();
+                let size = format!("{}×{}", rows.max(cols), rows.min(cols));
+                match p.name.strip_prefix(&t.name) {
+                    Some("") | None => size,
+                    Some(label) => format!("{label} {size}"),
+                }
+            });
+            Ok(words.collect())
+        })
+        .collect()
+}
+
+fn as_json(checkpoint: &Checkpoint) -> Value {
+    let tensors = checkpoint.tensors().iter().zip(fates(checkpoint));
+    let tensors: Vec<Value> = tensors
+        .map(|(t, fate)| {
+            json!({
+                "name": t.name, "shape": t.shape, "dtype": t.dtype.to_string(),
+                "matrices": fate.as_ref().ok(), "reason": fate.as_ref().err(),
+            })
+        })
+        .collect();
+    let left_out = checkpoint.left_out().iter();
+    let left_out: Vec<Value> = left_out
+        .map(|(name, why)| json!({ "name": name, "reason": why }))
+        .collect();
+    json!({ "model": checkpoint.path().display().to_string(), "tensors": tensors, "left_out": left_out })
+}
+
+fn table(text: &mut String, checkpoint: &Checkpoint) {
+    let tensors = checkpoint.tensors();
+    let wide = tensors.iter().map(|t| short(&t.name).chars().count()).max();
+    let wide = wide.unwrap_or(6).max(6);
+    let _ = writeln!(text, "{}\n", checkpoint.path().display());
+    let _ = writeln!(
+        text,
+        "  {:<wide$} {:<22} {:<5} matrices",
+        "tensor", "shape", "dtype"
+    );
+    let mut parameters = 0usize;
+    let mut matrices = 0;
+    for (t, fate) in tensors.iter().zip(fates(checkpoint)) {
+        parameters += t.shape.iter().product::<usize>();
+        matrices += fate.as_ref().map_or(0, Vec::len);
+        let fate = match fate {
+            Ok(parts) if parts.len() > 4 => {
+                format!("{} … ({})", parts[..3].join(", "), parts.len())
+            }
+            Ok(parts) => parts.join(", "),
+            Err(why) => format!("none: {why}"),
+        };
+        let shape = format!("{:?}", t.shape);
+        let dtype = t.dtype.to_string();
+        let _ = writeln!(
+            text,
+            "  {:<wide$} {shape:<22} {dtype:<5} {fate}",
+            short(&t.name)
+        );
+    }
+    for (name, why) in checkpoint.left_out() {
+        let _ = writeln!(
+            text,
+            "  {:<wide$} {:<22} {:<5} none: {why}",
+            short(name),
+            "",
+            ""
+        );
+    }
+    let _ = writeln!(
+        text,
+        "\n  {} tensors, {parameters} numbers, {matrices} matrices\n",
+        tensors.len()
+    );
+}

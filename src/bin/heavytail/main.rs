@@ -1,0 +1,85 @@
+//! Judge checkpoints on disk.
+
+mod analyze;
+mod compare;
+mod describe;
+mod output;
+mod plot;
+mod scores;
+mod shard;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+
+/// Spectra of weight matrices: power-law tails, Marchenko-Pastur bulks and the phases of training, of
+/// checkpoints on disk.
+///
+/// Exit codes: 0 all well; 1 the command failed; 2 wrong usage; 3 it finished, but some layers could not be
+/// analysed (their rows say why).
+#[derive(Parser)]
+#[command(name = "heavytail", version)]
+struct Options {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// List the tensors of files, and what would be analysed, without computing anything
+    Describe(describe::Options),
+    /// Analyse every weight matrix: tail exponent, norms, bulk, phase
+    Analyze(analyze::Options),
+    /// Put the parts of `analyze --shard` together
+    Merge(shard::Options),
+    /// Compare models layer by layer, or a series of models with their scores
+    Compare(compare::Options),
+    /// Draw the spectral density of each layer, and the exponents of all
+    Plot(plot::Options),
+    /// Print completions for a shell
+    Completions { shell: Shell },
+}
+
+/// How a command that did not fail ended.
+enum Ended {
+    Well,
+    WithFailedLayers,
+}
+
+fn main() -> ExitCode {
+    match run(Options::parse().command) {
+        Ok(Ended::Well) => ExitCode::SUCCESS,
+        Ok(Ended::WithFailedLayers) => ExitCode::from(3),
+        Err(error) => {
+            // A reader that has seen enough closes the pipe: no failure.
+            let pipe = error
+                .chain()
+                .filter_map(|e| e.downcast_ref::<std::io::Error>());
+            if pipe
+                .into_iter()
+                .any(|e| e.kind() == std::io::ErrorKind::BrokenPipe)
+            {
+                return ExitCode::SUCCESS;
+            }
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<Ended> {
+    match command {
+        Command::Describe(options) => describe::run(&options),
+        Command::Analyze(options) => analyze::run(&options),
+        Command::Merge(options) => shard::merge_parts(&options),
+        Command::Compare(options) => compare::run(&options),
+        Command::Plot(options) => plot::run(&options),
+        Command::Completions { shell } => {
+            let mut command = self::Options::command();
+            clap_complete::generate(shell, &mut command, "heavytail", &mut std::io::stdout());
+            Ok(Ended::Well)
+        }
+    }
+}

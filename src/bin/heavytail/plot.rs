@@ -1,0 +1,166 @@
+//! `heavytail plot`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result, ensure};
+use clap::Args;
+use heavytail::plot::{self, Chart, Curve, Hue, PhaseCell, Plane, Scale};
+use heavytail::{Phase, Record};
+
+use crate::Ended;
+use crate::analyze::Judging;
+
+#[derive(Args)]
+pub struct Options {
+    /// Files (safetensors, PyTorch, burn, NumPy), indices of sharded models, or folders
+    #[arg(required = true)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    judging: Judging,
+    /// Folder for the figures
+    #[arg(short, long)]
+    output: PathBuf,
+    /// Draw PNG instead of SVG
+    #[arg(long)]
+    png: bool,
+}
+
+pub fn run(options: &Options) -> Result<Ended> {
+    let extension = if options.png { "png" } else { "svg" };
+    let folder = &options.output;
+    std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let mut failed = false;
+    for file in &options.files {
+        let (_, survey) = options.judging.survey(file)?;
+        failed |= survey.rows.iter().any(|r| r.status == "failed");
+        let stem = file
+            .file_stem()
+            .map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+        let path = |name: &str| folder.join(format!("{stem}-{name}.{extension}"));
+        let rows: Vec<&Record> = survey
+            .rows
+            .iter()
+            .filter(|r| r.status == "success")
+            .collect();
+        ensure!(
+            !rows.is_empty(),
+            "{}: no layer could be analysed",
+            file.display()
+        );
+        let mut written = vec![path("alpha"), path("phases")];
+        plot::chart(&exponents(&stem, &rows), &written[0])?;
+        phases(&stem, &rows, &written[1])?;
+        for (row, spectrum) in survey.rows.iter().zip(&survey.spectra) {
+            let Some(spectrum) = spectrum else { continue };
+            let layer: String = row
+                .layer
+                .chars()
+                .map(|c| {
+                    if c.is_ascii_alphanumeric() || ".-_".contains(c) {
+                        c
+                    } else {
+                        '_'
+                    }
+                })
+                .collect();
+            let one = [(label(row), spectrum.clone())];
+            for (name, draw) in [
+                (
+                    "esd",
+                    plot::esd as fn(&str, &[(String, heavytail::spectrum::Spectrum)], PathBuf) -> _,
+                ),
+                ("esd-loglog", plot::esd_loglog),
+            ] {
+                let path = path(&format!("{name}-{layer}"));
+                // An all-zero layer has nothing to draw.
+                if draw(&row.layer, &one, path.clone()).is_ok() {
+                    written.push(path);
+                }
+            }
+        }
+        for path in written {
+            println!("{}", path.display());
+        }
+    }
+    Ok(if failed {
+        Ended::WithFailedLayers
+    } else {
+        Ended::Well
+    })
+}
+
+fn label(row: &Record) -> String {
+    row.phase().map_or("no phase", Phase::title).to_owned()
+}
+
+/// α of each layer by depth, with what noise has.
+fn exponents(model: &str, rows: &[&Record]) -> Chart {
+    let number = |get: fn(&heavytail::record::Values) -> Option<f64>| -> Vec<(f64, f64)> {
+        let points = rows.iter().enumerate();
+        points
+            .map(|(i, r)| {
+                (
+                    i as f64,
+                    r.values.as_deref().and_then(get).unwrap_or(f64::NAN),
+                )
+            })
+            .collect()
+    };
+    let (low, high) = (
+        number(|v| v.noise_alpha_low),
+        number(|v| v.noise_alpha_high),
+    );
+    let noise = low
+        .iter()
+        .zip(&high)
+        .filter(|((_, l), (_, h))| l.is_finite() && h.is_finite());
+    Chart {
+        title: format!("α of each layer of {model}"),
+        note: "Layers in the order of the file. The band is 5–95 % of what pure noise of the layer's shape has."
+            .to_owned(),
+        planes: vec![Plane {
+            title: String::new(),
+            x: Scale::linear("layer"),
+            y: Scale::log("α"),
+            curves: vec![
+                Curve {
+                    name: "α of noise of this shape".to_owned(),
+                    hue: Hue::Category(4),
+                    points: number(|v| v.noise_alpha),
+                    band: noise.map(|((x, l), (_, h))| (*x, *l, *h)).collect(),
+                    line: true,
+                },
+                Curve {
+                    name: "α".to_owned(),
+                    hue: Hue::Category(0),
+                    points: number(|v| v.row.alpha),
+                    band: Vec::new(),
+                    line: true,
+                },
+            ],
+        }],
+    }
+}
+
+fn phases(model: &str, rows: &[&Record], path: &PathBuf) -> Result<()> {
+    let rows: Vec<(String, Vec<Vec<PhaseCell>>)> = rows
+        .iter()
+        .map(|r| {
+            let cell = PhaseCell {
+                phase: r.phase(),
+                confidence: r.values.as_ref().and_then(|v| v.phase_confidence),
+                indeterminate: !r.is_determinate(),
+                alpha: r.alpha(),
+            };
+            (r.layer.clone(), vec![vec![cell]])
+        })
+        .collect();
+    plot::phase_table(
+        "Phase of each layer",
+        "layer",
+        &[model.to_owned()],
+        &rows,
+        path,
+    )?;
+    Ok(())
+}

@@ -1,0 +1,183 @@
+//! A series of models against the scores that were reported for them.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context, Result, ensure};
+use heavytail::correlation::{Correlation, kendall, spearman};
+use heavytail::plot::{self, Chart, Curve, Hue, Plane, Scale};
+use heavytail::record::Summary;
+use heavytail::survey::Survey;
+use serde_json::{Value, json};
+
+type Measure = (&'static str, fn(&Summary) -> Option<f64>);
+
+/// What the papers and WeightWatcher hold against accuracy.
+const MEASURES: [Measure; 7] = [
+    ("alpha", |s| s.alpha),
+    ("alpha_weighted", |s| s.alpha_weighted),
+    ("alpha_hat_paper", |s| s.alpha_hat_paper),
+    ("log_norm", |s| s.log_norm),
+    ("log_spectral_norm", |s| s.log_spectral_norm),
+    ("log_alpha_norm", |s| s.log_alpha_norm),
+    ("log_product_norm_spectral", |s| s.log_product_norm_spectral),
+];
+
+/// The score of each model: a line names it by its path, or by the end or the stem of its file name.
+fn read(table: &Path, models: &[(&str, &Survey)]) -> Result<Vec<f64>> {
+    let place = || table.display().to_string();
+    let mut reader = csv::Reader::from_path(table).with_context(place)?;
+    let mut lines = Vec::new();
+    for (i, record) in reader.records().enumerate() {
+        let record = record.with_context(place)?;
+        let line = i + 2;
+        ensure!(
+            record.len() >= 2,
+            "{}, line {line}: expected model,score",
+            place()
+        );
+        let score: f64 = record[1]
+            .trim()
+            .parse()
+            .with_context(|| format!("{}, line {line}: `{}` is no number", place(), &record[1]))?;
+        lines.push((record[0].trim().to_owned(), score));
+    }
+    models
+        .iter()
+        .map(|(model, _)| {
+            let path = Path::new(model);
+            let is = |name: &str, part: Option<&std::ffi::OsStr>| {
+                part.is_some_and(|p| p.to_string_lossy() == name)
+            };
+            lines
+                .iter()
+                .find(|(name, _)| {
+                    name == model || is(name, path.file_name()) || is(name, path.file_stem())
+                })
+                .map(|(_, score)| *score)
+                .with_context(|| format!("{}: no line for {model}", place()))
+        })
+        .collect()
+}
+
+pub fn report(
+    models: &[(&str, &Survey)],
+    table: &Path,
+    as_json: bool,
+    figure: Option<&Path>,
+) -> Result<String> {
+    let scores = read(table, models)?;
+    let pairs = |get: fn(&Summary) -> Option<f64>| -> Vec<(f64, f64)> {
+        let points = models.iter().zip(&scores);
+        points
+            .filter_map(|((_, s), score)| Some((get(&s.summary)?, *score)))
+            .collect()
+    };
+    if let Some(path) = figure {
+        let planes = MEASURES.iter().take(6).map(|(name, get)| Plane {
+            title: title(name, kendall(&pairs(*get))),
+            x: Scale::linear(*name),
+            y: Scale::linear("score"),
+            curves: models
+                .iter()
+                .zip(&scores)
+                .enumerate()
+                .map(|(i, ((model, survey), score))| Curve {
+                    name: stem(model),
+                    hue: Hue::Category(i),
+                    points: get(&survey.summary)
+                        .map(|x| (x, *score))
+                        .into_iter()
+                        .collect(),
+                    band: Vec::new(),
+                    line: false,
+                })
+                .collect(),
+        });
+        let chart = Chart {
+            title: "Models against their scores".to_owned(),
+            note: "Means over the layers; τ: Kendall's, with the p of random pairings.".to_owned(),
+            planes: planes.collect(),
+        };
+        plot::chart(&chart, path)?;
+    }
+    if as_json {
+        let measures: Vec<Value> = MEASURES
+            .iter()
+            .map(|(name, get)| {
+                let points = pairs(*get);
+                json!({ "measure": name, "points": points, "kendall": words(kendall(&points)), "spearman": words(spearman(&points)) })
+            })
+            .collect();
+        return Ok(serde_json::to_string_pretty(&json!({
+            "models": models.iter().map(|m| m.0).collect::<Vec<_>>(), "scores": scores, "measures": measures,
+        }))? + "\n");
+    }
+    let mut text = String::new();
+    let wide = models
+        .iter()
+        .map(|(m, _)| stem(m).chars().count())
+        .max()
+        .unwrap_or(5)
+        .max(26);
+    let _ = write!(text, "  {:<wide$} {:>10}", "model", "score");
+    for (name, _) in MEASURES {
+        let _ = write!(text, " {:>1$}", name, name.len().max(9));
+    }
+    text.push('\n');
+    for ((model, survey), score) in models.iter().zip(&scores) {
+        let _ = write!(text, "  {:<wide$} {score:>10}", stem(model));
+        for (name, get) in MEASURES {
+            let value = get(&survey.summary).map_or("–".to_owned(), |v| format!("{v:.4}"));
+            let _ = write!(text, " {value:>0$}", name.len().max(9));
+        }
+        text.push('\n');
+    }
+    text.push('\n');
+    for (label, measure) in [
+        (
+            "Kendall's τ with the score",
+            kendall as fn(&[(f64, f64)]) -> Option<Correlation>,
+        ),
+        ("Spearman's ρ", spearman),
+        ("p of Kendall's τ", |p| {
+            kendall(p).map(|c| Correlation { value: c.p, ..c })
+        }),
+    ] {
+        let _ = write!(text, "  {label:<wide$} {:>10}", "");
+        for (name, get) in MEASURES {
+            let value =
+                measure(&pairs(get)).map_or("–".to_owned(), |c| format!("{:.3}", c.value));
+            let _ = write!(text, " {value:>0$}", name.len().max(9));
+        }
+        text.push('\n');
+    }
+    let n = models.len();
+    if n < 10 {
+        let _ = writeln!(
+            text,
+            "\n  {n} models: a perfect order has p = {:.3} by chance, and nothing weaker can be told from it.",
+            2.0 / (1..=n).map(|k| k as f64).product::<f64>()
+        );
+    }
+    Ok(text)
+}
+
+fn stem(model: &str) -> String {
+    let stem = Path::new(model).file_stem();
+    stem.map_or_else(|| model.to_owned(), |s| s.to_string_lossy().into_owned())
+}
+
+fn title(name: &str, tau: Option<Correlation>) -> String {
+    tau.map_or_else(
+        || name.to_owned(),
+        |t| format!("τ = {:.2}, n = {}, p = {:.2}", t.value, t.n, t.p),
+    )
+}
+
+fn words(c: Option<Correlation>) -> Value {
+    c.map_or(
+        Value::Null,
+        |c| json!({ "value": c.value, "n": c.n, "p": c.p }),
+    )
+}

@@ -1,0 +1,146 @@
+//! `heavytail analyze --shard` and `heavytail merge`: a checkpoint in parts, on the engine of the sweeps.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
+use heavytail::Record;
+use heavytail::record::{Stamp, Summary};
+use heavytail::sweep::{Attempt, Plan, attempt, merge};
+use serde::{Deserialize, Serialize};
+
+use crate::Ended;
+use crate::analyze::Judging;
+use crate::output::{Format, Sheet, print};
+
+#[derive(Args)]
+pub struct Options {
+    /// The model, as it was given to `analyze`
+    file: PathBuf,
+    /// How many parts there are
+    #[arg(long, value_name = "N")]
+    of: usize,
+    /// Folders of the parts; several if the machines had no common disk
+    #[arg(long, value_name = "DIR", required = true)]
+    parts: Vec<PathBuf>,
+    #[command(flatten)]
+    judging: Judging,
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Write to this file instead of the standard output
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// Sort the table by this column
+    #[arg(long)]
+    sort: Option<String>,
+}
+
+/// One part. The folder may differ from machine to machine, the model's name may not.
+#[derive(Serialize, Deserialize)]
+struct Part {
+    model: String,
+    judging: String,
+    part: usize,
+    of: usize,
+}
+
+pub fn parse(text: &str) -> Result<(usize, usize), String> {
+    let numbers = text
+        .split_once('/')
+        .and_then(|(i, n)| Some((i.parse().ok()?, n.parse().ok()?)));
+    match numbers {
+        Some((i, n)) if i < n => Ok((i, n)),
+        _ => Err("expected I/N with I from 0 to N-1, for example 0/8".to_owned()),
+    }
+}
+
+fn plan(file: &Path, judging: &Judging, of: usize) -> Result<Plan<Part>> {
+    let model = file.file_name().context("a model has a file name")?;
+    let model = model.to_string_lossy().into_owned();
+    let part = |part| Part {
+        model: model.clone(),
+        judging: judging.signature(),
+        part,
+        of,
+    };
+    Ok(Plan::new((0..of).map(part))?)
+}
+
+/// Analyse one part.
+pub fn run(file: &Path, judging: &Judging, (i, n): (usize, usize), folder: &Path) -> Result<Ended> {
+    let plan = plan(file, judging, n)?;
+    let work = |_: &Path| {
+        let (_, survey) = judging.survey_part(file, Some((i, n)))?;
+        anyhow::Ok(survey.rows)
+    };
+    match attempt(folder, plan.entry(i)?, work)? {
+        Attempt::Finished => eprintln!("part {i} of {n} is done"),
+        Attempt::DoneBefore => eprintln!("part {i} of {n} was done before"),
+        Attempt::Busy => bail!("part {i} of {n} is another process's"),
+        Attempt::Failed(error) => return Err(error),
+    }
+    Ok(Ended::Well)
+}
+
+pub fn merge_parts(options: &Options) -> Result<Ended> {
+    ensure!(options.of > 0, "--of must be at least 1");
+    let plan = plan(&options.file, &options.judging, options.of)?;
+    let merged = merge(&plan, &options.parts)?;
+    if !merged.unfinished.is_empty() {
+        let names: Vec<String> = merged
+            .unfinished
+            .iter()
+            .map(|u| format!("part {}: {u}", u.index))
+            .collect();
+        bail!(
+            "not all parts are there (with the same options): {}",
+            names.join("; ")
+        );
+    }
+    let mut rows: Vec<Record> = Vec::new();
+    for row in merged.rows {
+        let mut part: Vec<Stored> = serde_json::from_value(row["result"].clone())?;
+        rows.extend(part.drain(..).map(|stored| stored.0));
+    }
+    rows.sort_by_key(|r| r.layer_id);
+    let run = options.file.display().to_string();
+    let good: Vec<Record> = rows
+        .iter()
+        .filter(|r| r.status == "success")
+        .cloned()
+        .collect();
+    let summary = Summary::of(&run, Stamp::default(), &good, 0.0);
+    let sheets = [Sheet::of(
+        &options.file,
+        &rows,
+        &summary,
+        options.judging.compat(),
+    )?];
+    print(
+        &sheets,
+        options.format,
+        options.sort.as_deref(),
+        options.output.as_deref(),
+    )?;
+    Ok(if rows.iter().any(|r| r.status == "failed") {
+        Ended::WithFailedLayers
+    } else {
+        Ended::Well
+    })
+}
+
+/// A record without the times that merging drops, and without the nulls that the marker leaves out.
+struct Stored(Record);
+
+impl<'de> Deserialize<'de> for Stored {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut map = serde_json::Map::deserialize(deserializer)?;
+        map.insert("seconds_analysis".into(), 0.0.into());
+        if let Some(full) = map.get_mut("full").and_then(|f| f.as_object_mut()) {
+            full.insert("seconds".into(), 0.0.into());
+        }
+        serde_json::from_value(map.into())
+            .map(Self)
+            .map_err(serde::de::Error::custom)
+    }
+}

@@ -1,0 +1,152 @@
+//! safetensors: a length, a JSON object of names, types, shapes and ranges, then the values.
+//!
+//! Layout and what a reader must refuse: <https://github.com/huggingface/safetensors#format>.
+
+use std::collections::HashSet;
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::place::{MOST_AXES, Place, Storage};
+use super::source::Source;
+use super::{Dtype, Entry, Found};
+use crate::error::Result;
+
+/// The format's own limit.
+const LONGEST_HEADER: u64 = 100_000_000;
+
+pub(super) fn list(source: &Source) -> Result<Found> {
+    let b = source.bytes(0, 8)?;
+    let length = u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
+    if length > LONGEST_HEADER {
+        return Err(source.bad(format!("byte 0: a header of {length} bytes")));
+    }
+    let header = source.bytes(8, length)?;
+    let header: Header =
+        serde_json::from_slice(&header).map_err(|e| source.bad(format!("header: {e}")))?;
+    let data = 8 + length;
+    let mut tensors = header.0;
+    // In the order of the values, which is the order in which they were written.
+    tensors.sort_by_key(|(_, t)| t.data_offsets);
+
+    let mut found = Found::default();
+    let mut end = 0;
+    for (name, tensor) in tensors {
+        let bad = |cause: String| source.bad(format!("tensor `{name}`: {cause}"));
+        let (from, to) = tensor.data_offsets;
+        // The format allows no holes and no overlaps.
+        if from != end || to < from {
+            let cause = format!("bytes {from}..{to} do not follow byte {end}");
+            return Err(bad(cause));
+        }
+        end = to;
+        let dtype = match tensor.dtype.as_str() {
+            "F64" => Dtype::F64,
+            "F32" => Dtype::F32,
+            "F16" => Dtype::F16,
+            "BF16" => Dtype::BF16,
+            other => {
+                found.leave_out(&name, format!("values of type {other}, which is not read"));
+                continue;
+            }
+        };
+        let storage = Storage {
+            start: data
+                .checked_add(from)
+                .ok_or_else(|| bad("a range beyond all files".into()))?,
+            len: to - from,
+            big_endian: false,
+        };
+        let shape = tensor.shape.0;
+        let place = Place::new(source, storage, &dtype, &shape, None, 0).map_err(&bad)?;
+        let used = place.range().map_or(0, |(a, b)| b - a);
+        if used != to - from {
+            return Err(bad(format!(
+                "{shape:?} of {dtype} needs {used} bytes, not {}",
+                to - from
+            )));
+        }
+        found.entries.push(Entry {
+            name,
+            dtype,
+            shape,
+            place,
+        });
+    }
+    if data.checked_add(end) != Some(source.len()) {
+        return Err(source.bad(format!(
+            "the header announces {end} bytes of values, the file holds {}: cut off or damaged",
+            source.len() - data
+        )));
+    }
+    Ok(found)
+}
+
+#[derive(Deserialize)]
+struct Tensor {
+    dtype: String,
+    shape: Shape,
+    data_offsets: (u64, u64),
+}
+
+/// Tensors in the header's order, each name once.
+struct Header(Vec<(String, Tensor)>);
+
+impl<'de> Deserialize<'de> for Header {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Names;
+        impl<'de> Visitor<'de> for Names {
+            type Value = Header;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object of tensors")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Header, A::Error> {
+                let mut tensors: Vec<(String, Tensor)> = Vec::new();
+                let mut names = HashSet::new();
+                while let Some(name) = map.next_key::<String>()? {
+                    if name == "__metadata__" {
+                        map.next_value::<IgnoredAny>()?;
+                        continue;
+                    }
+                    if !names.insert(name.clone()) {
+                        return Err(A::Error::custom(format!("`{name}` occurs twice")));
+                    }
+                    tensors.push((name, map.next_value()?));
+                }
+                Ok(Header(tensors))
+            }
+        }
+        deserializer.deserialize_map(Names)
+    }
+}
+
+/// A shape of a bounded number of axes, so that a long list of zeros costs nothing.
+struct Shape(Vec<usize>);
+
+impl<'de> Deserialize<'de> for Shape {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Axes;
+        impl<'de> Visitor<'de> for Axes {
+            type Value = Shape;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "a shape of at most {MOST_AXES} axes")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
+                let mut shape = Vec::new();
+                while let Some(side) = seq.next_element()? {
+                    if shape.len() == MOST_AXES {
+                        return Err(A::Error::invalid_length(shape.len() + 1, &self));
+                    }
+                    shape.push(side);
+                }
+                Ok(Shape(shape))
+            }
+        }
+        deserializer.deserialize_seq(Axes)
+    }
+}

@@ -1,0 +1,187 @@
+//! Low-rank adapters: the change of weights ΔW = s·B·A that a fine-tuning with LoRA stores as two thin
+//! matrices (Hu et al., *LoRA*, arXiv:2106.09685).
+//!
+//! PEFT's files have A of r×in and B of out×r, and beside them `adapter_config.json` with `lora_alpha`:
+//! s = lora_alpha/r, or lora_alpha/√r with `use_rslora`. burn has `lora.a` of in×r and `lora.b` of r×out.
+
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::checkpoint::TensorInfo;
+
+/// The two halves of one adapter, by their place in the file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Adapter {
+    /// The adapted layer.
+    pub(super) layer: String,
+    pub(super) a: usize,
+    pub(super) b: usize,
+}
+
+/// `layer`, and whether the name is of an A.
+fn half(name: &str) -> Option<(&str, bool)> {
+    for (a, b) in [(".lora_A", ".lora_B"), (".lora.a", ".lora.b")] {
+        for (mark, is_a) in [(a, true), (b, false)] {
+            if let Some((layer, rest)) = name.split_once(mark)
+                && (rest.is_empty() || rest.starts_with('.'))
+            {
+                return Some((layer, is_a));
+            }
+        }
+    }
+    None
+}
+
+/// The adapters among matrices; a half without its other half is none.
+pub(super) fn adapters(tensors: &[TensorInfo]) -> Vec<Adapter> {
+    let halves = |wanted: bool| {
+        tensors.iter().enumerate().filter_map(move |(i, t)| {
+            let (layer, is_a) = half(&t.name).filter(|_| t.shape.len() == 2)?;
+            (is_a == wanted).then_some((layer, i))
+        })
+    };
+    halves(true)
+        .filter_map(|(layer, a)| {
+            let (_, b) = halves(false).find(|(other, _)| *other == layer)?;
+            shape(&tensors[a].shape, &tensors[b].shape)?;
+            Some(Adapter {
+                layer: layer.to_owned(),
+                a,
+                b,
+            })
+        })
+        .collect()
+}
+
+/// Rows, rank and columns of the product, and whether it is B·A (else A·B).
+fn shape(a: &[usize], b: &[usize]) -> Option<(usize, usize, usize, bool)> {
+    match (a, b) {
+        (&[r, inputs], &[outputs, s]) if r == s => Some((outputs, r, inputs, true)),
+        (&[inputs, r], &[s, outputs]) if r == s => Some((inputs, r, outputs, false)),
+        _ => None,
+    }
+}
+
+/// The rank and the scaled product, row-major, with its shape.
+pub(super) fn product(
+    (a, a_shape): (&[f64], &[usize]),
+    (b, b_shape): (&[f64], &[usize]),
+    scale: impl Fn(usize) -> f64,
+) -> Option<(usize, [usize; 2], Vec<f64>)> {
+    let (rows, rank, cols, b_first) = shape(a_shape, b_shape)?;
+    let (left, right) = if b_first { (b, a) } else { (a, b) };
+    let scale = scale(rank);
+    let mut values = vec![0.0; rows.checked_mul(cols)?];
+    if left.len() != rows * rank || right.len() != rank * cols {
+        return None;
+    }
+    for (row, out) in left
+        .chunks_exact(rank.max(1))
+        .zip(values.chunks_exact_mut(cols.max(1)))
+    {
+        for (l, line) in row.iter().zip(right.chunks_exact(cols.max(1))) {
+            for (sum, r) in out.iter_mut().zip(line) {
+                *sum += scale * l * r;
+            }
+        }
+    }
+    Some((rank, [rows, cols], values))
+}
+
+/// What multiplies the product: from `adapter_config.json` beside the file, with α replaced by the caller's.
+/// 1 where nobody tells.
+pub(super) fn scaling(file: &Path, alpha: Option<f64>) -> impl Fn(usize) -> f64 {
+    let folder = if file.is_dir() {
+        Some(file)
+    } else {
+        file.parent()
+    };
+    let config: Value = folder
+        .and_then(|f| std::fs::read_to_string(f.join("adapter_config.json")).ok())
+        .and_then(|text| serde_json::from_str(&text).ok())
+        .unwrap_or_default();
+    let alpha = alpha.or_else(|| config["lora_alpha"].as_f64());
+    let root = config["use_rslora"] == true;
+    move |rank| {
+        let rank = rank.max(1) as f64;
+        alpha.map_or(1.0, |alpha| alpha / if root { rank.sqrt() } else { rank })
+    }
+}
+
+/// The weight of the adapted layer in the base model.
+pub(super) fn base_of(layer: &str, base: &[TensorInfo], shape: [usize; 2]) -> Option<usize> {
+    let bare = layer.strip_prefix("base_model.model.").unwrap_or(layer);
+    let bare = bare.strip_suffix(".weight").unwrap_or(bare);
+    let fits = |t: &TensorInfo| t.shape == shape;
+    let exact = |t: &TensorInfo| t.name == bare || t.name == format!("{bare}.weight");
+    // A base model may be saved with or without the outer module's name.
+    let inner = |t: &TensorInfo| {
+        let name = t.name.strip_suffix(".weight").unwrap_or(&t.name);
+        bare.ends_with(&format!(".{name}")) || name.ends_with(&format!(".{bare}"))
+    };
+    let find = |is: &dyn Fn(&TensorInfo) -> bool| base.iter().position(|t| fits(t) && is(t));
+    find(&exact).or_else(|| find(&inner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checkpoint::Dtype;
+
+    fn tensor(name: &str, shape: &[usize]) -> TensorInfo {
+        TensorInfo {
+            name: name.to_owned(),
+            shape: shape.to_vec(),
+            dtype: Dtype::F32,
+            file: "x".into(),
+            shared_with: None,
+        }
+    }
+
+    #[test]
+    fn halves_find_each_other() {
+        let tensors = [
+            tensor("base_model.model.q.lora_B.default.weight", &[6, 2]),
+            tensor("base_model.model.q.lora_A.default.weight", &[2, 4]),
+            tensor("k.lora_A.weight", &[2, 4]),
+            tensor("v.weight.lora.a", &[4, 2]),
+            tensor("v.weight.lora.b", &[2, 5]),
+        ];
+        let found = adapters(&tensors);
+        assert_eq!(found.len(), 2);
+        assert_eq!(
+            (found[0].layer.as_str(), found[0].a, found[0].b),
+            ("base_model.model.q", 1, 0)
+        );
+        let base = [
+            tensor("model.q.weight", &[6, 4]),
+            tensor("q.weight", &[6, 4]),
+        ];
+        assert_eq!(base_of(&found[0].layer, &base, [6, 4]), Some(1));
+        assert_eq!(base_of(&found[0].layer, &base[..1], [6, 4]), Some(0));
+        assert_eq!(base_of(&found[0].layer, &base, [4, 6]), None);
+    }
+
+    #[test]
+    fn products_in_both_layouts() {
+        let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        let b = [1.0, 10.0];
+        let peft = product((&a[..3], &[1, 3]), (&b, &[2, 1]), |_| 2.0).unwrap();
+        assert_eq!(peft, (1, [2, 3], vec![2.0, 4.0, 6.0, 20.0, 40.0, 60.0]));
+        let burn = product((&b, &[2, 1]), (&a[..3], &[1, 3]), |_| 2.0).unwrap();
+        assert_eq!(burn, peft);
+        assert!(product((&a, &[2, 3]), (&b, &[2, 1]), |_| 1.0).is_none());
+    }
+
+    #[test]
+    fn the_scale_is_told_by_the_configuration() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("adapter_model.safetensors");
+        assert_eq!(scaling(&file, None)(8), 1.0);
+        assert_eq!(scaling(&file, Some(16.0))(8), 2.0);
+        let config = "{\"lora_alpha\": 32, \"use_rslora\": true}";
+        std::fs::write(dir.path().join("adapter_config.json"), config).unwrap();
+        assert_eq!(scaling(&file, None)(16), 8.0);
+    }
+}

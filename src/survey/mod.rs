@@ -1,0 +1,509 @@
+//! Every matrix of a checkpoint, judged: one row for each, with a reason where there is no number.
+
+mod lora;
+mod parts;
+mod reference;
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use sha2::{Digest, Sha256};
+
+use crate::analysis::{Config, analyze_cuts};
+use crate::checkpoint::{Checkpoint, TensorInfo};
+use crate::error::{Error, Result};
+use crate::matrix::{Cuts, Layout, LeftOut};
+use crate::monitor::Selection;
+use crate::record::{LayerShape, Record, Stamp, Summary};
+use crate::spectrum::{Solver, Spectrum};
+use lora::{Adapter, adapters, base_of, product, scaling};
+pub use parts::{Part, parts};
+
+/// How to judge a checkpoint.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct SurveyOptions {
+    /// How deep to look at each layer.
+    pub config: Config,
+    /// Which layers, by name.
+    pub selection: Selection,
+    /// Matrices with fewer eigenvalues are left out.
+    pub min_evals: usize,
+    /// Layers analysed at once. Memory grows with it: each holds its tensor in f64 and a few M×M matrices.
+    pub jobs: usize,
+    /// Fill WeightWatcher's columns in that tool's conventions: see [`Survey`].
+    pub weightwatcher: bool,
+    /// The model that low-rank adapters belong to: each adapted layer has a row `…[merged]` beside that
+    /// of the adapter's product.
+    pub base: Option<Arc<Checkpoint>>,
+    /// Part i of n, counted from 0: only every n-th tensor is read, and only its rows are returned. Those that
+    /// need no reading belong to part 0. Tied weights are recognised within a part.
+    pub shard: Option<(usize, usize)>,
+    /// LoRA's α, where no `adapter_config.json` beside the file tells it.
+    pub lora_alpha: Option<f64>,
+}
+
+impl Default for SurveyOptions {
+    fn default() -> Self {
+        Self {
+            config: Config::live(),
+            selection: Selection::default(),
+            min_evals: 2,
+            jobs: 1,
+            weightwatcher: false,
+            base: None,
+            shard: None,
+            lora_alpha: None,
+        }
+    }
+}
+
+/// A checkpoint's rows and their summary.
+///
+/// In WeightWatcher's conventions a convolution's row is its slices' eigenvalues together, halved; the
+/// fit leaves out eigenvalues below an absolute 1e-5; `entropy` is divided by the logarithm of the rank;
+/// `matrix_rank` counts singular values above sv_max·N·ε of f64; and what needs a Marchenko–Pastur fit is empty.
+#[derive(Debug, Clone)]
+pub struct Survey {
+    /// In the order of the file. `status` is `success`, `failed` or `skipped`, with a reason.
+    pub rows: Vec<Record>,
+    /// The spectrum of each row that succeeded, X = WᵀW/N, of the whole matrix or the unfolding.
+    pub spectra: Vec<Option<Spectrum>>,
+    /// Over the rows that succeeded.
+    pub summary: Summary,
+    sources: Vec<Option<(usize, Part)>>,
+}
+
+impl Survey {
+    /// Read the matrices of a row again. `None` for a row without, and for an adapter's product.
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read any more.
+    pub fn cuts(&self, checkpoint: &Checkpoint, row: usize) -> Result<Option<Cuts>> {
+        let Some(Some((index, part))) = self.sources.get(row) else {
+            return Ok(None);
+        };
+        let Some(info) = checkpoint.tensors().get(*index) else {
+            return Ok(None);
+        };
+        part.cut(&info.shape, &checkpoint.read(*index)?).map(Some)
+    }
+}
+
+/// What is to be done for one row.
+struct Task {
+    index: usize,
+    row: usize,
+    part: Part,
+}
+
+/// What a thread takes at once: what is cut from one tensor, or made of one adapter.
+enum Job {
+    Tensor(Vec<Task>),
+    Adapter { adapter: Adapter, rows: Vec<usize> },
+}
+
+impl Job {
+    fn rows(&self) -> Vec<usize> {
+        match self {
+            Job::Tensor(tasks) => tasks.iter().map(|t| t.row).collect(),
+            Job::Adapter { rows, .. } => rows.clone(),
+        }
+    }
+}
+
+/// Judge every matrix. `progress` is told how many of how many tensors are done.
+///
+/// # Errors
+///
+/// None for a single layer: its row says why it failed. If no thread can be started.
+pub fn survey(
+    checkpoint: &Checkpoint,
+    options: &SurveyOptions,
+    progress: impl Fn(usize, usize) + Sync,
+) -> Result<Survey> {
+    let run = checkpoint.path().display().to_string();
+    let tensors = checkpoint.tensors();
+    let mut rows: Vec<Record> = Vec::new();
+    let mut sources = Vec::new();
+    let mut queue: VecDeque<Job> = VecDeque::new();
+    let adapters = adapters(tensors);
+    let halves: HashSet<usize> = adapters.iter().flat_map(|a| [a.a, a.b]).collect();
+    for (index, tensor) in tensors.iter().enumerate() {
+        if halves.contains(&index) {
+            continue;
+        }
+        match plan(tensor, tensors, options) {
+            Ok(parts) => {
+                let mut tasks = Vec::new();
+                for part in parts {
+                    let row = rows.len();
+                    let small = too_small(&part, options);
+                    rows.push(skipped(&run, row, &part.name, &part.shape, small.clone()));
+                    if small.is_none() {
+                        sources.resize(row, None);
+                        sources.push(Some((index, part.clone())));
+                        tasks.push(Task { index, row, part });
+                    }
+                }
+                if !tasks.is_empty() {
+                    queue.push_back(Job::Tensor(tasks));
+                }
+            }
+            // Vectors are no weight matrices; everything else deserves a row.
+            Err(None) => {}
+            Err(Some(why)) => {
+                let row = rows.len();
+                rows.push(skipped(&run, row, &tensor.name, &tensor.shape, Some(why)));
+            }
+        }
+    }
+    for adapter in adapters {
+        let mut mine = Vec::new();
+        let kinds: &[&str] = if options.base.is_some() {
+            &["lora", "merged"]
+        } else {
+            &["lora"]
+        };
+        let wanted = options.selection.wants(&adapter.layer);
+        for kind in kinds {
+            let row = rows.len();
+            let name = format!("{}[{kind}]", adapter.layer);
+            let why = (!wanted).then(|| LeftOut::Excluded.to_string());
+            rows.push(skipped(&run, row, &name, &[], why));
+            mine.push(row);
+        }
+        if wanted {
+            queue.push_back(Job::Adapter {
+                adapter,
+                rows: mine,
+            });
+        }
+    }
+    for (name, why) in checkpoint.left_out() {
+        let row = rows.len();
+        rows.push(skipped(&run, row, name, &[], Some(why.clone())));
+    }
+
+    let mut elsewhere = HashSet::new();
+    if let Some((i, n)) = options.shard {
+        let mut idle: HashSet<usize> = (0..rows.len()).collect();
+        let mut kept = VecDeque::new();
+        for (at, job) in queue.into_iter().enumerate() {
+            let mine = at % n.max(1) == i;
+            for row in job.rows() {
+                idle.remove(&row);
+                if !mine {
+                    elsewhere.insert(row);
+                }
+            }
+            if mine {
+                kept.push_back(job);
+            }
+        }
+        if i > 0 {
+            elsewhere.extend(idle);
+        }
+        queue = kept;
+    }
+    sources.resize(rows.len(), None);
+    let spectra = vec![None; rows.len()];
+    let total = queue.len();
+    let shared = Shared {
+        checkpoint,
+        options,
+        run: &run,
+        queue: Mutex::new(queue),
+        done: Mutex::new(Done {
+            tensors: 0,
+            rows,
+            spectra,
+            hashes: Vec::new(),
+        }),
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..options.jobs.clamp(1, total.max(1)) {
+            scope.spawn(|| shared.work(total, &progress));
+        }
+        shared.work(total, &progress);
+    });
+    let done = shared.done.into_inner();
+    let mut done = done.unwrap_or_else(PoisonError::into_inner);
+    done.untie(&run, tensors, &sources);
+    let Done {
+        rows, mut spectra, ..
+    } = done;
+    let kept = |row: &usize| !elsewhere.contains(row);
+    let rows: Vec<Record> = (0..rows.len())
+        .filter(kept)
+        .map(|i| rows[i].clone())
+        .collect();
+    let spectra = (0..spectra.len())
+        .filter(kept)
+        .map(|i| spectra[i].take())
+        .collect();
+    let sources = (0..sources.len())
+        .filter(kept)
+        .map(|i| sources[i].take())
+        .collect();
+    let good: Vec<Record> = rows
+        .iter()
+        .filter(|r| r.status == "success")
+        .cloned()
+        .collect();
+    let summary = Summary::of(&run, Stamp::default(), &good, 0.0);
+    Ok(Survey {
+        rows,
+        spectra,
+        summary,
+        sources,
+    })
+}
+
+/// The parts of a tensor, or why it has none; no reason for a vector.
+fn plan(
+    tensor: &TensorInfo,
+    all: &[TensorInfo],
+    options: &SurveyOptions,
+) -> Result<Vec<Part>, Option<String>> {
+    if let Some(other) = &tensor.shared_with {
+        return Err((tensor.shape.len() > 1).then(|| format!("tied to `{other}`, counted there")));
+    }
+    let others = all.iter().map(|t| (t.name.as_str(), t.shape.as_slice()));
+    match parts(&tensor.name, &tensor.shape, others) {
+        Err(LeftOut::Vector) => Err(None),
+        Err(why) => Err(Some(why.to_string())),
+        Ok(_) if !options.selection.wants(&tensor.name) => Err(Some(LeftOut::Excluded.to_string())),
+        Ok(parts) => Ok(parts),
+    }
+}
+
+fn too_small(part: &Part, options: &SurveyOptions) -> Option<String> {
+    let (rows, cols) = part.sides();
+    let evals = rows.min(cols);
+    (evals < options.min_evals)
+        .then(|| format!("{evals} eigenvalues, fewer than {}", options.min_evals))
+}
+
+fn skipped(run: &str, id: usize, name: &str, shape: &[usize], why: Option<String>) -> Record {
+    let layer = LayerShape {
+        name: name.to_owned(),
+        shape: shape.to_vec(),
+    };
+    let mut record = Record::failed(run, Stamp::default(), id, layer, why.unwrap_or_default());
+    record.status = "skipped".to_owned();
+    record
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+struct Done {
+    tensors: usize,
+    rows: Vec<Record>,
+    spectra: Vec<Option<Spectrum>>,
+    /// Tensors by their values.
+    hashes: Vec<(usize, Hash)>,
+}
+
+impl Done {
+    /// A file without shared storage holds tied weights twice: the first one counts.
+    fn untie(&mut self, run: &str, tensors: &[TensorInfo], sources: &[Option<(usize, Part)>]) {
+        let mut first: HashMap<Hash, usize> = HashMap::new();
+        // In the file's order, whichever thread was faster.
+        self.hashes.sort_unstable();
+        for (index, hash) in &self.hashes {
+            let original = *first.entry(*hash).or_insert(*index);
+            if original == *index {
+                continue;
+            }
+            let why = format!(
+                "the same values as `{}`, counted there",
+                tensors[original].name
+            );
+            for (row, source) in sources.iter().enumerate() {
+                let Some((_, part)) = source.as_ref().filter(|(at, _)| at == index) else {
+                    continue;
+                };
+                self.rows[row] = skipped(run, row, &part.name, &part.shape, Some(why.clone()));
+                self.spectra[row] = None;
+            }
+        }
+    }
+}
+
+type Hash = [u8; 32];
+
+/// A hash of shape and values; none of constant tensors, which are alike without being tied.
+fn fingerprint(shape: &[usize], values: &[f64]) -> Option<Hash> {
+    let mut hash = Sha256::new();
+    for side in shape {
+        hash.update((*side as u64).to_le_bytes());
+    }
+    for value in values {
+        hash.update(value.to_le_bytes());
+    }
+    let varied = values.iter().any(|v| *v != values[0]);
+    varied.then(|| hash.finalize().into())
+}
+
+type Judged = (usize, Record, Option<Spectrum>);
+
+struct Shared<'a> {
+    checkpoint: &'a Checkpoint,
+    options: &'a SurveyOptions,
+    run: &'a str,
+    queue: Mutex<VecDeque<Job>>,
+    done: Mutex<Done>,
+}
+
+impl Shared<'_> {
+    fn work(&self, total: usize, progress: &(impl Fn(usize, usize) + Sync)) {
+        loop {
+            let Some(job) = lock(&self.queue).pop_front() else {
+                return;
+            };
+            let judged = match job {
+                Job::Tensor(tasks) => self.tensor(tasks),
+                Job::Adapter { adapter, rows } => self.adapter(&adapter, &rows),
+            };
+            let mut done = lock(&self.done);
+            done.tensors += 1;
+            for (row, record, spectrum) in judged {
+                done.rows[row] = record;
+                done.spectra[row] = spectrum;
+            }
+            let count = done.tensors;
+            drop(done);
+            progress(count, total);
+        }
+    }
+
+    fn tensor(&self, tasks: Vec<Task>) -> Vec<Judged> {
+        let Some(info) = tasks.first().map(|t| &self.checkpoint.tensors()[t.index]) else {
+            return Vec::new();
+        };
+        let fail = |task: &Task, status: &str, why: &str| {
+            let mut record = skipped(
+                self.run,
+                task.row,
+                &task.part.name,
+                &task.part.shape,
+                Some(why.to_owned()),
+            );
+            record.status = status.to_owned();
+            (task.row, record, None)
+        };
+        let values = match self.checkpoint.read(tasks[0].index) {
+            Ok(values) => values,
+            Err(why) => {
+                let why = why.to_string();
+                return tasks.iter().map(|t| fail(t, "failed", &why)).collect();
+            }
+        };
+        if let Some(hash) = fingerprint(&info.shape, &values) {
+            lock(&self.done).hashes.push((tasks[0].index, hash));
+        }
+        tasks
+            .iter()
+            .map(|task| {
+                let layer = task
+                    .part
+                    .cut(&info.shape, &values)
+                    .and_then(|cuts| self.layer(task.row, &cuts));
+                match layer {
+                    Ok((record, spectrum)) => (task.row, record, Some(spectrum)),
+                    Err(Error::Layer { cause, .. }) => fail(task, "failed", &cause),
+                    Err(other) => fail(task, "failed", &other.to_string()),
+                }
+            })
+            .collect()
+    }
+
+    /// The product of an adapter, and the adapted weight.
+    fn adapter(&self, adapter: &Adapter, rows: &[usize]) -> Vec<Judged> {
+        let name = |kind| format!("{}[{kind}]", adapter.layer);
+        let fail = |row: usize, kind, shape: &[usize], why: String| {
+            let mut record = skipped(self.run, row, &name(kind), shape, Some(why));
+            record.status = "failed".to_owned();
+            (row, record, None)
+        };
+        let tensors = self.checkpoint.tensors();
+        let read = |index: usize| self.checkpoint.read(index);
+        let (a, b) = match read(adapter.a).and_then(|a| Ok((a, read(adapter.b)?))) {
+            Ok(halves) => halves,
+            Err(why) => {
+                let kinds = rows.iter().zip(["lora", "merged"]);
+                return kinds
+                    .map(|(&row, kind)| fail(row, kind, &[], why.to_string()))
+                    .collect();
+            }
+        };
+        let scale = scaling(self.checkpoint.path(), self.options.lora_alpha);
+        let shapes = (&tensors[adapter.a].shape, &tensors[adapter.b].shape);
+        let Some((rank, shape, mut values)) = product((&a, shapes.0), (&b, shapes.1), scale) else {
+            return vec![fail(
+                rows[0],
+                "lora",
+                &[],
+                "the halves do not fit".to_owned(),
+            )];
+        };
+        let judge = |row: usize, kind, values: &[f64]| {
+            let layer = Cuts::of(&name(kind), Layout::Matrix, &shape, values);
+            match layer.and_then(|cuts| self.layer(row, &cuts)) {
+                Ok((record, spectrum)) => (row, record, Some(spectrum)),
+                Err(why) => fail(row, kind, &shape, why.to_string()),
+            }
+        };
+        let mut judged = vec![judge(rows[0], "lora", &values)];
+        if let Some(values) = judged[0]
+            .1
+            .values
+            .as_deref_mut()
+            .filter(|_| rank < shape[0].min(shape[1]))
+        {
+            // Its null directions are by design, no collapse.
+            values.phase = None;
+            values.phase_confidence = None;
+            values.phase_probabilities = None;
+            values.indeterminate = None;
+            values.phase_evidence.clear();
+            values.phase_reason = Some(format!("of rank {rank} by construction"));
+        }
+        if let (Some(base), Some(&row)) = (&self.options.base, rows.get(1)) {
+            let merged = match base_of(&adapter.layer, base.tensors(), shape) {
+                None => {
+                    let why = format!("{}: no such layer of this shape", base.path().display());
+                    fail(row, "merged", &shape, why)
+                }
+                Some(index) => match base.read(index) {
+                    Err(why) => fail(row, "merged", &shape, why.to_string()),
+                    Ok(weights) => {
+                        for (value, weight) in values.iter_mut().zip(weights) {
+                            *value += weight;
+                        }
+                        judge(row, "merged", &values)
+                    }
+                },
+            };
+            judged.push(merged);
+        }
+        judged
+    }
+
+    fn layer(&self, row: usize, cuts: &Cuts) -> Result<(Record, Spectrum)> {
+        let mut config = self.options.config.clone();
+        if self.options.weightwatcher {
+            config.solver = Solver::Svd;
+        }
+        let report = analyze_cuts(cuts, &config, None)?;
+        let mut record = Record::success(self.run, Stamp::default(), row, &report);
+        if self.options.weightwatcher {
+            reference::conform(&mut record, &report);
+        }
+        Ok((record, report.row.spectrum))
+    }
+}
