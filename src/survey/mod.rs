@@ -7,8 +7,6 @@ mod reference;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use sha2::{Digest, Sha256};
-
 use crate::analysis::{Config, analyze_cuts};
 use crate::checkpoint::{Checkpoint, TensorInfo};
 use crate::error::{Error, Result};
@@ -117,7 +115,7 @@ impl Job {
 ///
 /// # Errors
 ///
-/// None for a single layer: its row says why it failed. If no thread can be started.
+/// If a file cannot be read any more. None for a single layer: its row says why it failed.
 pub fn survey(
     checkpoint: &Checkpoint,
     options: &SurveyOptions,
@@ -219,7 +217,6 @@ pub fn survey(
             tensors: 0,
             rows,
             spectra,
-            hashes: Vec::new(),
         }),
     };
     std::thread::scope(|scope| {
@@ -229,11 +226,12 @@ pub fn survey(
         shared.work(total, &progress);
     });
     let done = shared.done.into_inner();
-    let mut done = done.unwrap_or_else(PoisonError::into_inner);
-    done.untie(&run, tensors, &sources);
     let Done {
-        rows, mut spectra, ..
-    } = done;
+        mut rows,
+        mut spectra,
+        ..
+    } = done.unwrap_or_else(PoisonError::into_inner);
+    untie(checkpoint, &mut rows, &mut spectra, &sources)?;
     let kept = |row: &usize| !elsewhere.contains(row);
     let rows: Vec<Record> = (0..rows.len())
         .filter(kept)
@@ -304,49 +302,54 @@ struct Done {
     tensors: usize,
     rows: Vec<Record>,
     spectra: Vec<Option<Spectrum>>,
-    /// Tensors by their values.
-    hashes: Vec<(usize, Hash)>,
 }
 
-impl Done {
-    /// A file without shared storage holds tied weights twice: the first one counts.
-    fn untie(&mut self, run: &str, tensors: &[TensorInfo], sources: &[Option<(usize, Part)>]) {
-        let mut first: HashMap<Hash, usize> = HashMap::new();
-        // In the file's order, whichever thread was faster.
-        self.hashes.sort_unstable();
-        for (index, hash) in &self.hashes {
-            let original = *first.entry(*hash).or_insert(*index);
-            if original == *index {
+/// A file without shared storage holds tied weights twice: the first one counts. Equal weights have
+/// spectra that are equal to the last bit, so only those are read again.
+fn untie(
+    checkpoint: &Checkpoint,
+    rows: &mut [Record],
+    spectra: &mut [Option<Spectrum>],
+    sources: &[Option<(usize, Part)>],
+) -> Result<()> {
+    let mut by_top: HashMap<(u64, usize), Vec<usize>> = HashMap::new();
+    for row in 0..rows.len() {
+        let (Some(spectrum), Some((index, part))) = (&spectra[row], &sources[row]) else {
+            continue;
+        };
+        // Constant matrices, zeros above all, are alike without being tied.
+        if spectrum.eigenvalues().iter().rev().nth(1) == Some(&0.0) {
+            continue;
+        }
+        let key = (spectrum.lambda_max().to_bits(), spectrum.n());
+        let alike = by_top.entry(key).or_default();
+        let mut twin = None;
+        for &other in alike.iter() {
+            let Some((first, its)) = &sources[other] else {
                 continue;
-            }
-            let why = format!(
-                "the same values as `{}`, counted there",
-                tensors[original].name
-            );
-            for (row, source) in sources.iter().enumerate() {
-                let Some((_, part)) = source.as_ref().filter(|(at, _)| at == index) else {
-                    continue;
+            };
+            let same_part = part.shape == its.shape && spectra[other].as_ref() == Some(spectrum);
+            if same_part && index != first {
+                let cut = |i: usize, p: &Part| {
+                    p.cut(&checkpoint.tensors()[i].shape, &checkpoint.read(i)?)
                 };
-                self.rows[row] = skipped(run, row, &part.name, &part.shape, Some(why.clone()));
-                self.spectra[row] = None;
+                if cut(*index, part)?.row.values() == cut(*first, its)?.row.values() {
+                    twin = Some(rows[other].layer.clone());
+                    break;
+                }
+            }
+        }
+        match twin {
+            None => alike.push(row),
+            Some(other) => {
+                let why = format!("the same values as `{other}`, counted there");
+                let run = rows[row].run.clone();
+                rows[row] = skipped(&run, row, &part.name, &part.shape, Some(why));
+                spectra[row] = None;
             }
         }
     }
-}
-
-type Hash = [u8; 32];
-
-/// A hash of shape and values; none of constant tensors, which are alike without being tied.
-fn fingerprint(shape: &[usize], values: &[f64]) -> Option<Hash> {
-    let mut hash = Sha256::new();
-    for side in shape {
-        hash.update((*side as u64).to_le_bytes());
-    }
-    for value in values {
-        hash.update(value.to_le_bytes());
-    }
-    let varied = values.iter().any(|v| *v != values[0]);
-    varied.then(|| hash.finalize().into())
+    Ok(())
 }
 
 type Judged = (usize, Record, Option<Spectrum>);
@@ -403,9 +406,6 @@ impl Shared<'_> {
                 return tasks.iter().map(|t| fail(t, "failed", &why)).collect();
             }
         };
-        if let Some(hash) = fingerprint(&info.shape, &values) {
-            lock(&self.done).hashes.push((tasks[0].index, hash));
-        }
         tasks
             .iter()
             .map(|task| {

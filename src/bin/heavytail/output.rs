@@ -217,7 +217,7 @@ fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
         "  {:<wide$} {:>11} {:>15} {:>15} {:>6} {:>10} {:>8} {:>6}  phase",
         "layer", "N×M", "α ± σ", "noise 5–95 %", "D", "λmax (WᵀW)", "st.rank", "spikes"
     );
-    let mut notes = Vec::new();
+    let mut notes: Vec<(String, Vec<String>)> = Vec::new();
     let mut left_out = Vec::new();
     for row in rows {
         let name = short(word(row, "name"));
@@ -263,7 +263,12 @@ fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
             number(row, "stable_rank", 1),
             number(row, "num_spikes", 0),
         );
-        notes.extend(remarks(row).into_iter().map(|r| format!("  {name}: {r}")));
+        for remark in remarks(row) {
+            match notes.iter_mut().find(|(r, _)| *r == remark) {
+                Some((_, names)) => names.push(name.clone()),
+                None => notes.push((remark, vec![name.clone()])),
+            }
+        }
     }
     let of = |field: &str| number(&sheet.summary, field, 3);
     let _ = writeln!(
@@ -276,10 +281,21 @@ fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
         sheet.summary["alpha_hat_paper_layers"],
         of("log_norm"),
     );
+    let notes: Vec<String> = notes.iter().map(|(r, names)| together(r, names)).collect();
     section(text, "Remarks", &notes);
     section(text, "Not analysed", &left_out);
     text.push('\n');
     Ok(())
+}
+
+/// A remark and the layers that it is about, some of them by name.
+fn together(remark: &str, names: &[String]) -> String {
+    const NAMED: usize = 4;
+    let some = names[..names.len().min(NAMED)].join(", ");
+    match names.len() {
+        n if n > NAMED => format!("  {remark}: {n} layers ({some}, …)"),
+        _ => format!("  {remark}: {some}"),
+    }
 }
 
 fn section(text: &mut String, title: &str, lines: &[String]) {
