@@ -398,7 +398,7 @@ fn figures_completions_and_errors() {
         "--output",
         out.to_str().unwrap(),
     ]);
-    assert_eq!(text.lines().count(), 4);
+    assert_eq!(text.lines().count(), 5);
     assert!(
         text.lines()
             .all(|line| Path::new(line).exists() && line.contains("figures")),

@@ -1,6 +1,6 @@
 //! Folders of weight files, and indices of shards.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
 use std::path::{Component, Path};
 
@@ -145,6 +145,12 @@ pub(super) fn list(folder: &Path) -> Result<Found> {
         return Err(Error::format(folder, None, "no weight file in this folder"));
     }
     let with_tensors = parts.iter().filter(|(f, ..)| !f.entries.is_empty()).count();
+    let mut stems = HashMap::new();
+    for (.., file) in &parts {
+        *stems
+            .entry(file.file_stem().map(OsStr::to_owned))
+            .or_insert(0) += 1;
+    }
     let mut all = Found {
         entries: Vec::new(),
         left_out: unread,
@@ -152,10 +158,17 @@ pub(super) fn list(folder: &Path) -> Result<Found> {
     for (mut found, format, file) in parts {
         // The name of a NumPy array is the stem already.
         if with_tensors > 1 && format != Format::Npy {
-            let stem = file.file_stem().unwrap_or_default().to_string_lossy();
+            // Of one model in two formats, the stem would not say which.
+            let is_unique = stems.get(&file.file_stem().map(OsStr::to_owned)) == Some(&1);
+            let prefix = if is_unique {
+                file.file_stem()
+            } else {
+                file.file_name()
+            };
+            let prefix = prefix.unwrap_or_default().to_string_lossy();
             let names = found.entries.iter_mut().map(|e| &mut e.name);
             for name in names.chain(found.left_out.iter_mut().map(|(name, _)| name)) {
-                name.insert_str(0, &format!("{stem}."));
+                name.insert_str(0, &format!("{prefix}."));
             }
         }
         all.entries.append(&mut found.entries);

@@ -30,6 +30,7 @@ pub fn run(options: &Options) -> Result<Ended> {
     let folder = &options.output;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let mut failed = false;
+    let mut all: Vec<(String, Vec<Record>)> = Vec::new();
     for file in &options.files {
         let (_, survey) = options.judging.survey(file)?;
         failed |= survey.rows.iter().any(|r| r.status == "failed");
@@ -81,7 +82,12 @@ pub fn run(options: &Options) -> Result<Ended> {
         for path in written {
             println!("{}", path.display());
         }
+        let rows = survey.rows.into_iter().filter(|r| r.status == "success");
+        all.push((stem, rows.collect()));
     }
+    let path = folder.join(format!("exponents.{extension}"));
+    plot::chart(&together(&all), &path)?;
+    println!("{}", path.display());
     Ok(if failed {
         Ended::WithFailedLayers
     } else {
@@ -139,6 +145,54 @@ fn exponents(model: &str, rows: &[&Record]) -> Chart {
                 },
             ],
         }],
+    }
+}
+
+/// The exponents of all layers of all models: how they are distributed, and eq. 6 of the papers, by which
+/// the logarithmic stable rank goes with α.
+fn together(models: &[(String, Vec<Record>)]) -> Chart {
+    let curves = |points: fn(&[Record]) -> Vec<(f64, f64)>, line| {
+        let curve = move |(i, (name, rows)): (usize, &(String, Vec<Record>))| Curve {
+            name: name.clone(),
+            hue: Hue::Category(i),
+            points: points(rows),
+            band: Vec::new(),
+            line,
+        };
+        models.iter().enumerate().map(curve).collect()
+    };
+    let share = |rows: &[Record]| {
+        let mut alphas: Vec<f64> = rows.iter().filter_map(Record::alpha).collect();
+        alphas.sort_by(f64::total_cmp);
+        let count = alphas.len() as f64;
+        let point = |(i, a): (usize, f64)| (a, (i + 1) as f64 / count);
+        alphas.into_iter().enumerate().map(point).collect()
+    };
+    let ranks = |rows: &[Record]| {
+        let pair = |r: &Record| {
+            let row = &r.values.as_ref()?.row;
+            Some((row.alpha?, row.stable_rank_log?))
+        };
+        rows.iter().filter_map(pair).collect()
+    };
+    Chart {
+        title: "Exponents of all layers".to_owned(),
+        note: "R_s^log = ln‖W‖²_F / ln λmax of WᵀW; layers where |ln λmax| < 0.1 have none."
+            .to_owned(),
+        planes: vec![
+            Plane {
+                title: "distribution of α".to_owned(),
+                x: Scale::log("α"),
+                y: Scale::linear("share of the layers below"),
+                curves: curves(share, true),
+            },
+            Plane {
+                title: "logarithmic stable rank against α".to_owned(),
+                x: Scale::log("α"),
+                y: Scale::linear("R_s^log"),
+                curves: curves(ranks, false),
+            },
+        ],
     }
 }
 

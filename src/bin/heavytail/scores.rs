@@ -24,9 +24,15 @@ const MEASURES: [Measure; 7] = [
 ];
 
 /// The score of each model: a line names it by its path, or by the end or the stem of its file name.
-fn read(table: &Path, models: &[(&str, &Survey)]) -> Result<Vec<f64>> {
+fn read(table: &Path, models: &[(&str, &Survey)]) -> Result<(String, Vec<f64>)> {
     let place = || table.display().to_string();
     let mut reader = csv::Reader::from_path(table).with_context(place)?;
+    let title = reader
+        .headers()
+        .with_context(place)?
+        .get(1)
+        .unwrap_or("score")
+        .to_owned();
     let mut lines = Vec::new();
     for (i, record) in reader.records().enumerate() {
         let record = record.with_context(place)?;
@@ -42,7 +48,7 @@ fn read(table: &Path, models: &[(&str, &Survey)]) -> Result<Vec<f64>> {
             .with_context(|| format!("{}, line {line}: `{}` is no number", place(), &record[1]))?;
         lines.push((record[0].trim().to_owned(), score));
     }
-    models
+    let scores = models
         .iter()
         .map(|(model, _)| {
             let path = Path::new(model);
@@ -57,7 +63,8 @@ fn read(table: &Path, models: &[(&str, &Survey)]) -> Result<Vec<f64>> {
                 .map(|(_, score)| *score)
                 .with_context(|| format!("{}: no line for {model}", place()))
         })
-        .collect()
+        .collect::<Result<_>>()?;
+    Ok((title, scores))
 }
 
 pub fn report(
@@ -66,7 +73,7 @@ pub fn report(
     as_json: bool,
     figure: Option<&Path>,
 ) -> Result<String> {
-    let scores = read(table, models)?;
+    let (score, scores) = read(table, models)?;
     let pairs = |get: fn(&Summary) -> Option<f64>| -> Vec<(f64, f64)> {
         let points = models.iter().zip(&scores);
         points
@@ -77,7 +84,7 @@ pub fn report(
         let planes = MEASURES.iter().take(6).map(|(name, get)| Plane {
             title: title(name, kendall(&pairs(*get))),
             x: Scale::linear(*name),
-            y: Scale::linear("score"),
+            y: Scale::linear(score.as_str()),
             curves: models
                 .iter()
                 .zip(&scores)
