@@ -253,6 +253,24 @@ impl LayerTensor {
 }
 
 impl Cuts {
+    /// A matrix as it is, without copying it.
+    #[cfg(feature = "checkpoint")]
+    pub(crate) fn whole(name: &str, shape: [usize; 2], values: Vec<f64>) -> Result<Self> {
+        let [rows, cols] = shape;
+        let row = WeightMatrix::from_parts(
+            name.to_owned(),
+            rows,
+            cols,
+            values,
+            shape.to_vec(),
+            Cut::Whole,
+        )?;
+        Ok(Self {
+            row,
+            slices: Vec::new(),
+        })
+    }
+
     /// Cut row-major values of this shape into matrices.
     ///
     /// # Errors

@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::Dtype;
-use super::source::Source;
-use crate::error::{Error, Result};
+use super::source::{self, Source};
+use crate::error::Result;
 
 /// Read this much at a time.
 const CHUNK: usize = 1 << 20;
 /// More axes than any framework has.
-pub(super) const MOST_AXES: usize = 64;
+pub(super) const MOST_AXES: usize = 32;
 /// A tensor may have more values than its file stores (an axis of stride 0), but no more than this.
 const MOST_REPEATED: u64 = 1 << 24;
 
@@ -140,8 +140,7 @@ impl Place {
     }
 
     pub(super) fn read(&self, name: &str, shape: &[usize], dtype: &Dtype) -> Result<Vec<f64>> {
-        let bad =
-            |cause: String| Error::format(&self.file, None, format!("tensor `{name}`: {cause}"));
+        let bad = |cause: String| source::bad(&self.file, &format!("tensor `{name}`: {cause}"));
         let source = Source::open(&self.file)?;
         let length = self.span * self.size;
         if self.start + length > source.len() {

@@ -10,6 +10,25 @@ use crate::error::{Error, Result};
 /// Lines of text pickles: names and digits.
 const LONGEST_LINE: u64 = 1 << 16;
 
+/// Causes quote names from files, which may be of any length and hold a terminal's commands.
+const LONGEST_CAUSE: usize = 400;
+
+/// What is wrong with a file, fit to be printed.
+pub(super) fn bad(path: &Path, cause: &str) -> Error {
+    let mut shown = String::new();
+    for (index, c) in cause.chars().enumerate() {
+        match c {
+            _ if index == LONGEST_CAUSE => {
+                shown.push('…');
+                break;
+            }
+            c if c.is_control() => shown.extend(c.escape_default()),
+            c => shown.push(c),
+        }
+    }
+    Error::format(path, None, shown)
+}
+
 #[derive(Debug)]
 pub(super) struct Source {
     path: Arc<Path>,
@@ -46,7 +65,7 @@ impl Source {
     }
 
     pub(super) fn bad(&self, cause: impl ToString) -> Error {
-        Error::format(&self.path, None, cause)
+        bad(&self.path, &cause.to_string())
     }
 
     fn io(&self, source: std::io::Error) -> Error {

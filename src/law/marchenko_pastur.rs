@@ -96,12 +96,11 @@ impl MarchenkoPastur {
             }
             let slope = self.pdf(x) * (self.upper - self.lower) / 2.0 * theta.sin();
             let newton = theta - error / slope;
-            let next = if newton > low && newton < high {
-                newton
-            } else {
-                0.5 * (low + high)
-            };
-            if (next - theta).abs() < 1e-14 {
+            let inside = newton > low && newton < high;
+            let next = if inside { newton } else { 0.5 * (low + high) };
+            let change = (next - theta).abs();
+            // Newton's error is squared at each step: the next one would be rounding.
+            if change < 1e-14 || (inside && change < 1e-8) {
                 return next;
             }
             theta = next;

@@ -3,7 +3,9 @@
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
+use faer::linalg::evd::tridiag::{tridiag_in_place, tridiag_in_place_scratch};
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
+use faer::linalg::qr::no_pivoting::factor::recommended_block_size;
 use faer::{Accum, Mat, MatRef, Par, linalg::evd, linalg::svd};
 
 use super::Eigensolver;
@@ -41,24 +43,51 @@ impl Eigensolver for Gram {
             1.0,
             Par::Seq,
         );
-        let mut values = Diag::<f64>::zeros(m);
-        let mut buffer = MemBuffer::new(evd::self_adjoint_evd_scratch::<f64>(
-            m,
-            evd::ComputeEigenvectors::No,
-            Par::Seq,
-            Default::default(),
-        ));
-        evd::self_adjoint_evd(
-            gram.as_ref(),
-            values.as_mut(),
-            None,
-            Par::Seq,
-            MemStack::new(&mut buffer),
-            Default::default(),
-        )
-        .map_err(|e| format!("{e:?}"))?;
-        Ok(values.column_vector().iter().copied().collect())
+        match tridiagonal(gram.clone()) {
+            Some(values) => Ok(values),
+            None => stock(&gram),
+        }
     }
+}
+
+/// Householder's reduction, then the eigenvalues of the tridiagonal matrix.
+fn tridiagonal(mut gram: Mat<f64>) -> Option<Vec<f64>> {
+    let m = gram.nrows();
+    let block = recommended_block_size::<f64>(m, m);
+    let mut householder = Mat::<f64>::zeros(block, m.saturating_sub(1));
+    let scratch = tridiag_in_place_scratch::<f64>(m, Par::Seq, Default::default());
+    tridiag_in_place(
+        gram.as_mut(),
+        householder.as_mut(),
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        Default::default(),
+    );
+    let diagonal = (0..m).map(|i| gram[(i, i)]).collect();
+    let beside: Vec<f64> = (1..m).map(|i| gram[(i, i - 1)]).collect();
+    super::tridiagonal::eigenvalues(diagonal, &beside)
+}
+
+/// faer's own route, should ours not converge.
+fn stock(gram: &Mat<f64>) -> Result<Vec<f64>, String> {
+    let m = gram.nrows();
+    let mut values = Diag::<f64>::zeros(m);
+    let mut buffer = MemBuffer::new(evd::self_adjoint_evd_scratch::<f64>(
+        m,
+        evd::ComputeEigenvectors::No,
+        Par::Seq,
+        Default::default(),
+    ));
+    evd::self_adjoint_evd(
+        gram.as_ref(),
+        values.as_mut(),
+        None,
+        Par::Seq,
+        MemStack::new(&mut buffer),
+        Default::default(),
+    )
+    .map_err(|e| format!("{e:?}"))?;
+    Ok(values.column_vector().iter().copied().collect())
 }
 
 impl Eigensolver for Svd {

@@ -8,6 +8,7 @@ mod dense;
 #[cfg(feature = "lapack")]
 mod lapack;
 mod null;
+mod tridiagonal;
 
 use serde::{Deserialize, Serialize};
 
@@ -61,6 +62,34 @@ impl Solver {
 
 const NORMAL_KURTOSIS: f64 = 3.0;
 
+/// The largest magnitude, or infinity if a value is not finite.
+fn largest(values: &[f64]) -> f64 {
+    // Several at once, or each comparison would wait for the one before.
+    const LANES: usize = 8;
+    let (mut top, mut zero) = ([0f64; LANES], [0f64; LANES]);
+    let chunks = values.chunks_exact(LANES);
+    let rest = chunks.remainder();
+    let mut see = |i: usize, v: f64| {
+        let v = v.abs();
+        top[i] = if v > top[i] { v } else { top[i] };
+        // Zero times what is not finite is NaN.
+        zero[i] += 0.0 * v;
+    };
+    for chunk in chunks {
+        for (i, v) in chunk.iter().enumerate() {
+            see(i, *v);
+        }
+    }
+    for (i, v) in rest.iter().enumerate() {
+        see(i, *v);
+    }
+    if zero.iter().all(|z| *z == 0.0) {
+        top.into_iter().fold(0.0, f64::max)
+    } else {
+        f64::INFINITY
+    }
+}
+
 /// Eigenvalues of X = WᵀW/N: ascending, finite, ≥ 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spectrum {
@@ -90,14 +119,14 @@ impl Spectrum {
     pub fn with(matrix: &WeightMatrix, solver: &dyn Eigensolver) -> Result<Self> {
         let fail = |cause: String| Error::layer(matrix.name(), cause);
         let values = matrix.values();
-        let bad = values.iter().filter(|v| !v.is_finite()).count();
-        if bad > 0 {
+        let largest = largest(values);
+        if !largest.is_finite() {
+            let bad = values.iter().filter(|v| !v.is_finite()).count();
             return Err(fail(format!(
                 "{bad} of {} weights are not finite (NaN or infinite)",
                 values.len()
             )));
         }
-        let largest = values.iter().fold(0f64, |a, v| a.max(v.abs()));
         if largest == 0.0 {
             return Self::new(vec![0.0; matrix.m()], matrix.n(), matrix.m(), matrix.cut())
                 .map_err(fail);

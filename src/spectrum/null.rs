@@ -32,10 +32,7 @@ pub(crate) fn null_directions(sorted: &[f64]) -> usize {
 pub(super) fn live_vectors(rows: usize, cols: usize, values: &[f64]) -> usize {
     let mut norms: Vec<f64>;
     if rows >= cols {
-        norms = values
-            .chunks_exact(cols)
-            .map(|row| row.iter().map(|v| v * v).sum())
-            .collect();
+        norms = values.chunks_exact(cols).map(sum_of_squares).collect();
     } else {
         norms = vec![0.0; cols];
         for row in values.chunks_exact(cols) {
@@ -48,15 +45,42 @@ pub(super) fn live_vectors(rows: usize, cols: usize, values: &[f64]) -> usize {
     norms.len() - null_directions(&norms)
 }
 
+fn sum_of_squares(row: &[f64]) -> f64 {
+    const SUMS: usize = 8;
+    let mut sums = [0.0; SUMS];
+    let chunks = row.chunks_exact(SUMS);
+    let rest: f64 = chunks.remainder().iter().map(|v| v * v).sum();
+    for chunk in chunks {
+        for (sum, v) in sums.iter_mut().zip(chunk) {
+            *sum += v * v;
+        }
+    }
+    sums.iter().sum::<f64>() + rest
+}
+
 /// Kurtosis Σw⁴·count/(Σw²)² of the entries, of which the share `live` is not in dead vectors: 3 for a
 /// normal law. `largest` is the largest magnitude.
 pub(super) fn kurtosis(values: &[f64], largest: f64, live: f64) -> f64 {
-    let (mut square, mut fourth) = (0.0, 0.0);
-    for v in values {
-        let s = (v / largest).powi(2);
-        square += s;
-        fourth += s * s;
+    // Several sums at once, or each addition would wait for the one before.
+    const SUMS: usize = 8;
+    let (mut square, mut fourth) = ([0.0; SUMS], [0.0; SUMS]);
+    let unit = largest.recip();
+    let chunks = values.chunks_exact(SUMS);
+    let rest = chunks.remainder();
+    let mut add = |i: usize, v: f64| {
+        let s = (v * unit) * (v * unit);
+        square[i] += s;
+        fourth[i] += s * s;
+    };
+    for chunk in chunks {
+        for (i, v) in chunk.iter().enumerate() {
+            add(i, *v);
+        }
     }
+    for (i, v) in rest.iter().enumerate() {
+        add(i, *v);
+    }
+    let (square, fourth): (f64, f64) = (square.iter().sum(), fourth.iter().sum());
     fourth / square / square * values.len() as f64 * live
 }
 

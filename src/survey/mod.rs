@@ -388,38 +388,34 @@ impl Shared<'_> {
         let Some(info) = tasks.first().map(|t| &self.checkpoint.tensors()[t.index]) else {
             return Vec::new();
         };
-        let fail = |task: &Task, status: &str, why: &str| {
-            let mut record = skipped(
-                self.run,
-                task.row,
-                &task.part.name,
-                &task.part.shape,
-                Some(why.to_owned()),
-            );
-            record.status = status.to_owned();
+        let fail = |task: &Task, why: &str| {
+            let part = &task.part;
+            let why = Some(why.to_owned());
+            let mut record = skipped(self.run, task.row, &part.name, &part.shape, why);
+            record.status = "failed".to_owned();
             (task.row, record, None)
         };
-        let values = match self.checkpoint.read(tasks[0].index) {
+        let mut values = match self.checkpoint.read(tasks[0].index) {
             Ok(values) => values,
             Err(why) => {
                 let why = why.to_string();
-                return tasks.iter().map(|t| fail(t, "failed", &why)).collect();
+                return tasks.iter().map(|t| fail(t, &why)).collect();
             }
         };
-        tasks
-            .iter()
-            .map(|task| {
-                let layer = task
-                    .part
-                    .cut(&info.shape, &values)
-                    .and_then(|cuts| self.layer(task.row, &cuts));
-                match layer {
-                    Ok((record, spectrum)) => (task.row, record, Some(spectrum)),
-                    Err(Error::Layer { cause, .. }) => fail(task, "failed", &cause),
-                    Err(other) => fail(task, "failed", &other.to_string()),
-                }
-            })
-            .collect()
+        let last = tasks.len() - 1;
+        let judge = |(i, task): (usize, &Task)| {
+            let cuts = if i == last {
+                task.part.take(&info.shape, std::mem::take(&mut values))
+            } else {
+                task.part.cut(&info.shape, &values)
+            };
+            match cuts.and_then(|cuts| self.layer(task.row, &cuts)) {
+                Ok((record, spectrum)) => (task.row, record, Some(spectrum)),
+                Err(Error::Layer { cause, .. }) => fail(task, &cause),
+                Err(other) => fail(task, &other.to_string()),
+            }
+        };
+        tasks.iter().enumerate().map(judge).collect()
     }
 
     /// The product of an adapter, and the adapted weight.

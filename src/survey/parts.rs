@@ -191,6 +191,14 @@ impl Part {
         (out, count / out.max(1))
     }
 
+    /// As [`cut`](Self::cut), from values that are not needed any more.
+    pub(super) fn take(&self, shape: &[usize], values: Vec<f64>) -> Result<Cuts> {
+        match (&self.select, shape) {
+            (Select::Whole, &[rows, cols]) => Cuts::whole(&self.name, [rows, cols], values),
+            _ => self.cut(shape, &values),
+        }
+    }
+
     /// Cut this part out of the values of its tensor, whose shape is `shape`.
     ///
     /// # Errors

@@ -194,11 +194,13 @@ fn word<'a>(row: &'a Map<String, Value>, field: &str) -> &'a str {
 /// The widest name that a table gives room to.
 const NAME: usize = 44;
 
-/// A name's end says most.
+/// A name's end says most. A file may hold any characters in its names, a terminal must not obey them.
 pub fn short(name: &str) -> String {
+    let plain = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
+    let name: String = name.chars().map(plain).collect();
     let count = name.chars().count();
     if count <= NAME {
-        return name.to_owned();
+        return name;
     }
     let end: String = name.chars().skip(count - NAME + 1).collect();
     format!("…{end}")
