@@ -1,13 +1,12 @@
 //! Figures and a table of an experiment, from its merged results alone.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use heavytail::{
     Phase,
-    correlation::{Correlation, kendall, spearman},
+    correlation::{Correlation, kendall},
     plot::{self, Chart, Curve, Hue, PhaseCell, Plane, Scale},
     spectrum::Spectrum,
     sweep::read_results,
@@ -16,7 +15,7 @@ use heavytail::{
 use crate::support::sweep::{LayerResult, Row};
 
 /// The layer of the papers' figures, in both networks.
-const LAYER: &str = "fc1.weight";
+pub const LAYER: &str = "fc1.weight";
 /// Smaller matrices say little about tails.
 const SMALLEST: usize = 50;
 
@@ -125,7 +124,7 @@ impl Experiment {
         Scale::log(format!("{}{note}", self.knob.name()))
     }
 
-    fn what(&self) -> String {
+    pub fn what(&self) -> String {
         let run = &self.rows[0].run;
         let mut seeds: Vec<u64> = self.rows.iter().map(|r| r.run.seed).collect();
         seeds.sort_unstable();
@@ -156,7 +155,7 @@ impl Experiment {
     }
 
     /// Pairs of a setting and a number of the layer at the end, all seeds.
-    fn ends(&self, get: impl Fn(&Row) -> Option<f64>) -> Vec<(f64, f64)> {
+    pub fn ends(&self, get: impl Fn(&Row) -> Option<f64>) -> Vec<(f64, f64)> {
         let pair = |row: &Row| Some((self.knob.value(row), get(row)?));
         self.rows.iter().filter_map(pair).collect()
     }
@@ -174,7 +173,8 @@ impl Experiment {
         plot::chart(&self.accuracy(), path("accuracy.svg"))?;
         plot::chart(&self.epochs(), path("epochs.svg"))?;
         let table = path("table.md");
-        std::fs::write(&table, self.table()).with_context(|| table.display().to_string())?;
+        std::fs::write(&table, crate::table::table(self))
+            .with_context(|| table.display().to_string())?;
         Ok(written)
     }
 
@@ -194,7 +194,7 @@ impl Experiment {
         Ok(())
     }
 
-    fn model(&self) -> &str {
+    pub fn model(&self) -> &str {
         if self.name.starts_with("mini") {
             "MiniAlexNet"
         } else {
@@ -359,112 +359,18 @@ impl Experiment {
             ],
         }
     }
-
-    /// The layer of the papers, setting by setting.
-    fn table(&self) -> String {
-        let mut text = format!("{}\n\n", self.what());
-        let _ = writeln!(
-            text,
-            "| {} | phase of fc1, seed by seed | spikes | soft rank | stable rank | α | accuracy, % |\n|---|---|---|---|---|---|---|",
-            self.knob.name()
-        );
-        for setting in self.settings() {
-            let layers = || setting.runs.iter().filter_map(|r| r.result.layer(LAYER));
-            let phases: Vec<String> = layers()
-                .map(|l| {
-                    let cell = cell(l);
-                    let name = cell.phase.map_or("none", Phase::title);
-                    let mark = if cell.indeterminate { "?" } else { "" };
-                    format!("{name}{mark}")
-                })
-                .collect();
-            let range = |digits: usize, values: Vec<f64>| {
-                let (lo, hi) = extent(&values);
-                if values.is_empty() {
-                    "–".to_owned()
-                } else if format!("{lo:.digits$}") == format!("{hi:.digits$}") {
-                    format!("{lo:.digits$}")
-                } else {
-                    format!("{lo:.digits$}–{hi:.digits$}")
-                }
-            };
-            let accuracy = setting.runs.iter().filter_map(|r| r.result.accuracy());
-            let _ = writeln!(
-                text,
-                "| {} | {} | {} | {} | {} | {} | {} |",
-                setting.value,
-                together(&phases),
-                range(
-                    0,
-                    layers()
-                        .filter_map(|l| last(&l.num_spikes))
-                        .map(|k| k as f64)
-                        .collect()
-                ),
-                range(3, layers().filter_map(|l| last(&l.mp_softrank)).collect()),
-                range(1, layers().filter_map(|l| last(&l.stable_rank)).collect()),
-                range(2, layers().filter_map(|l| last(&l.alpha)).collect()),
-                range(1, accuracy.collect()),
-            );
-        }
-        let of = |get: fn(&LayerResult) -> Option<f64>| {
-            spearman(&self.ends(|r| get(r.result.layer(LAYER)?)))
-        };
-        let words = |name: &str, c: Option<Correlation>| {
-            c.map_or(format!("{name}: none"), |c| {
-                format!("{name} {:.3} (n = {}, p = {:.4})", c.value, c.n, c.p)
-            })
-        };
-        let order = spearman(&self.ends(|r| Some(place_of(cell(r.result.layer(LAYER)?).phase?))));
-        let _ = writeln!(
-            text,
-            "\nSpearman's ρ with the {}, over all runs: {}, {}, {}, {}.",
-            self.knob.name(),
-            words("soft rank", of(|l| last(&l.mp_softrank))),
-            words("stable rank", of(|l| last(&l.stable_rank))),
-            words("α", of(|l| last(&l.alpha))),
-            words("phase (R = 0 to C = 5)", order),
-        );
-        text
-    }
 }
 
-/// `2 × A, B` for `A, A, B`.
-fn together(words: &[String]) -> String {
-    let mut counts: Vec<(&String, usize)> = Vec::new();
-    for word in words {
-        match counts.iter_mut().find(|(w, _)| *w == word) {
-            Some((_, count)) => *count += 1,
-            None => counts.push((word, 1)),
-        }
-    }
-    let parts: Vec<String> = counts
-        .into_iter()
-        .map(|(word, count)| {
-            if count == 1 {
-                word.clone()
-            } else {
-                format!("{count} × {word}")
-            }
-        })
-        .collect();
-    parts.join(", ")
-}
-
-fn place_of(phase: Phase) -> f64 {
-    Phase::ALL.iter().position(|p| *p == phase).unwrap_or(0) as f64
-}
-
-fn last<T: Copy>(values: &[Option<T>]) -> Option<T> {
+pub fn last<T: Copy>(values: &[Option<T>]) -> Option<T> {
     values.last().copied().flatten()
 }
 
-fn extent(values: &[f64]) -> (f64, f64) {
+pub fn extent(values: &[f64]) -> (f64, f64) {
     let lo = values.iter().copied().fold(f64::INFINITY, f64::min);
     (lo, values.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
-fn band(name: &str, hue: Hue, points: Vec<(f64, Vec<f64>)>) -> Curve {
+pub fn band(name: &str, hue: Hue, points: Vec<(f64, Vec<f64>)>) -> Curve {
     let points: Vec<(f64, Vec<f64>)> = points.into_iter().filter(|(_, v)| !v.is_empty()).collect();
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     Curve {
@@ -479,7 +385,7 @@ fn band(name: &str, hue: Hue, points: Vec<(f64, Vec<f64>)>) -> Curve {
     }
 }
 
-fn cell(layer: &LayerResult) -> PhaseCell {
+pub fn cell(layer: &LayerResult) -> PhaseCell {
     PhaseCell {
         phase: last(&layer.phase),
         confidence: last(&layer.phase_confidence),
@@ -488,85 +394,7 @@ fn cell(layer: &LayerResult) -> PhaseCell {
     }
 }
 
-fn spectrum(layer: &LayerResult) -> Result<Spectrum> {
+pub fn spectrum(layer: &LayerResult) -> Result<Spectrum> {
     Spectrum::from_eigenvalues(layer.spectrum.clone(), layer.n, layer.m)
         .with_context(|| layer.name.clone())
-}
-
-/// Soft rank and phase against lr/batch, for experiments that turn different knobs.
-pub fn noise_scale(experiments: &[&Experiment], path: &Path) -> Result<()> {
-    let scale = |row: &Row| row.run.lr / row.run.batch_size as f64;
-    let end = |row: &Row| -> Option<(f64, f64, Phase)> {
-        let layer = row.result.layer(LAYER)?;
-        Some((scale(row), last(&layer.mp_softrank)?, last(&layer.phase)?))
-    };
-    let by_knob = experiments.iter().enumerate().map(|(i, e)| {
-        let mut at: BTreeMap<u64, (f64, Vec<f64>)> = BTreeMap::new();
-        for (x, y, _) in e.rows.iter().filter_map(end) {
-            at.entry(x.to_bits()).or_insert((x, Vec::new())).1.push(y);
-        }
-        let name = format!("{} varied", e.knob.name());
-        band(&name, Hue::Category(i), at.into_values().collect())
-    });
-    let rows = || experiments.iter().flat_map(|e| &e.rows).filter_map(end);
-    let by_phase = Phase::ALL.into_iter().filter_map(|phase| {
-        let points: Vec<(f64, f64)> = rows()
-            .filter(|r| r.2 == phase)
-            .map(|(x, y, _)| (x, y))
-            .collect();
-        (!points.is_empty()).then(|| Curve {
-            name: phase.title().to_owned(),
-            hue: Hue::Phase(phase),
-            points,
-            band: Vec::new(),
-            line: false,
-        })
-    });
-    let plane = |title: &str, curves: Vec<Curve>| Plane {
-        title: title.to_owned(),
-        x: Scale::log("learning rate / batch size"),
-        y: Scale::log("soft rank λ₊/λmax"),
-        curves,
-    };
-    let chart = Chart {
-        title: format!("Is lr/batch all that matters? {LAYER} at the end"),
-        note: "Left: mean over the seeds, band from the least to the greatest. Right: each run in its phase."
-            .to_owned(),
-        planes: vec![
-            plane("two knobs", by_knob.collect()),
-            plane("phases", by_phase.collect()),
-        ],
-    };
-    plot::chart(&chart, path)?;
-    Ok(())
-}
-
-/// The surest example of each phase of one layer of one network, each with its spectrum.
-pub fn gallery(experiments: &[Experiment], path: &Path) -> Result<()> {
-    let model = "LeNet5";
-    let mut spectra = Vec::new();
-    for phase in Phase::ALL {
-        let ours = experiments.iter().filter(|e| e.model() == model);
-        let surest = ours
-            .flat_map(|e| e.rows.iter().map(move |r| (e, r)))
-            .filter_map(|(e, r)| Some((e, r, r.result.layer(LAYER)?)))
-            .filter(|(_, _, l)| last(&l.phase) == Some(phase))
-            .filter(|(_, _, l)| !l.indeterminate.last().copied().unwrap_or(true))
-            .max_by(|(_, _, a), (_, _, b)| {
-                let sure = |l: &LayerResult| last(&l.phase_confidence).unwrap_or(0.0);
-                sure(a).total_cmp(&sure(b))
-            });
-        let Some((experiment, row, layer)) = surest else {
-            continue;
-        };
-        let knob = match experiment.knob {
-            Knob::BatchSize => format!("batch size {}", row.run.batch_size),
-            Knob::LearningRate => format!("lr {}", row.run.lr),
-            Knob::WeightDecay => format!("weight decay {}", row.run.weight_decay),
-        };
-        spectra.push((format!("{}: {knob}", phase.title()), spectrum(layer)?));
-    }
-    let title = format!("The phases, in {LAYER} of {model} as it was trained here");
-    plot::esd_gallery(&title, &spectra, path)?;
-    Ok(())
 }

@@ -15,15 +15,18 @@ mod support;
 
 mod figures;
 mod plan;
+mod table;
+mod together;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
-use figures::{Experiment, Knob, gallery, noise_scale};
+use figures::{Experiment, Knob};
 use heavytail::sweep::{Plan, index_from, merge};
 use support::sweep::{Spec, work};
 use support::train::Backend;
+use together::{gallery, noise_scale};
 
 #[derive(Parser)]
 #[command(about = "Plan, run, merge and draw many trainings")]

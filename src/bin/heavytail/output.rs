@@ -99,6 +99,10 @@ impl Sheet {
     fn sorted(&self, column: Option<&str>) -> Result<Vec<&Map<String, Value>>> {
         let mut rows: Vec<&Map<String, Value>> = self.rows.iter().collect();
         let Some(column) = column else {
+            // A file in alphabetical order has layer 10 before layer 2; one in any other order has its own.
+            if rows.is_sorted_by_key(|r| word(r, "name")) {
+                rows.sort_by_cached_key(|r| natural(word(r, "name")));
+            }
             return Ok(rows);
         };
         if !rows.is_empty() && !rows.iter().any(|r| r.contains_key(column)) {
@@ -117,6 +121,25 @@ impl Sheet {
         });
         Ok(rows)
     }
+}
+
+/// A name in which numbers are ordered as numbers.
+fn natural(name: &str) -> Vec<(u64, String)> {
+    let mut parts = vec![(0u64, String::new())];
+    for c in name.chars() {
+        let last = parts.len() - 1;
+        match c.to_digit(10) {
+            Some(digit) if parts[last].1.is_empty() => {
+                parts[last].0 = parts[last]
+                    .0
+                    .saturating_mul(10)
+                    .saturating_add(digit.into());
+            }
+            Some(digit) => parts.push((digit.into(), String::new())),
+            None => parts[last].1.push(c),
+        }
+    }
+    parts
 }
 
 /// The columns of the CSV: the monitor's, without what belongs to a run.
@@ -336,4 +359,16 @@ fn remarks(row: &Map<String, Value>) -> Vec<String> {
 
 fn read<T: serde::de::DeserializeOwned>(value: Option<&Value>) -> Option<T> {
     serde_json::from_value(value?.clone()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn layers_are_ordered_by_depth() {
+        let mut names = ["h.10.w", "h.2.w", "h.1.w", "emb", "h.2.b"];
+        names.sort_by_cached_key(|n| natural(n));
+        assert_eq!(names, ["emb", "h.1.w", "h.2.b", "h.2.w", "h.10.w"]);
+    }
 }
