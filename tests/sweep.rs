@@ -123,7 +123,7 @@ fn a_killed_sweep_goes_on_to_the_same_bytes() {
     let figures = place.path("figures");
     std::fs::create_dir(&figures).unwrap();
     std::fs::copy(format!("{whole}.jsonl"), format!("{figures}/results.jsonl")).unwrap();
-    let text = succeed(&mut sweep(&["figures", &figures]));
+    let text = succeed(&mut sweep(&["plot", &figures]));
     for name in [
         "phases.svg",
         "esd.svg",

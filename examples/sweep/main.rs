@@ -4,7 +4,7 @@
 //! cargo run --release --example sweep -- plan --batch-sizes 4,32,256 --seeds 1,2,3 > plan.jsonl
 //! cargo run --release --example sweep -- run --plan plan.jsonl --all
 //! cargo run --release --example sweep -- merge --plan plan.jsonl --results results.jsonl
-//! cargo run --release --example sweep -- figures .
+//! cargo run --release --example sweep -- plot .
 //! ```
 //!
 //! `run` without `--all` runs one index: `--index`, or the one that Slurm or Kubernetes tell (see
@@ -73,7 +73,7 @@ enum Command {
         partial: bool,
     },
     /// Draw every `results.jsonl` in a folder and in those below it; with several experiments, also what they show together
-    Figures {
+    Plot {
         #[arg(default_value = "assets/experiments")]
         folder: PathBuf,
     },
@@ -132,7 +132,7 @@ fn main() -> Result<()> {
             ensure!(partial || done == all, "{} runs are not done", all - done);
             Ok(())
         }
-        Command::Figures { folder } => draw(&folder),
+        Command::Plot { folder } => draw(&folder),
     }
 }
 
