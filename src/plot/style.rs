@@ -180,7 +180,9 @@ pub(super) fn digits(value: f64) -> String {
 
 /// The same in units of 10^`exponent`, as the axis beside it has them.
 pub(super) fn digits_in(value: f64, exponent: i32) -> String {
-    if exponent == 0 {
+    // A number far off the axis is easier to read in powers of its own.
+    let far = value != 0.0 && (value.abs().log10() - f64::from(exponent)).abs() >= 5.0;
+    if exponent == 0 || far {
         return digits(value);
     }
     let mantissa = digits(value / 10f64.powi(exponent));

@@ -16,7 +16,7 @@ use crate::monitor::Selection;
 use crate::record::{LayerShape, Record, Stamp, Summary};
 use crate::spectrum::{Solver, Spectrum};
 use lora::{Adapter, adapters, base_of, product, scaling};
-pub use parts::{Part, parts};
+pub use parts::{Part, heads, parts};
 use tied::untie;
 
 /// How to judge a checkpoint.
@@ -39,6 +39,8 @@ pub struct SurveyOptions {
     /// Part i of n, counted from 0: only every n-th tensor is read, and only its rows are returned. Those that
     /// need no reading belong to part 0. Tied weights are recognised within a part.
     pub shard: Option<(usize, usize)>,
+    /// Split query, key and value projections into so many heads.
+    pub heads: Option<usize>,
     /// LoRA's α, where no `adapter_config.json` beside the file tells it.
     pub lora_alpha: Option<f64>,
 }
@@ -53,6 +55,7 @@ impl Default for SurveyOptions {
             weightwatcher: false,
             base: None,
             shard: None,
+            heads: None,
             lora_alpha: None,
         }
     }
@@ -275,7 +278,10 @@ fn plan(
         Err(LeftOut::Vector) => Err(None),
         Err(why) => Err(Some(why.to_string())),
         Ok(_) if !options.selection.wants(&tensor.name) => Err(Some(LeftOut::Excluded.to_string())),
-        Ok(parts) => Ok(parts),
+        Ok(parts) => Ok(match options.heads {
+            Some(count) => heads(parts, count),
+            None => parts,
+        }),
     }
 }
 

@@ -183,6 +183,48 @@ fn projections(lower: &str, rows: usize, cols: usize) -> Option<Vec<Block>> {
     Some(labels.into_iter().zip(ends).map(block).collect())
 }
 
+/// Split query, key and value projections into the matrices of their heads: those that [`parts`] made of a
+/// fused one, and matrices whose names end in `query`, `key`, `value`, `q_proj`, `k_proj` or `v_proj`. A head
+/// has as many rows as the model's width (the columns) over the number of heads, so that fewer heads
+/// of keys and values are found as well. What does not divide stays whole.
+pub fn heads(parts: Vec<Part>, count: usize) -> Vec<Part> {
+    const ENDS: [&str; 6] = ["query", "key", "value", "q_proj", "k_proj", "v_proj"];
+    let projects = |part: &Part| {
+        let name = part.name.strip_suffix(".weight").unwrap_or(&part.name);
+        let last = name.rsplit('.').next().unwrap_or(name);
+        let fused = ["[q]", "[k]", "[v]"]
+            .iter()
+            .any(|label| name.ends_with(label));
+        fused || ENDS.contains(&last)
+    };
+    let split = |part: Part| {
+        let &[rows, cols] = part.shape.as_slice() else {
+            return vec![part];
+        };
+        let size = cols.checked_div(count).unwrap_or(0);
+        let first = match &part.select {
+            Select::Whole => 0,
+            Select::Rows(range) => range.start,
+            Select::Columns(_) => return vec![part],
+        };
+        let divides = size > 1 && rows > size && cols % count == 0 && rows.is_multiple_of(size);
+        if !divides || !projects(&part) {
+            return vec![part];
+        }
+        let head = |i| {
+            let start = first + i * size;
+            Part {
+                name: format!("{}[head {i}]", part.name),
+                layout: Layout::Matrix,
+                shape: vec![size, cols],
+                select: Select::Rows(start..start + size),
+            }
+        };
+        (0..rows / size).map(head).collect()
+    };
+    parts.into_iter().flat_map(split).collect()
+}
+
 impl Part {
     /// The sides of the matrix that stands for the part: a convolution's is its unfolding.
     pub fn sides(&self) -> (usize, usize) {
@@ -278,6 +320,23 @@ mod tests {
         assert_eq!(shapes, [8, 2, 2]);
         assert_eq!(names("x.qkv_proj.weight", &[8, 8], &[]).len(), 1);
         assert_eq!(names("x.out_proj.weight", &[12, 4], &[]).len(), 1);
+    }
+
+    #[test]
+    fn heads_are_rows_of_projections() {
+        let of = |name: &str, shape: &[usize], count| heads(parts(name, shape, []).unwrap(), count);
+        let fused = of("x.qkv_proj.weight", &[12, 8], 4);
+        // Four heads of queries, one of keys, one of values.
+        assert_eq!(fused.len(), 4 + 2);
+        assert_eq!(fused[3].name, "x.qkv_proj.weight[q][head 3]");
+        let values: Vec<f64> = (0..96).map(f64::from).collect();
+        assert_eq!(
+            fused[3].cut(&[12, 8], &values).unwrap().row.values()[0],
+            48.0
+        );
+        assert_eq!(of("a.query.weight", &[8, 8], 2).len(), 2);
+        assert_eq!(of("a.dense.weight", &[8, 8], 2).len(), 1);
+        assert_eq!(of("a.query.weight", &[8, 8], 3).len(), 1);
     }
 
     #[test]

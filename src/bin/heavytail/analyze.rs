@@ -58,6 +58,9 @@ pub struct Judging {
     /// Fill the shared columns in that tool's conventions
     #[arg(long, value_enum, value_name = "TOOL")]
     compat: Option<Tool>,
+    /// Split query, key and value projections into so many heads
+    #[arg(long, value_name = "N")]
+    heads: Option<usize>,
     /// The model that low-rank adapters (LoRA) belong to: adapted layers are judged as well
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
@@ -94,6 +97,7 @@ impl Judging {
         options.selection = Selection::new(&self.layers, &self.skip)?;
         options.min_evals = self.min_evals;
         options.lora_alpha = self.lora_alpha;
+        options.heads = self.heads;
         if let Some(base) = &self.base {
             options.base = Some(Arc::new(Checkpoint::open(base)?));
         }
@@ -106,14 +110,15 @@ impl Judging {
     /// What decides the numbers, in words: parts of one survey must agree on it.
     pub fn signature(&self) -> String {
         format!(
-            "layers {:?}, skip {:?}, min_evals {}, full {}, compat {}, base {:?}, lora_alpha {:?}",
+            "layers {:?}, skip {:?}, min_evals {}, full {}, compat {}, base {:?}, lora_alpha {:?}, heads {:?}",
             self.layers,
             self.skip,
             self.min_evals,
             self.deep(),
             self.compat(),
             self.base,
-            self.lora_alpha
+            self.lora_alpha,
+            self.heads
         )
     }
 
