@@ -16,7 +16,7 @@ pub use dense::{Gram, Svd};
 #[cfg(feature = "lapack")]
 pub use lapack::Lapack;
 pub(crate) use null::null_directions;
-use null::{kurtosis, live_vectors};
+use null::{Moments, live_vectors};
 
 use crate::error::{Error, Result};
 use crate::matrix::{Cut, WeightMatrix};
@@ -62,34 +62,6 @@ impl Solver {
 
 const NORMAL_KURTOSIS: f64 = 3.0;
 
-/// The largest magnitude, or infinity if a value is not finite.
-fn largest(values: &[f64]) -> f64 {
-    // Several at once, or each comparison would wait for the one before.
-    const LANES: usize = 8;
-    let (mut top, mut zero) = ([0f64; LANES], [0f64; LANES]);
-    let chunks = values.chunks_exact(LANES);
-    let rest = chunks.remainder();
-    let mut see = |i: usize, v: f64| {
-        let v = v.abs();
-        top[i] = if v > top[i] { v } else { top[i] };
-        // Zero times what is not finite is NaN.
-        zero[i] += 0.0 * v;
-    };
-    for chunk in chunks {
-        for (i, v) in chunk.iter().enumerate() {
-            see(i, *v);
-        }
-    }
-    for (i, v) in rest.iter().enumerate() {
-        see(i, *v);
-    }
-    if zero.iter().all(|z| *z == 0.0) {
-        top.into_iter().fold(0.0, f64::max)
-    } else {
-        f64::INFINITY
-    }
-}
-
 /// Eigenvalues of X = WᵀW/N: ascending, finite, ≥ 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spectrum {
@@ -119,7 +91,8 @@ impl Spectrum {
     pub fn with(matrix: &WeightMatrix, solver: &dyn Eigensolver) -> Result<Self> {
         let fail = |cause: String| Error::layer(matrix.name(), cause);
         let values = matrix.values();
-        let largest = largest(values);
+        let moments = Moments::of(values);
+        let largest = moments.largest;
         if !largest.is_finite() {
             let bad = values.iter().filter(|v| !v.is_finite()).count();
             return Err(fail(format!(
@@ -156,7 +129,7 @@ impl Spectrum {
             Self::new(eigenvalues, matrix.n(), matrix.m(), matrix.cut()).map_err(fail)?;
         let live_n = live_vectors(matrix.rows(), matrix.cols(), entries).max(matrix.m());
         let live = live_n as f64 / n;
-        Ok(spectrum.with_entries(live_n, kurtosis(values, largest, live)))
+        Ok(spectrum.with_entries(live_n, moments.kurtosis(values, live)))
     }
 
     /// A spectrum from eigenvalues of X = WᵀW/N that were kept, for an N×M matrix.

@@ -58,30 +58,66 @@ fn sum_of_squares(row: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
-/// Kurtosis Σw⁴·count/(Σw²)² of the entries, of which the share `live` is not in dead vectors: 3 for a
-/// normal law. `largest` is the largest magnitude.
-pub(super) fn kurtosis(values: &[f64], largest: f64, live: f64) -> f64 {
-    // Several sums at once, or each addition would wait for the one before.
-    const SUMS: usize = 8;
-    let (mut square, mut fourth) = ([0.0; SUMS], [0.0; SUMS]);
-    let unit = largest.recip();
-    let chunks = values.chunks_exact(SUMS);
-    let rest = chunks.remainder();
-    let mut add = |i: usize, v: f64| {
-        let s = (v * unit) * (v * unit);
-        square[i] += s;
-        fourth[i] += s * s;
-    };
-    for chunk in chunks {
-        for (i, v) in chunk.iter().enumerate() {
-            add(i, *v);
+/// What one pass over the entries tells.
+pub(super) struct Moments {
+    /// The largest magnitude, or infinity if an entry is not finite.
+    pub(super) largest: f64,
+    square: f64,
+    fourth: f64,
+}
+
+impl Moments {
+    pub(super) fn of(values: &[f64]) -> Self {
+        Self::scaled(values, 1.0)
+    }
+
+    fn scaled(values: &[f64], unit: f64) -> Self {
+        // Several sums at once, or each addition would wait for the one before.
+        const LANES: usize = 4;
+        let (mut top, mut zero) = ([0f64; LANES], [0f64; LANES]);
+        let (mut square, mut fourth) = ([0f64; LANES], [0f64; LANES]);
+        let chunks = values.chunks_exact(LANES);
+        let rest = chunks.remainder();
+        let mut see = |i: usize, v: f64| {
+            let v = (v * unit).abs();
+            top[i] = if v > top[i] { v } else { top[i] };
+            // Zero times what is not finite is NaN.
+            zero[i] += 0.0 * v;
+            let s = v * v;
+            square[i] += s;
+            fourth[i] += s * s;
+        };
+        for chunk in chunks {
+            for (i, v) in chunk.iter().enumerate() {
+                see(i, *v);
+            }
+        }
+        for (i, v) in rest.iter().enumerate() {
+            see(i, *v);
+        }
+        let finite = zero.iter().all(|z| *z == 0.0);
+        Self {
+            largest: if finite {
+                top.into_iter().fold(0.0, f64::max)
+            } else {
+                f64::INFINITY
+            },
+            square: square.iter().sum(),
+            fourth: fourth.iter().sum(),
         }
     }
-    for (i, v) in rest.iter().enumerate() {
-        add(i, *v);
+
+    /// Kurtosis Σw⁴·count/(Σw²)² of the entries, of which the share `live` is not in dead vectors: 3
+    /// for a normal law.
+    pub(super) fn kurtosis(&self, values: &[f64], live: f64) -> f64 {
+        // Fourth powers leave the range of f64 long before the entries do.
+        if !(1e-60..1e60).contains(&self.largest) && self.largest > 0.0 && self.largest.is_finite()
+        {
+            let unit = (-self.largest.log2().floor()).exp2();
+            return Self::scaled(values, unit).kurtosis(values, live);
+        }
+        self.fourth / self.square / self.square * values.len() as f64 * live
     }
-    let (square, fourth): (f64, f64) = (square.iter().sum(), fourth.iter().sum());
-    fourth / square / square * values.len() as f64 * live
 }
 
 #[cfg(test)]
