@@ -55,7 +55,7 @@ fn main() -> Result<()> {
     }))?;
     for entry in plan.entries() {
         println!("\n== batch size {} ==", entry.spec.batch_size);
-        work(entry, out, None, Backend::Flex)?;
+        work(entry, out, None, Backend::Flex, false)?;
     }
     merge(&plan, &[out])?.write(out.join("results.jsonl"))?;
 

@@ -353,8 +353,15 @@ impl Spec {
     }
 }
 
-/// Run one entry of a plan in `<out>/<id>`, unless it is done or someone is at it, and say so.
-pub fn work(entry: &Entry<Spec>, out: &Path, data: Option<&Path>, backend: Backend) -> Result<()> {
+/// Run one entry of a plan in `<out>/<id>`, unless it is done, and say so. That another worker is at it is an
+/// error unless `skip_busy`.
+pub fn work(
+    entry: &Entry<Spec>,
+    out: &Path,
+    data: Option<&Path>,
+    backend: Backend,
+    skip_busy: bool,
+) -> Result<()> {
     let name = format!("run {} ({})", entry.index, entry.id);
     let tried = attempt(out, entry, |folder| entry.spec.run(folder, data, backend))?;
     match tried {
@@ -362,8 +369,14 @@ pub fn work(entry: &Entry<Spec>, out: &Path, data: Option<&Path>, backend: Backe
             Checkpoints::clear(&out.join(&entry.id))?;
             println!("{name} is done");
         }
-        Attempt::DoneBefore => println!("{name} was done before"),
-        Attempt::Busy => println!("{name} is another worker's"),
+        Attempt::DoneBefore => {
+            // Killed between the two.
+            Checkpoints::clear(&out.join(&entry.id))?;
+            println!("{name} was done before");
+        }
+        Attempt::Busy if skip_busy => println!("{name} is another worker's"),
+        // A scheduler must not take this task for done: the other worker may still die.
+        Attempt::Busy => anyhow::bail!("{name} is another worker's"),
         Attempt::Failed(error) => return Err(error.context(name)),
     }
     Ok(())

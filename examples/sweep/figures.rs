@@ -12,7 +12,7 @@ use heavytail::{
     sweep::read_results,
 };
 
-use crate::support::sweep::{LayerResult, Row};
+use crate::support::sweep::{LayerResult, Model, Row};
 
 /// The layer of the papers' figures, in both networks.
 pub const LAYER: &str = "fc1.weight";
@@ -64,7 +64,6 @@ pub struct Setting<'a> {
 
 /// The results of one plan.
 pub struct Experiment {
-    pub name: String,
     pub rows: Vec<Row>,
     pub knob: Knob,
 }
@@ -74,9 +73,15 @@ impl Experiment {
         let file = folder.join("results.jsonl");
         let rows: Vec<Row> = read_results(&file)?;
         ensure!(!rows.is_empty(), "{}: no results", file.display());
-        let name = folder.file_name().map(|n| n.to_string_lossy().into_owned());
+        let knobs = [Knob::BatchSize, Knob::LearningRate, Knob::WeightDecay];
+        let turned = |k: &&Knob| rows.iter().any(|r| k.value(r) != k.value(&rows[0]));
+        let models = rows.iter().any(|r| r.run.model != rows[0].run.model);
+        ensure!(
+            !models && knobs.iter().filter(turned).count() < 2,
+            "{}: the runs differ in more than one of network, batch size, learning rate and weight decay; draw them apart",
+            file.display()
+        );
         Ok(Self {
-            name: name.unwrap_or_default(),
             knob: Knob::of(&rows),
             rows,
         })
@@ -135,8 +140,7 @@ impl Experiment {
             (Some(a), Some(b)) if a < b => format!("{a} to {b} epochs"),
             _ => format!("{} epochs", run.epochs),
         };
-        let model = format!("{:?}", run.model).replace("Lenet5", "LeNet5");
-        let model = model.replace("MiniAlexnet", "MiniAlexNet");
+        let model = self.model();
         let fixed = match self.knob {
             Knob::BatchSize => format!("lr {}", run.lr),
             Knob::LearningRate => format!("batch size {}", run.batch_size),
@@ -195,10 +199,9 @@ impl Experiment {
     }
 
     pub fn model(&self) -> &str {
-        if self.name.starts_with("mini") {
-            "MiniAlexNet"
-        } else {
-            "LeNet5"
+        match self.rows[0].run.model {
+            Model::MiniAlexnet => "MiniAlexNet",
+            Model::Lenet5 => "LeNet5",
         }
     }
 

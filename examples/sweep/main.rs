@@ -98,12 +98,12 @@ fn main() -> Result<()> {
             let plan = Plan::<Spec>::read(plan)?;
             if !all {
                 let index = index_from(index, |name| std::env::var(name).ok())?;
-                return work(plan.entry(index)?, &out, data.as_deref(), backend);
+                return work(plan.entry(index)?, &out, data.as_deref(), backend, false);
             }
             let mut failed = 0;
             for entry in plan.entries() {
                 // One bad run must not keep the others from theirs.
-                if let Err(error) = work(entry, &out, data.as_deref(), backend) {
+                if let Err(error) = work(entry, &out, data.as_deref(), backend, true) {
                     eprintln!("{error:#}");
                     failed += 1;
                 }
@@ -164,7 +164,7 @@ fn draw(folder: &Path) -> Result<()> {
     // The same training but for the knob: two experiments can share an axis.
     let of = |knob| {
         let mut same = experiments.iter().filter(|e| e.knob == knob);
-        same.find(|e| e.rows[0].run.observe_every == 1 && e.name.starts_with("lenet5"))
+        same.find(|e| e.rows.iter().all(|r| r.run.observe_every == 1) && e.model() == "LeNet5")
     };
     if let (Some(batch), Some(lr)) = (of(Knob::BatchSize), of(Knob::LearningRate)) {
         let path = folder.join("noise-scale.svg");

@@ -96,6 +96,16 @@ pub(super) fn read_index(source: &Source) -> Result<Found> {
     Ok(all)
 }
 
+fn is_named_as_pytorch(file: &Path) -> bool {
+    let ending = file.extension().unwrap_or_default().to_string_lossy();
+    ["bin", "ckpt", "pt", "pth", "th"].contains(&ending.to_lowercase().as_str())
+}
+
+fn is_named_as_weights(file: &Path) -> bool {
+    let ending = file.extension().unwrap_or_default().to_string_lossy();
+    WEIGHT_ENDINGS.contains(&ending.to_lowercase().as_str())
+}
+
 /// The tensors of a folder: through its index, or of all its weight files in name order.
 pub(super) fn list(folder: &Path) -> Result<Found> {
     let io = |e| Error::io(folder, e);
@@ -130,15 +140,21 @@ pub(super) fn list(folder: &Path) -> Result<Found> {
         match recognise(&Source::open(&file)?)? {
             // No index is among them, so these are settings.
             None | Some(Format::Json) => {
-                let ending = file.extension().unwrap_or_default().to_string_lossy();
-                if WEIGHT_ENDINGS.contains(&ending.to_lowercase().as_str()) {
+                if is_named_as_weights(&file) {
                     unread.push((
                         name.into_owned(),
                         "a file of no format that is read".to_owned(),
                     ));
                 }
             }
-            Some(format) => parts.push((read_file(&file, false)?, format, file.clone())),
+            Some(format) => match read_file(&file, false) {
+                Ok(found) => parts.push((found, format, file.clone())),
+                // A zip may be anything; only one that is named as PyTorch's must be readable.
+                Err(why) if format == Format::Zip && !is_named_as_pytorch(&file) => {
+                    unread.push((name.into_owned(), why.to_string()));
+                }
+                Err(why) => return Err(why),
+            },
         }
     }
     if parts.is_empty() {

@@ -54,6 +54,10 @@ impl<'a> State<'a> {
             tensors: Vec::new(),
             left_out: Vec::new(),
         };
+        if state.is_optimizer("", values.root) {
+            state.leave_out("(the whole file)", "state of an optimizer".to_owned())?;
+            return Ok(state);
+        }
         let root = state.unwrap(values.root)?;
         state.walk(root, "")?;
         Ok(state)

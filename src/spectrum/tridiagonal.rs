@@ -36,7 +36,7 @@ pub(super) fn eigenvalues(mut d: Vec<f64>, off: &[f64]) -> Option<Vec<f64>> {
     for v in &mut d {
         *v /= scale;
     }
-    Some(d)
+    d.iter().all(|v| v.is_finite()).then_some(d)
 }
 
 /// Whether a squared entry beside the diagonal changes nothing.

@@ -15,50 +15,80 @@ use crate::checkpoint::TensorInfo;
 pub(super) struct Adapter {
     /// The adapted layer.
     pub(super) layer: String,
+    /// The adapter's name, where the file has one.
+    pub(super) name: String,
     pub(super) a: usize,
     pub(super) b: usize,
+    pub(super) layout: AdapterLayout,
 }
 
-/// `layer`, and whether the name is of an A.
-fn half(name: &str) -> Option<(&str, bool)> {
-    for (a, b) in [(".lora_A", ".lora_B"), (".lora.a", ".lora.b")] {
-        for (mark, is_a) in [(a, true), (b, false)] {
-            if let Some((layer, rest)) = name.split_once(mark)
-                && (rest.is_empty() || rest.starts_with('.'))
-            {
-                return Some((layer, is_a));
-            }
+impl Adapter {
+    /// The name of a row about it. PEFT calls an adapter `default` unless told otherwise.
+    pub(super) fn row(&self, kind: &str) -> String {
+        match self.name.as_str() {
+            "" | "default" => format!("{}[{kind}]", self.layer),
+            name => format!("{}[{kind} {name}]", self.layer),
         }
     }
-    None
+}
+
+/// In which order the halves are multiplied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AdapterLayout {
+    /// B·A: out×r times r×in.
+    Peft,
+    /// A·B: in×r times r×out.
+    Burn,
+}
+
+/// What a name says: the layer, what follows the mark, whether it is an A, and the layout.
+fn half(name: &str) -> Option<(&str, &str, bool, AdapterLayout)> {
+    let marks = [
+        (".lora_A", true, AdapterLayout::Peft),
+        (".lora_B", false, AdapterLayout::Peft),
+        (".lora.a", true, AdapterLayout::Burn),
+        (".lora.b", false, AdapterLayout::Burn),
+    ];
+    marks.into_iter().find_map(|(mark, is_a, layout)| {
+        let (layer, rest) = name.split_once(mark)?;
+        let ends = rest.is_empty() || rest.starts_with('.');
+        ends.then_some((layer, rest, is_a, layout))
+    })
 }
 
 /// The adapters among matrices; a half without its other half is none.
 pub(super) fn adapters(tensors: &[TensorInfo]) -> Vec<Adapter> {
     let halves = |wanted: bool| {
         tensors.iter().enumerate().filter_map(move |(i, t)| {
-            let (layer, is_a) = half(&t.name).filter(|_| t.shape.len() == 2)?;
-            (is_a == wanted).then_some((layer, i))
+            let (layer, rest, is_a, layout) = half(&t.name).filter(|_| t.shape.len() == 2)?;
+            (is_a == wanted).then_some(((layer, rest, layout), i))
         })
     };
     halves(true)
-        .filter_map(|(layer, a)| {
-            let (_, b) = halves(false).find(|(other, _)| *other == layer)?;
-            shape(&tensors[a].shape, &tensors[b].shape)?;
+        .filter_map(|(key, a)| {
+            let (_, b) = halves(false).find(|(other, _)| *other == key)?;
+            let (layer, rest, layout) = key;
+            shape(&tensors[a].shape, &tensors[b].shape, layout)?;
+            let name = rest.trim_start_matches('.').trim_end_matches("weight");
             Some(Adapter {
                 layer: layer.to_owned(),
+                name: name.trim_end_matches('.').to_owned(),
                 a,
                 b,
+                layout,
             })
         })
         .collect()
 }
 
-/// Rows, rank and columns of the product, and whether it is B·A (else A·B).
-fn shape(a: &[usize], b: &[usize]) -> Option<(usize, usize, usize, bool)> {
-    match (a, b) {
-        (&[r, inputs], &[outputs, s]) if r == s => Some((outputs, r, inputs, true)),
-        (&[inputs, r], &[s, outputs]) if r == s => Some((inputs, r, outputs, false)),
+/// Rows, rank and columns of the product.
+fn shape(a: &[usize], b: &[usize], layout: AdapterLayout) -> Option<(usize, usize, usize)> {
+    let (left, right) = match layout {
+        AdapterLayout::Peft => (b, a),
+        AdapterLayout::Burn => (a, b),
+    };
+    match (left, right) {
+        (&[rows, r], &[s, cols]) if r == s => Some((rows, r, cols)),
         _ => None,
     }
 }
@@ -67,19 +97,21 @@ fn shape(a: &[usize], b: &[usize]) -> Option<(usize, usize, usize, bool)> {
 pub(super) fn product(
     (a, a_shape): (&[f64], &[usize]),
     (b, b_shape): (&[f64], &[usize]),
+    layout: AdapterLayout,
     scale: impl Fn(usize) -> f64,
 ) -> Option<(usize, [usize; 2], Vec<f64>)> {
-    let (rows, rank, cols, b_first) = shape(a_shape, b_shape)?;
-    let (left, right) = if b_first { (b, a) } else { (a, b) };
+    let (rows, rank, cols) = shape(a_shape, b_shape, layout)?;
+    let (left, right) = match layout {
+        AdapterLayout::Peft => (b, a),
+        AdapterLayout::Burn => (a, b),
+    };
     let scale = scale(rank);
     let mut values = vec![0.0; rows.checked_mul(cols)?];
     if left.len() != rows * rank || right.len() != rank * cols {
         return None;
     }
-    for (row, out) in left
-        .chunks_exact(rank.max(1))
-        .zip(values.chunks_exact_mut(cols.max(1)))
-    {
+    let lines = left.chunks_exact(rank.max(1));
+    for (row, out) in lines.zip(values.chunks_exact_mut(cols.max(1))) {
         for (l, line) in row.iter().zip(right.chunks_exact(cols.max(1))) {
             for (sum, r) in out.iter_mut().zip(line) {
                 *sum += scale * l * r;
@@ -145,11 +177,17 @@ mod tests {
             tensor("base_model.model.q.lora_B.default.weight", &[6, 2]),
             tensor("base_model.model.q.lora_A.default.weight", &[2, 4]),
             tensor("k.lora_A.weight", &[2, 4]),
+            tensor("base_model.model.q.lora_A.other.weight", &[3, 4]),
+            tensor("base_model.model.q.lora_B.other.weight", &[6, 3]),
             tensor("v.weight.lora.a", &[4, 2]),
             tensor("v.weight.lora.b", &[2, 5]),
         ];
         let found = adapters(&tensors);
-        assert_eq!(found.len(), 2);
+        assert_eq!(found.len(), 3);
+        assert_eq!(
+            (found[0].name.as_str(), found[1].name.as_str()),
+            ("default", "other")
+        );
         assert_eq!(
             (found[0].layer.as_str(), found[0].a, found[0].b),
             ("base_model.model.q", 1, 0)
@@ -167,11 +205,15 @@ mod tests {
     fn products_in_both_layouts() {
         let a = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         let b = [1.0, 10.0];
-        let peft = product((&a[..3], &[1, 3]), (&b, &[2, 1]), |_| 2.0).unwrap();
+        use AdapterLayout::{Burn, Peft};
+        let peft = product((&a[..3], &[1, 3]), (&b, &[2, 1]), Peft, |_| 2.0).unwrap();
         assert_eq!(peft, (1, [2, 3], vec![2.0, 4.0, 6.0, 20.0, 40.0, 60.0]));
-        let burn = product((&b, &[2, 1]), (&a[..3], &[1, 3]), |_| 2.0).unwrap();
+        let burn = product((&b, &[2, 1]), (&a[..3], &[1, 3]), Burn, |_| 2.0).unwrap();
         assert_eq!(burn, peft);
-        assert!(product((&a, &[2, 3]), (&b, &[2, 1]), |_| 1.0).is_none());
+        assert!(product((&a, &[2, 3]), (&b, &[2, 1]), Peft, |_| 1.0).is_none());
+        // A square layer: only the names tell the order.
+        let square = product((&a[..4], &[4, 1]), (&a[..4], &[1, 4]), Burn, |_| 1.0).unwrap();
+        assert_eq!(square.1, [4, 4]);
     }
 
     #[test]

@@ -172,7 +172,7 @@ pub fn survey(
         let wanted = options.selection.wants(&adapter.layer);
         for kind in kinds {
             let row = rows.len();
-            let name = format!("{}[{kind}]", adapter.layer);
+            let name = adapter.row(kind);
             let why = (!wanted).then(|| LeftOut::Excluded.to_string());
             rows.push(skipped(&run, row, &name, &[], why));
             mine.push(row);
@@ -380,7 +380,7 @@ impl Shared<'_> {
 
     /// The product of an adapter, and the adapted weight.
     fn adapter(&self, adapter: &Adapter, rows: &[usize]) -> Vec<Judged> {
-        let name = |kind| format!("{}[{kind}]", adapter.layer);
+        let name = |kind| adapter.row(kind);
         let fail = |row: usize, kind, shape: &[usize], why: String| {
             let mut record = skipped(self.run, row, &name(kind), shape, Some(why));
             record.status = "failed".to_owned();
@@ -399,7 +399,9 @@ impl Shared<'_> {
         };
         let scale = scaling(self.checkpoint.path(), self.options.lora_alpha);
         let shapes = (&tensors[adapter.a].shape, &tensors[adapter.b].shape);
-        let Some((rank, shape, mut values)) = product((&a, shapes.0), (&b, shapes.1), scale) else {
+        let Some((rank, shape, mut values)) =
+            product((&a, shapes.0), (&b, shapes.1), adapter.layout, scale)
+        else {
             return vec![fail(
                 rows[0],
                 "lora",

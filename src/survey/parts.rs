@@ -12,7 +12,8 @@
 //! | other rank 3, rank 4 and 5 with at most 31 positions an axis | a convolution `[C_out, C_in/groups, k…]` |
 //!
 //! A transposed convolution looks like a plain one; its name decides (`transpose`, `deconv`, `convt`).
-//! Projections that are interleaved by heads (`query_key_value`) are not split.
+//! Projections that are interleaved by heads (`query_key_value`) are not split. Where queries are not as wide as the
+//! model (the columns), a fused projection with fewer heads of keys and values cannot be told from its shape.
 
 use std::ops::Range;
 
@@ -176,7 +177,9 @@ fn projections(lower: &str, rows: usize, cols: usize) -> Option<Vec<Block>> {
         return Some(blocks(&labels, rows).into_iter().map(column).collect());
     }
     // Fewer heads for keys and values than for queries.
-    let rest = rows.checked_sub(cols).filter(|r| *r > 0 && r % 2 == 0)?;
+    let rest = rows
+        .checked_sub(cols)
+        .filter(|r| *r > 0 && r % 2 == 0 && r / 2 < cols)?;
     let key = cols + rest / 2;
     let ends = [0..cols, cols..key, key..rows];
     let block = |(label, range): (&str, Range<usize>)| (label.to_owned(), Select::Rows(range));
@@ -319,6 +322,8 @@ mod tests {
             .collect();
         assert_eq!(shapes, [8, 2, 2]);
         assert_eq!(names("x.qkv_proj.weight", &[8, 8], &[]).len(), 1);
+        // Wider than three times the input: not a projection of this kind.
+        assert_eq!(names("attn.qkv.weight", &[192, 32], &[]).len(), 1);
         assert_eq!(names("x.out_proj.weight", &[12, 4], &[]).len(), 1);
     }
 

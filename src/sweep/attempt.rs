@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -27,6 +28,9 @@ pub enum Attempt<E> {
 /// The file that a worker holds locked.
 pub(super) const LOCK: &str = "lock";
 
+/// How often a locked folder is looked at before it is another worker's.
+const LOOKS: usize = 6;
+
 /// Work on one run in its own folder, `<folder>/<id>`, unless it is done or another worker is at it.
 ///
 /// `work` is given the run's folder, where it keeps what it needs to go on after it was killed, and
@@ -51,10 +55,14 @@ pub fn attempt<S: Serialize, R: Serialize, E: std::fmt::Display>(
     std::fs::create_dir_all(&run).map_err(|e| Error::io(&run, e))?;
     let path = run.join(LOCK);
     let lock = File::create(&path).map_err(|e| Error::io(&path, e))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => return Ok(Attempt::Busy),
-        Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
+    for patience in (0..LOOKS).rev() {
+        match lock.try_lock() {
+            Ok(()) => break,
+            Err(TryLockError::WouldBlock) if patience == 0 => return Ok(Attempt::Busy),
+            // It may be a merge that has a look.
+            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
+            Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
+        }
     }
     // Another worker may have finished it between the look and the lock.
     if done.exists() {

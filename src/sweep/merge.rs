@@ -62,7 +62,8 @@ impl std::fmt::Display for Unfinished {
     }
 }
 
-/// Whether a field tells times, which no two runs share: `seconds`, `seconds_…`, `unix_time`.
+/// Whether a field tells times, which no two runs share: `seconds`, `seconds_…`, `unix_time`. Settings should
+/// have no such names: a merged row is without them, wherever they stand.
 pub fn is_timing(field: &str) -> bool {
     field == "seconds" || field.starts_with("seconds_") || field == "unix_time"
 }

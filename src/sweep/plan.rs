@@ -25,7 +25,7 @@ pub struct Entry<S> {
     /// Its place in the plan, from 0.
     pub index: usize,
     /// Twelve hexadecimal digits: the beginning of the SHA-256 of the settings as JSON, keys sorted, nulls
-    /// left out. So neither the order of fields nor a new optional one changes it.
+    /// left out. So neither the order of fields nor a new `Option` that is `None` changes it.
     pub id: String,
     /// The settings.
     pub spec: S,

@@ -29,10 +29,10 @@ pub struct Options {
     output: Option<PathBuf>,
     /// Analyse part I of N only (counted from 0) and leave it in --parts, for `heavytail merge`: so that many
     /// machines share a giant checkpoint
-    #[arg(long, value_name = "I/N", requires = "parts", value_parser = shard::parse)]
+    #[arg(long, value_name = "I/N", requires = "parts", value_parser = shard::parse, conflicts_with_all = ["format", "output", "sort"])]
     shard: Option<(usize, usize)>,
     /// Folder of the parts
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "shard")]
     parts: Option<PathBuf>,
     /// Sort the table by this column, for example alpha or lambda_max [default: order of the file]
     #[arg(long)]

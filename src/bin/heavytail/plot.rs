@@ -1,6 +1,6 @@
 //! `heavytail plot`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -9,6 +9,7 @@ use heavytail::{Phase, Record};
 
 use crate::Ended;
 use crate::analyze::Judging;
+use crate::output::write;
 
 #[derive(Args)]
 pub struct Options {
@@ -34,9 +35,7 @@ pub fn run(options: &Options) -> Result<Ended> {
     for file in &options.files {
         let (_, survey) = options.judging.survey(file)?;
         failed |= survey.rows.iter().any(|r| r.status == "failed");
-        let stem = file
-            .file_stem()
-            .map_or_else(String::new, |s| s.to_string_lossy().into_owned());
+        let stem = stem(file, &all);
         let path = |name: &str| folder.join(format!("{stem}-{name}.{extension}"));
         let rows: Vec<&Record> = survey
             .rows
@@ -48,51 +47,76 @@ pub fn run(options: &Options) -> Result<Ended> {
             "{}: no layer could be analysed",
             file.display()
         );
-        let mut written = vec![path("alpha"), path("phases")];
-        plot::chart(&exponents(&stem, &rows), &written[0])?;
-        phases(&stem, &rows, &written[1])?;
+        let mut written = Vec::new();
+        if rows.iter().any(|r| r.alpha().is_some()) {
+            written.push(path("alpha"));
+            plot::chart(&exponents(&stem, &rows), path("alpha"))?;
+        }
+        written.push(path("phases"));
+        phases(&stem, &rows, &path("phases"))?;
         for (row, spectrum) in survey.rows.iter().zip(&survey.spectra) {
-            let Some(spectrum) = spectrum else { continue };
-            let layer: String = row
-                .layer
-                .chars()
-                .map(|c| {
-                    if c.is_ascii_alphanumeric() || ".-_".contains(c) {
-                        c
-                    } else {
-                        '_'
-                    }
-                })
-                .collect();
-            let one = [(label(row), spectrum.clone())];
-            for (name, draw) in [
-                (
-                    "esd",
-                    plot::esd as fn(&str, &[(String, heavytail::spectrum::Spectrum)], PathBuf) -> _,
-                ),
-                ("esd-loglog", plot::esd_loglog),
-            ] {
-                let path = path(&format!("{name}-{layer}"));
-                // An all-zero layer has nothing to draw.
-                if draw(&row.layer, &one, path.clone()).is_ok() {
-                    written.push(path);
+            // An all-zero layer has nothing to draw.
+            let Some(spectrum) = spectrum.as_ref().filter(|s| s.lambda_max() > 0.0) else {
+                continue;
+            };
+            let safe = |c: char| {
+                if c.is_ascii_alphanumeric() || ".-_".contains(c) {
+                    c
+                } else {
+                    '_'
                 }
-            }
+            };
+            let layer: String = row.layer.chars().map(safe).collect();
+            let one = [(label(row), spectrum.clone())];
+            let name = format!("esd-{layer}");
+            plot::esd(&row.layer, &one, path(&name))?;
+            written.push(path(&name));
+            let name = format!("esd-loglog-{layer}");
+            plot::esd_loglog(&row.layer, &one, path(&name))?;
+            written.push(path(&name));
         }
-        for path in written {
-            println!("{}", path.display());
-        }
+        say(&written)?;
         let rows = survey.rows.into_iter().filter(|r| r.status == "success");
         all.push((stem, rows.collect()));
     }
-    let path = folder.join(format!("exponents.{extension}"));
-    plot::chart(&together(&all), &path)?;
-    println!("{}", path.display());
+    if all
+        .iter()
+        .any(|(_, rows)| rows.iter().any(|r| r.alpha().is_some()))
+    {
+        let path = folder.join(format!("exponents.{extension}"));
+        plot::chart(&together(&all), &path)?;
+        say(&[path])?;
+    }
     Ok(if failed {
         Ended::WithFailedLayers
     } else {
         Ended::Well
     })
+}
+
+fn say(paths: &[PathBuf]) -> Result<()> {
+    let lines: String = paths.iter().map(|p| format!("{}\n", p.display())).collect();
+    write(&lines, None)
+}
+
+/// The model's name without the ending of a weight file, and with a number if another model has it.
+fn stem(file: &Path, taken: &[(String, Vec<Record>)]) -> String {
+    const ENDINGS: [&str; 7] = ["safetensors", "pt", "pth", "th", "bin", "bpk", "npy"];
+    let ending = file
+        .extension()
+        .is_some_and(|e| ENDINGS.iter().any(|known| e == *known));
+    let name = if ending {
+        file.file_stem()
+    } else {
+        file.file_name()
+    };
+    let name = name.map_or_else(|| "model".to_owned(), |n| n.to_string_lossy().into_owned());
+    let free = |name: &String| taken.iter().all(|(other, _)| other != name);
+    if free(&name) {
+        return name;
+    }
+    let numbered = (2..).map(|i| format!("{name}-{i}"));
+    numbered.into_iter().find(free).unwrap_or(name)
 }
 
 fn label(row: &Record) -> String {

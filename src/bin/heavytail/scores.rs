@@ -51,17 +51,24 @@ fn read(table: &Path, models: &[(&str, &Survey)]) -> Result<(String, Vec<f64>)> 
     let scores = models
         .iter()
         .map(|(model, _)| {
-            let path = Path::new(model);
             let is = |name: &str, part: Option<&std::ffi::OsStr>| {
                 part.is_some_and(|p| p.to_string_lossy() == name)
             };
-            lines
-                .iter()
-                .find(|(name, _)| {
-                    name == model || is(name, path.file_name()) || is(name, path.file_stem())
-                })
-                .map(|(_, score)| *score)
-                .with_context(|| format!("{}: no line for {model}", place()))
+            let fits = |name: &str, model: &str| {
+                let path = Path::new(model);
+                name == model || is(name, path.file_name()) || is(name, path.file_stem())
+            };
+            let exact = lines.iter().find(|(name, _)| name == model);
+            let (name, score) = exact
+                .or_else(|| lines.iter().find(|(name, _)| fits(name, model)))
+                .with_context(|| format!("{}: no line for {model}", place()))?;
+            let others = models.iter().filter(|(other, _)| fits(name, other)).count();
+            ensure!(
+                name == model || others == 1,
+                "{}: `{name}` fits {others} models; write their paths",
+                place()
+            );
+            Ok(*score)
         })
         .collect::<Result<_>>()?;
     Ok((title, scores))
@@ -160,7 +167,7 @@ pub fn report(
         text.push('\n');
     }
     let n = models.len();
-    if n < 10 {
+    if n < 8 {
         let _ = writeln!(
             text,
             "\n  {n} models: a perfect order has p = {:.3} by chance, and nothing weaker can be told from it.",

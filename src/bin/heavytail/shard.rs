@@ -69,8 +69,10 @@ fn plan(file: &Path, judging: &Judging, of: usize) -> Result<Plan<Part>> {
 /// Analyse one part.
 pub fn run(file: &Path, judging: &Judging, (i, n): (usize, usize), folder: &Path) -> Result<Ended> {
     let plan = plan(file, judging, n)?;
+    let mut failed = false;
     let work = |_: &Path| {
         let (_, survey) = judging.survey_part(file, Some((i, n)))?;
+        failed = survey.rows.iter().any(|r| r.status == "failed");
         anyhow::Ok(survey.rows)
     };
     match attempt(folder, plan.entry(i)?, work)? {
@@ -79,7 +81,11 @@ pub fn run(file: &Path, judging: &Judging, (i, n): (usize, usize), folder: &Path
         Attempt::Busy => bail!("part {i} of {n} is another process's"),
         Attempt::Failed(error) => return Err(error),
     }
-    Ok(Ended::Well)
+    Ok(if failed {
+        Ended::WithFailedLayers
+    } else {
+        Ended::Well
+    })
 }
 
 pub fn merge_parts(options: &Options) -> Result<Ended> {
