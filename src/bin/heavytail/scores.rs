@@ -166,6 +166,18 @@ pub fn report(
         }
         text.push('\n');
     }
+    if models.len() >= 8 {
+        let ends: [(&str, usize); 2] = [("95 % interval of τ: from", 0), ("to", 1)];
+        for (label, end) in ends {
+            let _ = write!(text, "  {label:<wide$} {:>10}", "");
+            for (name, get) in MEASURES {
+                let interval = kendall(&pairs(get)).and_then(|c| c.interval);
+                let value = interval.map_or("–".to_owned(), |i| format!("{:.3}", i[end]));
+                let _ = write!(text, " {value:>0$}", name.len().max(9));
+            }
+            text.push('\n');
+        }
+    }
     let n = models.len();
     if n < 8 {
         let _ = writeln!(
@@ -192,6 +204,6 @@ fn title(name: &str, tau: Option<Correlation>) -> String {
 fn words(c: Option<Correlation>) -> Value {
     c.map_or(
         Value::Null,
-        |c| json!({ "value": c.value, "n": c.n, "p": c.p }),
+        |c| json!({ "value": c.value, "n": c.n, "p": c.p, "interval": c.interval }),
     )
 }
