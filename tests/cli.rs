@@ -292,6 +292,11 @@ fn adapters_are_multiplied_out() {
         "--format",
         "json",
     ]));
+    let text = stdout(&["describe", adapter.to_str().unwrap()]);
+    assert!(
+        text.contains("half of the adapter of base_model.model.fc"),
+        "{text}"
+    );
     let product = &rows["base_model.model.fc[lora]"];
     // ‖2·B·A‖²_F by hand.
     let mut norm = 0.0;

@@ -5,7 +5,7 @@ mod parts;
 mod reference;
 mod tied;
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::analysis::{Config, analyze_cuts};
@@ -114,6 +114,13 @@ impl Job {
             Job::Adapter { rows, .. } => rows.clone(),
         }
     }
+}
+
+/// The tensors that are halves of low-rank adapters, by their place, each with its adapted layer: they are
+/// judged as products.
+pub fn adapter_halves(tensors: &[TensorInfo]) -> HashMap<usize, String> {
+    let halves = |a: Adapter| [(a.a, a.layer.clone()), (a.b, a.layer)];
+    adapters(tensors).into_iter().flat_map(halves).collect()
 }
 
 /// Judge every matrix. `progress` is told how many of how many tensors are done.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use heavytail::checkpoint::Checkpoint;
-use heavytail::survey::parts;
+use heavytail::survey::{adapter_halves, parts};
 use serde_json::{Value, json};
 
 use crate::Ended;
@@ -43,8 +43,13 @@ pub fn run(options: &Options) -> Result<Ended> {
 fn fates(checkpoint: &Checkpoint) -> Vec<Result<Vec<String>, String>> {
     let all = checkpoint.tensors();
     let shapes = || all.iter().map(|t| (t.name.as_str(), t.shape.as_slice()));
+    let halves = adapter_halves(all);
     all.iter()
-        .map(|t| {
+        .enumerate()
+        .map(|(i, t)| {
+            if let Some(layer) = halves.get(&i) {
+                return Ok(vec![format!("half of the adapter of {layer}")]);
+            }
             if let Some(other) = &t.shared_with {
                 return Err(format!("tied to `{other}`"));
             }

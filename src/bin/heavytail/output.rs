@@ -85,15 +85,15 @@ impl Sheet {
         })
     }
 
-    fn json(&self) -> Value {
-        json!({
+    fn json(&self, sort: Option<&str>) -> Result<Value> {
+        Ok(json!({
             "schema": SCHEMA,
             "heavytail": env!("CARGO_PKG_VERSION"),
             "model": self.model,
             "compat": if self.compat { Value::from("weightwatcher") } else { Value::Null },
             "summary": self.summary,
-            "layers": self.rows,
-        })
+            "layers": self.sorted(sort)?,
+        }))
     }
 
     fn sorted(&self, column: Option<&str>) -> Result<Vec<&Map<String, Value>>> {
@@ -158,8 +158,8 @@ pub fn print(
     match format {
         Format::Json => {
             let value = match sheets {
-                [one] => one.json(),
-                many => many.iter().map(Sheet::json).collect(),
+                [one] => one.json(sort)?,
+                many => many.iter().map(|s| s.json(sort)).collect::<Result<_>>()?,
             };
             text = serde_json::to_string_pretty(&value)? + "\n";
         }
