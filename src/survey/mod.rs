@@ -116,6 +116,13 @@ impl Job {
     }
 }
 
+/// The summary over the rows that succeeded.
+pub fn summarise(run: &str, rows: &[Record]) -> Summary {
+    let good = rows.iter().filter(|r| r.status == "success");
+    let good: Vec<Record> = good.cloned().collect();
+    Summary::of(run, Stamp::default(), &good, 0.0)
+}
+
 /// The tensors that are halves of low-rank adapters, by their place, each with its adapted layer: they are
 /// judged as products.
 pub fn adapter_halves(tensors: &[TensorInfo]) -> HashMap<usize, String> {
@@ -257,12 +264,7 @@ pub fn survey(
         .filter(kept)
         .map(|i| sources[i].take())
         .collect();
-    let good: Vec<Record> = rows
-        .iter()
-        .filter(|r| r.status == "success")
-        .cloned()
-        .collect();
-    let summary = Summary::of(&run, Stamp::default(), &good, 0.0);
+    let summary = summarise(&run, &rows);
     Ok(Survey {
         rows,
         spectra,

@@ -12,7 +12,7 @@ use heavytail::{Config, Depth};
 use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::Ended;
-use crate::output::{Format, Sheet, print};
+use crate::output::{Printing, Sheet, print};
 use crate::shard;
 
 #[derive(Args)]
@@ -22,11 +22,8 @@ pub struct Options {
     files: Vec<PathBuf>,
     #[command(flatten)]
     judging: Judging,
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-    /// Write to this file instead of the standard output
-    #[arg(short, long)]
-    output: Option<PathBuf>,
+    #[command(flatten)]
+    printing: Printing,
     /// Analyse part I of N only (counted from 0) and leave it in --parts, for `heavytail merge`: so that many
     /// machines share a giant checkpoint
     #[arg(long, value_name = "I/N", requires = "parts", value_parser = shard::parse, conflicts_with_all = ["format", "output", "sort"])]
@@ -34,9 +31,6 @@ pub struct Options {
     /// Folder of the parts
     #[arg(long, value_name = "DIR", requires = "shard")]
     parts: Option<PathBuf>,
-    /// Sort the table by this column, for example alpha or lambda_max [default: order of the file]
-    #[arg(long)]
-    sort: Option<String>,
 }
 
 /// How layers are chosen and judged.
@@ -172,12 +166,7 @@ pub fn run(options: &Options) -> Result<Ended> {
         let compat = options.judging.compat();
         sheets.push(Sheet::of(file, &survey.rows, &survey.summary, compat)?);
     }
-    print(
-        &sheets,
-        options.format,
-        options.sort.as_deref(),
-        options.output.as_deref(),
-    )?;
+    print(&sheets, &options.printing)?;
     let failed = sheets
         .iter()
         .any(|s| s.rows.iter().any(|r| r["status"] == "failed"));

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use clap::ValueEnum;
+use clap::{Args, ValueEnum};
 use heavytail::fit::NoFit;
 use heavytail::phase::Annotation;
 use heavytail::record::{Record, Summary};
@@ -25,6 +25,19 @@ pub enum Format {
     Jsonl,
     /// One row a layer
     Csv,
+}
+
+/// How and where to print.
+#[derive(Args)]
+pub struct Printing {
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    format: Format,
+    /// Write to this file instead of the standard output
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+    /// Sort the layers by this column, for example alpha or lambda_max [default: by depth]
+    #[arg(long)]
+    sort: Option<String>,
 }
 
 /// One model's rows as JSON, with stable field names.
@@ -148,14 +161,10 @@ fn columns() -> impl Iterator<Item = &'static str> {
     columns.filter(|c| !OF_A_RUN.contains(c) && *c != "seconds_analysis")
 }
 
-pub fn print(
-    sheets: &[Sheet],
-    format: Format,
-    sort: Option<&str>,
-    output: Option<&Path>,
-) -> Result<()> {
+pub fn print(sheets: &[Sheet], printing: &Printing) -> Result<()> {
+    let sort = printing.sort.as_deref();
     let mut text = String::new();
-    match format {
+    match printing.format {
         Format::Json => {
             let value = match sheets {
                 [one] => one.json(sort)?,
@@ -193,7 +202,7 @@ pub fn print(
             }
         }
     }
-    write(&text, output)
+    write(&text, printing.output.as_deref())
 }
 
 /// To a file, or to the standard output.

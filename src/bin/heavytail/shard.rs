@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 use clap::Args;
 use heavytail::Record;
-use heavytail::record::{Stamp, Summary};
+use heavytail::survey::summarise;
 use heavytail::sweep::{Attempt, Plan, attempt, merge};
 use serde::{Deserialize, Serialize};
 
 use crate::Ended;
 use crate::analyze::Judging;
-use crate::output::{Format, Sheet, print};
+use crate::output::{Printing, Sheet, print};
 
 #[derive(Args)]
 pub struct Options {
@@ -25,14 +25,8 @@ pub struct Options {
     parts: Vec<PathBuf>,
     #[command(flatten)]
     judging: Judging,
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
-    /// Write to this file instead of the standard output
-    #[arg(short, long)]
-    output: Option<PathBuf>,
-    /// Sort the table by this column
-    #[arg(long)]
-    sort: Option<String>,
+    #[command(flatten)]
+    printing: Printing,
 }
 
 /// One part. The folder may differ from machine to machine, the model's name may not.
@@ -110,24 +104,14 @@ pub fn merge_parts(options: &Options) -> Result<Ended> {
     }
     rows.sort_by_key(|r| r.layer_id);
     let run = options.file.display().to_string();
-    let good: Vec<Record> = rows
-        .iter()
-        .filter(|r| r.status == "success")
-        .cloned()
-        .collect();
-    let summary = Summary::of(&run, Stamp::default(), &good, 0.0);
+    let summary = summarise(&run, &rows);
     let sheets = [Sheet::of(
         &options.file,
         &rows,
         &summary,
         options.judging.compat(),
     )?];
-    print(
-        &sheets,
-        options.format,
-        options.sort.as_deref(),
-        options.output.as_deref(),
-    )?;
+    print(&sheets, &options.printing)?;
     Ok(if rows.iter().any(|r| r.status == "failed") {
         Ended::WithFailedLayers
     } else {
