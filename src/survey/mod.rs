@@ -1,20 +1,22 @@
 //! Every matrix of a checkpoint, judged: one row for each, with a reason where there is no number.
 
+mod agenda;
 mod lora;
 mod parts;
 mod reference;
 mod tied;
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::analysis::{Config, analyze_cuts};
 use crate::checkpoint::{Checkpoint, TensorInfo};
 use crate::error::{Error, Result};
-use crate::matrix::{Cuts, Layout, LeftOut};
+use crate::matrix::{Cuts, Layout};
 use crate::monitor::Selection;
-use crate::record::{LayerShape, Record, Stamp, Summary};
+use crate::record::{Record, Stamp, Summary};
 use crate::spectrum::{Solver, Spectrum};
+use agenda::{Agenda, Job, Task, skipped};
 use lora::{Adapter, adapters, base_of, product, scaling};
 pub use parts::{Part, heads, parts};
 use tied::untie;
@@ -94,28 +96,6 @@ impl Survey {
     }
 }
 
-/// What is to be done for one row.
-struct Task {
-    index: usize,
-    row: usize,
-    part: Part,
-}
-
-/// What a thread takes at once: what is cut from one tensor, or made of one adapter.
-enum Job {
-    Tensor(Vec<Task>),
-    Adapter { adapter: Adapter, rows: Vec<usize> },
-}
-
-impl Job {
-    fn rows(&self) -> Vec<usize> {
-        match self {
-            Job::Tensor(tasks) => tasks.iter().map(|t| t.row).collect(),
-            Job::Adapter { rows, .. } => rows.clone(),
-        }
-    }
-}
-
 /// The summary over the rows that succeeded.
 pub fn summarise(run: &str, rows: &[Record]) -> Summary {
     let good = rows.iter().filter(|r| r.status == "success");
@@ -141,90 +121,16 @@ pub fn survey(
     progress: impl Fn(usize, usize) + Sync,
 ) -> Result<Survey> {
     let run = checkpoint.path().display().to_string();
-    let tensors = checkpoint.tensors();
-    let mut rows: Vec<Record> = Vec::new();
-    let mut sources = Vec::new();
-    let mut queue: VecDeque<Job> = VecDeque::new();
-    let adapters = adapters(tensors);
-    let halves: HashSet<usize> = adapters.iter().flat_map(|a| [a.a, a.b]).collect();
-    for (index, tensor) in tensors.iter().enumerate() {
-        if halves.contains(&index) {
-            continue;
-        }
-        match plan(tensor, tensors, options) {
-            Ok(parts) => {
-                let mut tasks = Vec::new();
-                for part in parts {
-                    let row = rows.len();
-                    let small = too_small(&part, options);
-                    rows.push(skipped(&run, row, &part.name, &part.shape, small.clone()));
-                    if small.is_none() {
-                        sources.resize(row, None);
-                        sources.push(Some((index, part.clone())));
-                        tasks.push(Task { index, row, part });
-                    }
-                }
-                if !tasks.is_empty() {
-                    queue.push_back(Job::Tensor(tasks));
-                }
-            }
-            // Vectors are no weight matrices; everything else deserves a row.
-            Err(None) => {}
-            Err(Some(why)) => {
-                let row = rows.len();
-                rows.push(skipped(&run, row, &tensor.name, &tensor.shape, Some(why)));
-            }
-        }
-    }
-    for adapter in adapters {
-        let mut mine = Vec::new();
-        let kinds: &[&str] = if options.base.is_some() {
-            &["lora", "merged"]
-        } else {
-            &["lora"]
-        };
-        let wanted = options.selection.wants(&adapter.layer);
-        for kind in kinds {
-            let row = rows.len();
-            let name = adapter.row(kind);
-            let why = (!wanted).then(|| LeftOut::Excluded.to_string());
-            rows.push(skipped(&run, row, &name, &[], why));
-            mine.push(row);
-        }
-        if wanted {
-            queue.push_back(Job::Adapter {
-                adapter,
-                rows: mine,
-            });
-        }
-    }
-    for (name, why) in checkpoint.left_out() {
-        let row = rows.len();
-        rows.push(skipped(&run, row, name, &[], Some(why.clone())));
-    }
-
-    let mut elsewhere = HashSet::new();
+    let mut agenda = Agenda::of(checkpoint, options, &run);
     if let Some((i, n)) = options.shard {
-        let mut idle: HashSet<usize> = (0..rows.len()).collect();
-        let mut kept = VecDeque::new();
-        for (at, job) in queue.into_iter().enumerate() {
-            let mine = at % n.max(1) == i;
-            for row in job.rows() {
-                idle.remove(&row);
-                if !mine {
-                    elsewhere.insert(row);
-                }
-            }
-            if mine {
-                kept.push_back(job);
-            }
-        }
-        if i > 0 {
-            elsewhere.extend(idle);
-        }
-        queue = kept;
+        agenda.keep_part(i, n);
     }
-    sources.resize(rows.len(), None);
+    let Agenda {
+        rows,
+        mut sources,
+        queue,
+        elsewhere,
+    } = agenda;
     let spectra = vec![None; rows.len()];
     let total = queue.len();
     let shared = Shared {
@@ -271,44 +177,6 @@ pub fn survey(
         summary,
         sources,
     })
-}
-
-/// The parts of a tensor, or why it has none; no reason for a vector.
-fn plan(
-    tensor: &TensorInfo,
-    all: &[TensorInfo],
-    options: &SurveyOptions,
-) -> Result<Vec<Part>, Option<String>> {
-    if let Some(other) = &tensor.shared_with {
-        return Err((tensor.shape.len() > 1).then(|| format!("tied to `{other}`, counted there")));
-    }
-    let others = all.iter().map(|t| (t.name.as_str(), t.shape.as_slice()));
-    match parts(&tensor.name, &tensor.shape, others) {
-        Err(LeftOut::Vector) => Err(None),
-        Err(why) => Err(Some(why.to_string())),
-        Ok(_) if !options.selection.wants(&tensor.name) => Err(Some(LeftOut::Excluded.to_string())),
-        Ok(parts) => Ok(match options.heads {
-            Some(count) => heads(parts, count),
-            None => parts,
-        }),
-    }
-}
-
-fn too_small(part: &Part, options: &SurveyOptions) -> Option<String> {
-    let (rows, cols) = part.sides();
-    let evals = rows.min(cols);
-    (evals < options.min_evals)
-        .then(|| format!("{evals} eigenvalues, fewer than {}", options.min_evals))
-}
-
-fn skipped(run: &str, id: usize, name: &str, shape: &[usize], why: Option<String>) -> Record {
-    let layer = LayerShape {
-        name: name.to_owned(),
-        shape: shape.to_vec(),
-    };
-    let mut record = Record::failed(run, Stamp::default(), id, layer, why.unwrap_or_default());
-    record.status = "skipped".to_owned();
-    record
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

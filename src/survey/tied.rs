@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::{Part, skipped};
+use super::Part;
+use super::agenda::skipped;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::record::Record;
