@@ -23,7 +23,7 @@ pub enum Depth {
     /// One spectrum, its fits, and tabulated nulls: what a monitor runs at each observation.
     Live,
     /// All of that, and the layer's [doubt](Full): bootstraps of the tail, likelihood
-    /// ratios, and reruns of the permuted and the equalised matrix. Costs about eight times as much.
+    /// ratios, and reruns of the permuted and the equalised matrix. Costs about ten times as much.
     #[default]
     Full,
 }

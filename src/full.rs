@@ -17,7 +17,7 @@ use crate::phase::{Annotation, Reruns};
 /// Below so many replicates a bootstrap's p cannot fall under 5 %.
 const FEWEST: usize = 19;
 
-/// The doubt beside a layer's numbers. Dear: for a 2450×500 layer about eight
+/// The doubt beside a layer's numbers. Dear: for a 2450×500 layer about ten
 /// live analyses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Full {
