@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Instant;
 
+use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -185,10 +186,12 @@ pub fn analyze_cuts(
 ) -> Result<LayerReport> {
     let start = Instant::now();
     let spectrum = Spectrum::of(&cuts.row, config.solver)?;
-    let slices: &[WeightMatrix] = if config.slices { &cuts.slices } else { &[] };
-    let slices: Vec<Spectrum> = slices
-        .iter()
-        .map(|slice| Spectrum::of(slice, config.solver))
+    let slices: Vec<&WeightMatrix> = match config.slices {
+        true => cuts.slices.iter().collect(),
+        false => Vec::new(),
+    };
+    let slices: Vec<Spectrum> = each(slices, |slice| Spectrum::of(slice, config.solver))
+        .into_iter()
         .collect::<Result<_>>()?;
 
     let row = CutReport::of(spectrum);
@@ -210,7 +213,7 @@ pub fn analyze_cuts(
         full: None,
         phase,
         pooled: Spectrum::pooled(&slices).map(CutReport::of),
-        slices: slices.into_iter().map(CutReport::of).collect(),
+        slices: each(slices, CutReport::of),
         seconds: 0.0,
     };
     if config.depth == Depth::Full {
@@ -218,6 +221,15 @@ pub fn analyze_cuts(
     }
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
+}
+
+/// In order; at once where the caller runs in a pool of its own. Never in rayon's global pool: a training
+/// computes there.
+fn each<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
+    match rayon::current_thread_index() {
+        Some(_) => items.into_par_iter().map(work).collect(),
+        None => items.into_iter().map(work).collect(),
+    }
 }
 
 impl fmt::Display for LayerReport {

@@ -52,7 +52,7 @@ impl Monitor {
     }
 
     fn observe_at<M: Module>(&self, stamp: Stamp, model: &M) {
-        if self.has(stamp) {
+        if self.has(stamp) || !self.affords() {
             return;
         }
         if let Some(snapshot) = self.snapshot(stamp.epoch, model) {

@@ -144,7 +144,8 @@ impl<M: Module> Monitored<M> {
         if let Cadence::Steps(k) = self.monitor.cadence() {
             let mut progress = self.progress();
             let stamp = progress.stamp(self.steps);
-            if stamp.step.is_multiple_of(k) && progress.observed < Some(self.steps) {
+            let due = stamp.step.is_multiple_of(k) && progress.observed < Some(self.steps);
+            if due && self.monitor.affords() {
                 progress.observed = Some(self.steps);
                 let snapshot = self.monitor.snapshot(stamp.epoch, &self.model);
                 progress.step_snapshot = snapshot.map(|s| (self.steps, s));
@@ -178,7 +179,7 @@ impl<M: Module> Monitored<M> {
                 matches!(self.monitor.cadence(), Cadence::Epochs(k) if epoch.is_multiple_of(k));
             progress.pending = Some(Pending {
                 step: self.steps,
-                snapshot: due
+                snapshot: (due && self.monitor.affords())
                     .then(|| self.monitor.snapshot(epoch, &self.model))
                     .flatten(),
             });

@@ -5,6 +5,7 @@
 mod bootstrap;
 mod bulk;
 mod compare;
+mod drift;
 mod hill;
 mod noise;
 mod search;
@@ -17,6 +18,7 @@ use serde::{Deserialize, Serialize};
 pub use bootstrap::{AlphaInterval, GoodnessOfFit, REPLICATES, alpha_interval, goodness_of_fit};
 pub use bulk::{BulkFit, LISTED, Outlier, fit_bulk};
 pub use compare::{Comparison, LikelihoodRatio, NestedRatio, against_exponential, compare};
+pub(crate) use drift::alpha_holds;
 pub use hill::hill_alpha;
 pub use noise::{LEVELS, NoiseAlpha, Table as NoiseTable, noise_alpha};
 pub use tail::{TailFit, fit_tail};

@@ -45,7 +45,7 @@ pub struct TailFit {
 pub(crate) const FLOOR: f64 = 1e-12;
 
 /// Relative spread that f32 rounding alone gives to equal eigenvalues.
-const FLAT: f64 = 1e-5;
+pub(super) const FLAT: f64 = 1e-5;
 
 /// A tail shorter than this is in doubt.
 const SHORT_TAIL: usize = 50;

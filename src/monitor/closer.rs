@@ -1,8 +1,10 @@
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
-use super::worker::{Shared, guarded};
+use super::desk::guarded;
+use super::worker::Shared;
 use crate::analysis::{Config, LayerReport};
 use crate::matrix::LayerTensor;
 use crate::record::{FullLine, Line, Notice, Stamp};
@@ -10,7 +12,7 @@ use crate::record::{FullLine, Line, Notice, Stamp};
 /// A layer that has been looked at without its full analysis.
 pub(super) struct Live {
     pub(super) stamp: Stamp,
-    pub(super) tensor: LayerTensor,
+    pub(super) tensor: Arc<LayerTensor>,
     pub(super) report: LayerReport,
 }
 
@@ -34,7 +36,9 @@ impl Closer {
             .name("heavytail full".to_owned())
             .spawn(move || {
                 for live in waiting {
-                    shared.line(look(&run, live, &config));
+                    let start = Instant::now();
+                    let line = look(&run, live, &config);
+                    shared.line(line, start.elapsed().as_secs_f64());
                 }
             })
             .ok()?;
@@ -79,7 +83,7 @@ fn look(run: &str, live: Live, config: &Config) -> Line {
         Ok(Some(full)) => Line::Full(Box::new(FullLine {
             run,
             stamp,
-            layer: tensor.name,
+            layer: tensor.name.clone(),
             full,
         })),
         other => Line::Notice(Notice {

@@ -1,18 +1,16 @@
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread::JoinHandle;
 #[cfg(feature = "burn")]
 use std::time::Duration;
 
-use super::closer::{Closer, Live};
+use super::budget::Spent;
+use super::desk::{Desk, Manner};
 use super::{Snapshot, lock};
-use crate::analysis::{Config, analyze_tensor};
 use crate::error::{Error, Result, panic_message};
-use crate::phase::Baseline;
-use crate::record::{Header, LayerShape, Line, Notice, Record, Stamp, Summary};
+use crate::record::{Header, Line, Stamp};
 use crate::sink::Sink;
-use crate::trajectory::{Hysteresis, Trajectory};
+use crate::trajectory::Trajectory;
 
 /// What happens to an observation when the queue is full.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,6 +35,8 @@ pub(super) struct Counts {
     pub observed: usize,
     pub deferred: usize,
     pub dropped: usize,
+    /// Left out to keep within the budget.
+    pub spared: usize,
 }
 
 #[derive(Default)]
@@ -46,6 +46,9 @@ struct Queue {
     busy: bool,
     closed: bool,
     counts: Counts,
+    /// Wall time of all analyses and of the latest one, in seconds.
+    spent: f64,
+    latest: Option<f64>,
     first_error: Option<Error>,
 }
 
@@ -65,10 +68,58 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// A line from a thread of ours; taken also while the worker closes.
-    pub(super) fn line(&self, line: Line) {
-        lock(&self.queue).jobs.push_back(Job::Line(Box::new(line)));
+    /// A line from a thread of ours, and what it took; taken also while the worker closes.
+    pub(super) fn line(&self, line: Line, seconds: f64) {
+        let mut queue = lock(&self.queue);
+        queue.spent += seconds;
+        queue.jobs.push_back(Job::Line(Box::new(line)));
+        drop(queue);
         self.changed.notify_all();
+    }
+
+    /// The next job, or none once the queue is closed and empty.
+    pub(super) fn next(&self) -> Option<Job> {
+        let mut queue = lock(&self.queue);
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                queue.busy = matches!(job, Job::Observe { .. });
+                drop(queue);
+                self.changed.notify_all();
+                return Some(job);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.queue).jobs.is_empty()
+    }
+
+    /// An observation is done, and took so many seconds unless its moment was known.
+    pub(super) fn observed(&self, seconds: Option<f64>) {
+        let mut queue = lock(&self.queue);
+        queue.busy = false;
+        if let Some(seconds) = seconds {
+            queue.counts.observed += 1;
+            queue.spent += seconds;
+            queue.latest = Some(seconds);
+        }
+        drop(queue);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn failed(&self, error: Error) {
+        lock(&self.queue).first_error.get_or_insert(error);
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        lock(&self.queue).counts
     }
 }
 
@@ -92,29 +143,14 @@ pub(super) struct Worker {
 impl Worker {
     pub(super) fn spawn(
         header: Header,
+        manner: Manner,
         sinks: Vec<Box<dyn Sink>>,
         state: Arc<Mutex<Trajectory>>,
         policy: Overload,
         capacity: usize,
     ) -> Result<Self> {
         let shared = Arc::new(Shared::default());
-        let known = baselines(&lock(&state));
-        let mut phases: HashMap<String, Hysteresis> = HashMap::new();
-        for record in &lock(&state).records {
-            let _ = phases.entry(record.layer.clone()).or_default().see(record);
-        }
-        let mut desk = Desk {
-            run: header.run.clone(),
-            config: header.config.clone(),
-            baselines: known,
-            phases,
-            last: Vec::new(),
-            closer: None,
-            state,
-            sinks,
-            shared: Arc::clone(&shared),
-            failed_sinks: false,
-        };
+        let mut desk = Desk::new(&header.run, manner, state, sinks, Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("heavytail".to_owned())
             .spawn(move || {
@@ -208,7 +244,21 @@ impl Worker {
     }
 
     pub(super) fn counts(&self) -> Counts {
-        lock(&self.shared.queue).counts
+        self.shared.counts()
+    }
+
+    pub(super) fn spent(&self) -> Spent {
+        let queue = lock(&self.shared.queue);
+        Spent {
+            total: queue.spent,
+            latest: queue.latest,
+            waiting: queue.waiting() + usize::from(queue.busy),
+        }
+    }
+
+    /// An observation was left out to keep within the budget.
+    pub(super) fn spare(&self) {
+        lock(&self.shared.queue).counts.spared += 1;
     }
 
     pub(super) fn take_error(&self) -> Option<Error> {
@@ -220,205 +270,4 @@ impl Drop for Worker {
     fn drop(&mut self) {
         self.close();
     }
-}
-
-/// Everything that the thread owns.
-struct Desk {
-    run: String,
-    config: Config,
-    baselines: HashMap<String, Baseline>,
-    phases: HashMap<String, Hysteresis>,
-    /// What the newest observation said at depth live, to be looked at in full if it stays the last.
-    last: Vec<Live>,
-    /// The thread of the full analyses, from the first observation on.
-    closer: Option<Closer>,
-    state: Arc<Mutex<Trajectory>>,
-    sinks: Vec<Box<dyn Sink>>,
-    shared: Arc<Shared>,
-    failed_sinks: bool,
-}
-
-impl Desk {
-    fn work(&mut self) {
-        while let Some(job) = self.next() {
-            match job {
-                Job::Line(line) => {
-                    self.keep(*line);
-                    if lock(&self.shared.queue).jobs.is_empty() {
-                        self.sinks(|s| s.flush());
-                    }
-                }
-                Job::Observe { stamp, snapshot } => {
-                    let new = self.observe(stamp, snapshot);
-                    let mut queue = lock(&self.shared.queue);
-                    queue.busy = false;
-                    queue.counts.observed += usize::from(new);
-                    drop(queue);
-                    self.shared.changed.notify_all();
-                }
-            }
-        }
-        // The last observation in full, then whatever the closer looks have found.
-        if let Some(closer) = self.closer.take() {
-            closer.finish(std::mem::take(&mut self.last));
-        }
-        while let Some(Job::Line(line)) = self.next() {
-            self.keep(*line);
-        }
-        let counts = lock(&self.shared.queue).counts;
-        if counts.deferred + counts.dropped > 0 {
-            self.keep(Line::Notice(Notice {
-                run: self.run.clone(),
-                epoch: None,
-                text: format!(
-                    "the analysis could not keep up: {} observations waited, {} were dropped",
-                    counts.deferred, counts.dropped
-                ),
-            }));
-        }
-        self.sinks(|s| s.flush());
-    }
-
-    fn next(&self) -> Option<Job> {
-        let mut queue = lock(&self.shared.queue);
-        loop {
-            if let Some(job) = queue.jobs.pop_front() {
-                queue.busy = matches!(job, Job::Observe { .. });
-                drop(queue);
-                self.shared.changed.notify_all();
-                return Some(job);
-            }
-            if queue.closed {
-                return None;
-            }
-            queue = self
-                .shared
-                .changed
-                .wait(queue)
-                .unwrap_or_else(PoisonError::into_inner);
-        }
-    }
-
-    /// Whether the moment was new.
-    fn observe(&mut self, stamp: Stamp, snapshot: Snapshot) -> bool {
-        if lock(&self.state).summaries.iter().any(|s| s.stamp == stamp) {
-            return false;
-        }
-        let first = lock(&self.state).summaries.is_empty();
-        if self.closer.is_none() {
-            let room = (2 * snapshot.tensors.len()).max(1);
-            self.closer = Closer::spawn(&self.run, &self.config, &self.shared, room);
-        }
-        let mut records = Vec::with_capacity(snapshot.tensors.len());
-        let mut spectra = Vec::with_capacity(snapshot.tensors.len());
-        self.last.clear();
-        for (id, tensor) in snapshot.tensors.into_iter().enumerate() {
-            let baseline = self.baselines.get(&tensor.name);
-            let report = guarded(|| analyze_tensor(&tensor, &self.config, baseline));
-            records.push(match report {
-                Ok(report) => {
-                    if let (0, Ok(bulk)) = (stamp.epoch, &report.bulk)
-                        && stamp.step == 0
-                    {
-                        let sigma2 = bulk.sigma2;
-                        self.baselines
-                            .insert(tensor.name.clone(), Baseline { sigma2 });
-                    }
-                    let record = Record::success(&self.run, stamp, id, &report);
-                    spectra.push((report.layer.clone(), report.row.spectrum.clone()));
-                    if report.full.is_none() {
-                        self.last.push(Live {
-                            stamp,
-                            tensor,
-                            report,
-                        });
-                    }
-                    record
-                }
-                Err(why) => {
-                    let layer = LayerShape {
-                        name: tensor.name,
-                        shape: tensor.shape,
-                    };
-                    Record::failed(&self.run, stamp, id, layer, why)
-                }
-            });
-        }
-        let summary = Summary::of(&self.run, stamp, &records, snapshot.seconds);
-        let mut turned = HashSet::new();
-        for record in records {
-            let phase = self.phases.entry(record.layer.clone()).or_default();
-            turned.extend(phase.see(&record).map(|change| change.layer));
-            self.keep(Line::Layer(Box::new(record)));
-        }
-        self.keep(Line::Summary(Box::new(summary)));
-        self.sinks(|s| s.spectra(stamp, &spectra));
-        self.sinks(|s| s.flush());
-        // The start of a run and a confirmed change of phase are worth a closer look.
-        let (closer, rest): (Vec<Live>, Vec<Live>) = std::mem::take(&mut self.last)
-            .into_iter()
-            .partition(|live| first || turned.contains(&live.tensor.name));
-        let look = |live: Live| match &self.closer {
-            Some(closer) => closer.look(live).err().map(|live| live.tensor.name),
-            None => Some(live.tensor.name),
-        };
-        let refused: Vec<String> = closer.into_iter().filter_map(look).collect();
-        for layer in refused {
-            self.keep(Line::Notice(Notice {
-                run: self.run.clone(),
-                epoch: Some(stamp.epoch),
-                text: format!("no full analysis of layer `{layer}`: too many wait, or the system refused a thread"),
-            }));
-        }
-        self.last = rest;
-        true
-    }
-
-    /// A line goes to every sink, then to the trajectory.
-    fn keep(&mut self, line: Line) {
-        self.sinks(|s| s.line(&line));
-        lock(&self.state).push(line);
-    }
-
-    /// A sink that fails stops neither the others nor the training.
-    fn sinks(&mut self, call: impl FnOnce(&mut Vec<Box<dyn Sink>>) -> Result<()>) {
-        if let Err(error) = call(&mut self.sinks)
-            && !std::mem::replace(&mut self.failed_sinks, true)
-        {
-            let text = format!("a sink failed: {error}");
-            lock(&self.shared.queue).first_error.get_or_insert(error);
-            self.keep(Line::Notice(Notice {
-                run: self.run.clone(),
-                epoch: None,
-                text,
-            }));
-        }
-    }
-}
-
-/// Whatever goes wrong in the analysis becomes a sentence.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(panic) => Err(format!("the analysis panicked: {}", panic_message(&*panic))),
-    }
-}
-
-/// What the layers looked like before training, from the part of a log that exists.
-fn baselines(trajectory: &Trajectory) -> HashMap<String, Baseline> {
-    trajectory
-        .records
-        .iter()
-        .filter(|r| (r.stamp.epoch, r.stamp.step) == (0, 0))
-        .filter_map(|r| {
-            let sigma = r.values.as_ref()?.sigma_mp?;
-            Some((
-                r.layer.clone(),
-                Baseline {
-                    sigma2: sigma * sigma,
-                },
-            ))
-        })
-        .collect()
 }

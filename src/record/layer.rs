@@ -27,9 +27,23 @@ pub struct Record {
     pub reason: Option<String>,
     /// Wall time of this layer's analysis.
     pub seconds_analysis: f64,
+    /// Present if the layer was not analysed again: the numbers are those of an earlier observation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub carried: Option<Carried>,
     /// The numbers.
     #[serde(flatten)]
     pub values: Option<Box<Values>>,
+}
+
+/// Why a layer's numbers were repeated: it has hardly moved.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Carried {
+    /// The observation at which it was analysed.
+    pub from: Stamp,
+    /// ‖W − W₀‖_F/‖W₀‖_F since then.
+    pub drift: f64,
+    /// α of a new analysis would differ by at most this much, for certain.
+    pub alpha_tolerance: f64,
 }
 
 /// The numbers of one layer.
@@ -274,6 +288,7 @@ impl Record {
             status: "success".to_owned(),
             reason: None,
             seconds_analysis: report.seconds,
+            carried: None,
             values: Some(Box::new(values)),
         }
     }
@@ -295,6 +310,7 @@ impl Record {
             status: "failed".to_owned(),
             reason: Some(why),
             seconds_analysis: 0.0,
+            carried: None,
             values: None,
         }
     }

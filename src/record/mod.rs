@@ -10,7 +10,7 @@ mod summary;
 
 use serde::{Deserialize, Serialize};
 
-pub use layer::{CutRecord, Record, Values};
+pub use layer::{Carried, CutRecord, Record, Values};
 pub(crate) use lines::scan_lines;
 pub use summary::Summary;
 

@@ -1,0 +1,81 @@
+use std::time::Instant;
+
+/// Keeps the cost of observing below a share of the run's wall time, by leaving observations out.
+#[derive(Debug)]
+pub(super) struct Budget {
+    share: f64,
+    start: Instant,
+}
+
+/// What observing has cost so far, in seconds of wall time on whatever thread.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Spent {
+    /// All of it: copies, analyses, full analyses.
+    pub(super) total: f64,
+    /// The latest observation alone, without full analyses; none if none is analysed yet.
+    pub(super) latest: Option<f64>,
+    /// Observations that are handed over and not analysed yet.
+    pub(super) waiting: usize,
+}
+
+impl Budget {
+    pub(super) fn new(share: f64) -> Self {
+        Self {
+            share,
+            start: Instant::now(),
+        }
+    }
+
+    /// Whether one more observation, at the price of the latest, stays within the share.
+    pub(super) fn affords(&self, spent: Spent) -> bool {
+        affords(self.share, self.start.elapsed().as_secs_f64(), spent)
+    }
+}
+
+fn affords(share: f64, elapsed: f64, spent: Spent) -> bool {
+    match spent.latest {
+        // Somebody has to be the first.
+        None => spent.waiting == 0,
+        Some(price) => spent.total + (1 + spent.waiting) as f64 * price <= share * elapsed,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn observations_space_themselves() {
+        let mut spent = Spent::default();
+        assert!(affords(0.01, 0.0, spent), "the first");
+        spent.waiting = 1;
+        assert!(!affords(0.01, 1e6, spent), "no price is known yet");
+        let price = 0.1;
+        let mut spent = Spent {
+            total: 0.5,
+            latest: Some(price),
+            waiting: 0,
+        };
+        let mut observed = 0;
+        for epoch in 1..=1000 {
+            let elapsed = f64::from(epoch);
+            if affords(0.01, elapsed, spent) {
+                spent.total += price;
+                observed += 1;
+            }
+            assert!(epoch < 60 || spent.total <= 0.01 * elapsed);
+        }
+        // The first one was dear; what is left of ten seconds goes into the others.
+        assert_eq!(observed, 95);
+    }
+
+    #[test]
+    fn what_waits_is_counted() {
+        let spent = Spent {
+            total: 0.0,
+            latest: Some(1.0),
+            waiting: 3,
+        };
+        assert!(!affords(0.5, 7.9, spent) && affords(0.5, 8.0, spent));
+    }
+}

@@ -1,0 +1,242 @@
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
+
+use super::budget::Budget;
+use super::desk::Manner;
+use super::worker::{Overload, Worker};
+use super::{Cadence, Inner, Monitor, Selection};
+use crate::analysis::Config;
+use crate::error::{Error, Result};
+use crate::record::Header;
+use crate::sink::{CsvSink, JsonlSink, Sink, SpectraSink};
+use crate::trajectory::Trajectory;
+
+/// Configures a [`Monitor`].
+pub struct Builder {
+    run: Option<String>,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    cadence: Option<Cadence>,
+    config: Config,
+    out: Option<PathBuf>,
+    resume: bool,
+    starting_epoch: Option<usize>,
+    sinks: Vec<Box<dyn Sink>>,
+    overload: Overload,
+    queue: Option<usize>,
+    threads: usize,
+    tolerance: Option<f64>,
+    budget: Option<f64>,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self {
+            run: None,
+            include: Vec::new(),
+            exclude: Vec::new(),
+            cadence: None,
+            config: Config::live(),
+            out: None,
+            resume: false,
+            starting_epoch: None,
+            sinks: Vec::new(),
+            overload: Overload::default(),
+            queue: None,
+            threads: 1,
+            tolerance: None,
+            budget: None,
+        }
+    }
+}
+
+/// Snapshots that may wait for the worker, unless told otherwise.
+const QUEUE: usize = 4;
+
+impl Builder {
+    /// Name of the run in every line; else the folder's name, else `run`.
+    pub fn run(mut self, name: impl Into<String>) -> Self {
+        self.run = Some(name.into());
+        self
+    }
+
+    /// Analyse only layers whose path matches one of these regular expressions.
+    pub fn layers(mut self, pattern: impl Into<String>) -> Self {
+        self.include.push(pattern.into());
+        self
+    }
+
+    /// Leave out layers whose path matches.
+    pub fn skip(mut self, pattern: impl Into<String>) -> Self {
+        self.exclude.push(pattern.into());
+        self
+    }
+
+    /// When to observe; [`Cadence::Epochs(1)`](Cadence::Epochs) by default.
+    pub fn every(mut self, cadence: Cadence) -> Self {
+        self.cadence = Some(cadence);
+        self
+    }
+
+    /// How to analyse; [`Config::live`] by default. The first and the last observation of a run,
+    /// and those that confirm a change of a layer's phase, are analysed in full whatever it says, on a
+    /// thread of their own.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Keep `log.jsonl`, `layers.csv` and `spectra/` in this folder.
+    pub fn out(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.out = Some(folder.into());
+        self
+    }
+
+    /// Continue the log in the folder of [`Builder::out`], if there is one.
+    pub fn resume(mut self) -> Self {
+        self.resume = true;
+        self
+    }
+
+    /// How many epochs were finished before this process: the n of burn's `.checkpoint(n)`. A run
+    /// that continues its log does not need it as long as the log knows the checkpoint's weights.
+    pub fn starting_epoch(mut self, epoch: usize) -> Self {
+        self.starting_epoch = Some(epoch);
+        self
+    }
+
+    /// Add a sink of one's own.
+    pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
+        self.sinks.push(Box::new(sink));
+        self
+    }
+
+    /// What happens when the analysis cannot keep up; [`Overload::DropOldest`] by default.
+    pub fn overload(mut self, policy: Overload) -> Self {
+        self.overload = policy;
+        self
+    }
+
+    /// How many snapshots may wait; 4 by default. Memory is bounded by this many and four more
+    /// copies of the watched weights: the one in work, the newest, and what waits for its full analysis.
+    pub fn queue(mut self, capacity: usize) -> Self {
+        self.queue = Some(capacity);
+        self
+    }
+
+    /// How many layers (and slices of a convolution) are analysed at once; 1 by default, which leaves the
+    /// other cores to the training. The numbers are the same to the last bit.
+    pub fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    /// Do not analyse a layer again as long as its α is certainly within `tolerance` of the α it had when
+    /// it was analysed. The record says so ([`Carried`](crate::record::Carried)) and repeats the other numbers,
+    /// which have no such bound. Off by default: a proof needs a layer that has hardly moved, one that is frozen,
+    /// say, or nearly so (by 1e-6 to 1e-4 of its norm). Costs one more copy of the watched weights.
+    pub fn skip_unchanged(mut self, tolerance: f64) -> Self {
+        self.tolerance = Some(tolerance);
+        self
+    }
+
+    /// Spend at most this share of the run's wall time on observing (0.01 is one per cent), copies and
+    /// full analyses included, by leaving observations out that are due. The first is made in any case, and
+    /// the last where the monitor sees the end. Off by default, since what is observed then depends on the machine.
+    pub fn budget(mut self, share: f64) -> Self {
+        self.budget = Some(share);
+        self
+    }
+
+    /// Start the worker.
+    ///
+    /// # Errors
+    ///
+    /// If a pattern is no regular expression, the cadence, queue or threads are 0, the tolerance is negative,
+    /// the budget not a positive share, the folder cannot be written, or it holds a log already and [`Builder::resume`] was not asked for.
+    pub fn build(self) -> Result<Monitor> {
+        let selection = Selection::new(&self.include, &self.exclude)?;
+        let cadence = self.cadence.unwrap_or(Cadence::Epochs(1));
+        let config_error = |option, cause: &str| {
+            Err(Error::Config {
+                option,
+                cause: cause.to_owned(),
+            })
+        };
+        if matches!(cadence, Cadence::Epochs(0) | Cadence::Steps(0)) {
+            return config_error("every", "must be at least 1");
+        }
+        let queue = self.queue.unwrap_or(QUEUE);
+        if queue == 0 {
+            return config_error("queue", "must be at least 1");
+        }
+        if self.threads == 0 {
+            return config_error("threads", "must be at least 1");
+        }
+        if self.tolerance.is_some_and(|t| !(t >= 0.0 && t.is_finite())) {
+            return config_error("skip_unchanged", "the tolerance must be 0 or more");
+        }
+        if self.budget.is_some_and(|b| !(b > 0.0 && b <= 1.0)) {
+            return config_error("budget", "must be a share above 0, at most 1");
+        }
+        let mut sinks = self.sinks;
+        let mut trajectory = Trajectory::default();
+        let mut name = self.run;
+        if let Some(folder) = &self.out {
+            let log = folder.join("log.jsonl");
+            if log.exists() {
+                if !self.resume {
+                    let cause = format!(
+                        "{} exists: choose another folder, or continue it with resume()",
+                        log.display()
+                    );
+                    return config_error("out", &cause);
+                }
+                trajectory = Trajectory::read_jsonl(&log)?;
+                if let Some(header) = &trajectory.header
+                    && name.get_or_insert_with(|| header.run.clone()) != &header.run
+                {
+                    let cause = format!("{} is of run `{}`", log.display(), header.run);
+                    return config_error("run", &cause);
+                }
+            }
+            sinks.push(Box::new(JsonlSink::open(log)?));
+            sinks.push(Box::new(CsvSink::open(folder.join("layers.csv"))?));
+            sinks.push(Box::new(SpectraSink::open(folder.join("spectra"))?));
+            let stem = folder.file_name().map(|n| n.to_string_lossy().into_owned());
+            name = name.or(stem);
+        }
+        let run = name.unwrap_or_else(|| "run".to_owned());
+        let resumed = !trajectory.summaries.is_empty();
+        let state = Arc::new(Mutex::new(trajectory));
+        let header = Header::new(&run, &self.config);
+        let manner = Manner {
+            config: self.config,
+            threads: self.threads,
+            tolerance: self.tolerance,
+        };
+        let worker = Worker::spawn(
+            header,
+            manner,
+            sinks,
+            Arc::clone(&state),
+            self.overload,
+            queue,
+        )?;
+        Ok(Monitor {
+            inner: Arc::new(Inner {
+                run,
+                selection,
+                cadence,
+                resumed,
+                state,
+                starting_epoch: self.starting_epoch,
+                announced: Mutex::new(resumed),
+                budget: self.budget.map(Budget::new),
+                #[cfg(feature = "burn")]
+                submitted: Mutex::new(None),
+                worker,
+            }),
+        })
+    }
+}

@@ -1,0 +1,282 @@
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use super::closer::{Closer, Live};
+use super::gate::Gate;
+use super::worker::{Job, Shared};
+use super::{Snapshot, lock};
+use crate::analysis::{Config, LayerReport, analyze_tensor};
+use crate::error::{Result, panic_message};
+use crate::matrix::LayerTensor;
+use crate::phase::Baseline;
+use crate::record::{LayerShape, Line, Notice, Record, Stamp, Summary};
+use crate::sink::Sink;
+use crate::trajectory::{Hysteresis, Trajectory};
+
+/// How the worker analyses.
+pub(super) struct Manner {
+    pub(super) config: Config,
+    /// Layers and slices analysed at once.
+    pub(super) threads: usize,
+    /// Layers whose α is certainly within so much of the last one are not analysed again.
+    pub(super) tolerance: Option<f64>,
+}
+
+/// Everything that the worker's thread owns.
+pub(super) struct Desk {
+    run: String,
+    config: Config,
+    /// Threads for layers and slices; none if the worker's own is all.
+    pool: Option<ThreadPool>,
+    gate: Option<Gate>,
+    baselines: HashMap<String, Baseline>,
+    phases: HashMap<String, Hysteresis>,
+    /// What the newest observation said at depth live, to be looked at in full if it stays the last.
+    last: Vec<Live>,
+    /// The thread of the full analyses, from the first observation on.
+    closer: Option<Closer>,
+    state: Arc<Mutex<Trajectory>>,
+    sinks: Vec<Box<dyn Sink>>,
+    pub(super) shared: Arc<Shared>,
+    failed_sinks: bool,
+}
+
+/// A layer of an observation.
+enum Seen {
+    Carried(Record),
+    New(Arc<LayerTensor>, Result<LayerReport, String>),
+}
+
+impl Desk {
+    pub(super) fn new(
+        run: &str,
+        manner: Manner,
+        state: Arc<Mutex<Trajectory>>,
+        sinks: Vec<Box<dyn Sink>>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let baselines = baselines(&lock(&state));
+        let mut phases: HashMap<String, Hysteresis> = HashMap::new();
+        for record in &lock(&state).records {
+            let _ = phases.entry(record.layer.clone()).or_default().see(record);
+        }
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(manner.threads)
+            .thread_name(|i| format!("heavytail {i}"));
+        Self {
+            run: run.to_owned(),
+            config: manner.config,
+            // Where the system refuses threads, the worker's own does.
+            pool: (manner.threads > 1).then(|| threads.build().ok()).flatten(),
+            gate: manner.tolerance.map(Gate::new),
+            baselines,
+            phases,
+            last: Vec::new(),
+            closer: None,
+            state,
+            sinks,
+            shared,
+            failed_sinks: false,
+        }
+    }
+
+    pub(super) fn work(&mut self) {
+        while let Some(job) = self.shared.next() {
+            match job {
+                Job::Line(line) => {
+                    self.keep(*line);
+                    if self.shared.is_empty() {
+                        self.sinks(|s| s.flush());
+                    }
+                }
+                Job::Observe { stamp, snapshot } => {
+                    let seconds = self.observe(stamp, snapshot);
+                    self.shared.observed(seconds);
+                }
+            }
+        }
+        // The last observation in full, then whatever the closer looks have found.
+        if let Some(closer) = self.closer.take() {
+            closer.finish(std::mem::take(&mut self.last));
+        }
+        while let Some(Job::Line(line)) = self.shared.next() {
+            self.keep(*line);
+        }
+        let counts = self.shared.counts();
+        if counts.deferred + counts.dropped > 0 {
+            let text = format!(
+                "the analysis could not keep up: {} observations waited, {} were dropped",
+                counts.deferred, counts.dropped
+            );
+            self.notice(None, text);
+        }
+        if counts.spared > 0 {
+            let text = format!(
+                "{} observations were left out to keep within the budget",
+                counts.spared
+            );
+            self.notice(None, text);
+        }
+        self.sinks(|s| s.flush());
+    }
+
+    /// What it cost, copying included; `None` for a moment that was recorded before.
+    fn observe(&mut self, stamp: Stamp, snapshot: Snapshot) -> Option<f64> {
+        if lock(&self.state).summaries.iter().any(|s| s.stamp == stamp) {
+            return None;
+        }
+        let first = lock(&self.state).summaries.is_empty();
+        if self.closer.is_none() {
+            let room = (2 * snapshot.tensors.len()).max(1);
+            self.closer = Closer::spawn(&self.run, &self.config, &self.shared, room);
+        }
+        let seen = self.look(stamp, snapshot.tensors);
+        let mut records = Vec::with_capacity(seen.len());
+        let mut spectra = Vec::with_capacity(seen.len());
+        let mut before = std::mem::take(&mut self.last);
+        for (id, seen) in seen.into_iter().enumerate() {
+            let (tensor, report) = match seen {
+                Seen::Carried(record) => {
+                    // What the last analysis said still stands, should the run end here.
+                    let at = before.iter().position(|l| l.tensor.name == record.layer);
+                    self.last.extend(at.map(|at| before.swap_remove(at)));
+                    records.push(record);
+                    continue;
+                }
+                Seen::New(tensor, report) => (tensor, report),
+            };
+            records.push(match report {
+                Ok(report) => {
+                    if let (0, 0, Ok(bulk)) = (stamp.epoch, stamp.step, &report.bulk) {
+                        let sigma2 = bulk.sigma2;
+                        self.baselines
+                            .insert(tensor.name.clone(), Baseline { sigma2 });
+                    }
+                    let record = Record::success(&self.run, stamp, id, &report);
+                    if let Some(gate) = &mut self.gate {
+                        gate.anchor(&tensor, report.row.spectrum.eigenvalues(), &record);
+                    }
+                    spectra.push((report.layer.clone(), report.row.spectrum.clone()));
+                    if report.full.is_none() {
+                        self.last.push(Live {
+                            stamp,
+                            tensor,
+                            report,
+                        });
+                    }
+                    record
+                }
+                Err(why) => {
+                    let layer = LayerShape {
+                        name: tensor.name.clone(),
+                        shape: tensor.shape.clone(),
+                    };
+                    Record::failed(&self.run, stamp, id, layer, why)
+                }
+            });
+        }
+        let summary = Summary::of(&self.run, stamp, &records, snapshot.seconds);
+        let seconds = summary.seconds_snapshot + summary.seconds_analysis;
+        let mut turned = HashSet::new();
+        for record in records {
+            let phase = self.phases.entry(record.layer.clone()).or_default();
+            turned.extend(phase.see(&record).map(|change| change.layer));
+            self.keep(Line::Layer(Box::new(record)));
+        }
+        self.keep(Line::Summary(Box::new(summary)));
+        self.sinks(|s| s.spectra(stamp, &spectra));
+        self.sinks(|s| s.flush());
+        self.look_closer(stamp, |live| first || turned.contains(&live.tensor.name));
+        Some(seconds)
+    }
+
+    /// Carry or analyse each layer.
+    fn look(&self, stamp: Stamp, tensors: Vec<LayerTensor>) -> Vec<Seen> {
+        let (config, baselines, gate) = (&self.config, &self.baselines, self.gate.as_ref());
+        let look = |tensor: LayerTensor| {
+            if let Some(record) = gate.and_then(|gate| gate.carry(stamp, &tensor)) {
+                return Seen::Carried(record);
+            }
+            let baseline = baselines.get(&tensor.name);
+            let report = guarded(|| analyze_tensor(&tensor, config, baseline));
+            Seen::New(Arc::new(tensor), report)
+        };
+        match &self.pool {
+            Some(pool) => pool.install(|| tensors.into_par_iter().map(look).collect()),
+            None => tensors.into_iter().map(look).collect(),
+        }
+    }
+
+    /// The start of a run and a confirmed change of phase are worth a closer look.
+    fn look_closer(&mut self, stamp: Stamp, worth: impl Fn(&Live) -> bool) {
+        let (closer, rest): (Vec<Live>, Vec<Live>) =
+            std::mem::take(&mut self.last).into_iter().partition(worth);
+        self.last = rest;
+        for live in closer {
+            let refused = match &self.closer {
+                Some(closer) => closer.look(live).err().map(|live| *live),
+                None => Some(live),
+            };
+            if let Some(live) = refused {
+                let text = format!(
+                    "no full analysis of layer `{}`: too many wait, or the system refused a thread",
+                    live.tensor.name
+                );
+                self.notice(Some(stamp.epoch), text);
+            }
+        }
+    }
+
+    fn notice(&mut self, epoch: Option<usize>, text: String) {
+        let run = self.run.clone();
+        self.keep(Line::Notice(Notice { run, epoch, text }));
+    }
+
+    /// A line goes to every sink, then to the trajectory.
+    pub(super) fn keep(&mut self, line: Line) {
+        self.sinks(|s| s.line(&line));
+        lock(&self.state).push(line);
+    }
+
+    /// A sink that fails stops neither the others nor the training.
+    fn sinks(&mut self, call: impl FnOnce(&mut Vec<Box<dyn Sink>>) -> Result<()>) {
+        if let Err(error) = call(&mut self.sinks)
+            && !std::mem::replace(&mut self.failed_sinks, true)
+        {
+            let text = format!("a sink failed: {error}");
+            self.shared.failed(error);
+            self.notice(None, text);
+        }
+    }
+}
+
+/// Whatever goes wrong in the analysis becomes a sentence.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(format!("the analysis panicked: {}", panic_message(&*panic))),
+    }
+}
+
+/// What the layers looked like before training, from the part of a log that exists.
+fn baselines(trajectory: &Trajectory) -> HashMap<String, Baseline> {
+    trajectory
+        .records
+        .iter()
+        .filter(|r| (r.stamp.epoch, r.stamp.step) == (0, 0))
+        .filter_map(|r| {
+            let sigma = r.values.as_ref()?.sigma_mp?;
+            Some((
+                r.layer.clone(),
+                Baseline {
+                    sigma2: sigma * sigma,
+                },
+            ))
+        })
+        .collect()
+}

@@ -1,0 +1,85 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::fit::alpha_holds;
+use crate::matrix::LayerTensor;
+use crate::record::{Carried, Record, Stamp};
+
+/// Repeats the record of a layer that has hardly moved since it was analysed.
+pub(super) struct Gate {
+    tolerance: f64,
+    anchors: HashMap<String, Anchor>,
+}
+
+/// A layer as it was analysed: drift is counted from here, so that skipping never adds up.
+struct Anchor {
+    tensor: Arc<LayerTensor>,
+    eigenvalues: Vec<f64>,
+    record: Record,
+}
+
+impl Gate {
+    pub(super) fn new(tolerance: f64) -> Self {
+        Self {
+            tolerance,
+            anchors: HashMap::new(),
+        }
+    }
+
+    /// The layer's last record under a new stamp, if its α is certainly within the tolerance.
+    pub(super) fn carry(&self, stamp: Stamp, tensor: &LayerTensor) -> Option<Record> {
+        let start = Instant::now();
+        let anchor = self.anchors.get(&tensor.name)?;
+        let (moved, norm) = drift(&anchor.tensor, tensor)?;
+        let row = &anchor.record.values.as_ref()?.row;
+        let scaled = moved / (row.n as f64).sqrt();
+        if !alpha_holds(&anchor.eigenvalues, scaled, self.tolerance) {
+            return None;
+        }
+        Some(Record {
+            stamp,
+            seconds_analysis: start.elapsed().as_secs_f64(),
+            carried: Some(Carried {
+                from: anchor.record.stamp,
+                drift: if moved == 0.0 { 0.0 } else { moved / norm },
+                alpha_tolerance: self.tolerance,
+            }),
+            ..anchor.record.clone()
+        })
+    }
+
+    /// A layer was analysed.
+    pub(super) fn anchor(
+        &mut self,
+        tensor: &Arc<LayerTensor>,
+        eigenvalues: &[f64],
+        record: &Record,
+    ) {
+        let mut record = record.clone();
+        if let Some(values) = &mut record.values {
+            // Its doubt belongs to the observation that has it.
+            values.full = None;
+        }
+        let anchor = Anchor {
+            tensor: Arc::clone(tensor),
+            eigenvalues: eigenvalues.to_vec(),
+            record,
+        };
+        self.anchors.insert(tensor.name.clone(), anchor);
+    }
+}
+
+/// ‖W − W₀‖_F and ‖W₀‖_F, unless the tensors differ in kind.
+fn drift(old: &LayerTensor, new: &LayerTensor) -> Option<(f64, f64)> {
+    if old.shape != new.shape || old.values.len() != new.values.len() {
+        return None;
+    }
+    let (mut moved, mut norm) = (0.0, 0.0);
+    for (&a, &b) in old.values.iter().zip(&new.values) {
+        let (a, b) = (f64::from(a), f64::from(b));
+        moved += (b - a) * (b - a);
+        norm += a * a;
+    }
+    Some((moved.sqrt(), norm.sqrt()))
+}

@@ -1,0 +1,174 @@
+//! What a monitor does to stay cheap, and what it says about that.
+
+use std::time::{Duration, Instant};
+
+use heavytail::matrix::{LayerTensor, Layout};
+use heavytail::monitor::{Overload, Snapshot};
+use heavytail::record::{Record, Stamp};
+use heavytail::{Monitor, Trajectory};
+use rand::{RngExt, SeedableRng};
+
+fn tensor(name: &str, layout: Layout, shape: &[usize], seed: u64) -> LayerTensor {
+    let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
+    LayerTensor {
+        name: name.into(),
+        layout,
+        shape: shape.to_vec(),
+        values: (0..shape.iter().product())
+            .map(|_| rng.random::<f32>() - 0.5)
+            .collect(),
+    }
+}
+
+fn snapshot(tensors: Vec<LayerTensor>) -> Snapshot {
+    Snapshot {
+        tensors,
+        ..Snapshot::default()
+    }
+}
+
+fn records(t: &Trajectory, layer: &str) -> Vec<Record> {
+    t.layer(layer).cloned().collect()
+}
+
+#[test]
+fn an_unchanged_layer_is_carried_and_the_record_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let monitor = Monitor::builder()
+        .out(dir.path())
+        .skip_unchanged(0.05)
+        .overload(Overload::Wait)
+        .build()
+        .unwrap();
+    for epoch in 0..4usize {
+        let frozen = tensor("frozen", Layout::Matrix, &[120, 60], 1);
+        let mut creeps = tensor("creeps", Layout::Matrix, &[120, 60], 2);
+        // 1e-9 of itself from epoch to epoch.
+        creeps.values[0] *= 1.0 + 1e-7 * epoch as f32;
+        let learns = tensor("learns", Layout::Matrix, &[120, 60], 3 + epoch as u64);
+        let tensors = vec![frozen, creeps, learns];
+        monitor.submit(Stamp::of_epoch(epoch), snapshot(tensors));
+    }
+    let t = monitor.finish().trajectory;
+    let frozen = records(&t, "frozen");
+    assert_eq!(frozen.len(), 4);
+    assert_eq!(frozen[0].carried, None);
+    for record in &frozen[1..] {
+        let carried = record.carried.unwrap();
+        assert_eq!((carried.from, carried.drift), (Stamp::of_epoch(0), 0.0));
+        assert_eq!(record.alpha(), frozen[0].alpha());
+    }
+    let creeps = records(&t, "creeps")[3].carried.unwrap();
+    assert!(creeps.drift > 0.0 && creeps.drift < 1e-7, "{creeps:?}");
+    assert_eq!(creeps.alpha_tolerance, 0.05);
+    assert!(records(&t, "learns").iter().all(|r| r.carried.is_none()));
+    // The end of the run is still looked at in full: what was analysed last.
+    assert!(frozen[0].values.as_ref().unwrap().full.is_some());
+    let learns = records(&t, "learns");
+    assert!(learns[3].values.as_ref().unwrap().full.is_some());
+
+    let back = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
+    assert_eq!(back.records, t.records);
+}
+
+#[test]
+fn carried_alphas_are_what_an_analysis_would_have_found() {
+    let run = |tolerance: Option<f64>| {
+        let mut builder = Monitor::builder().overload(Overload::Wait);
+        if let Some(tolerance) = tolerance {
+            builder = builder.skip_unchanged(tolerance);
+        }
+        let monitor = builder.build().unwrap();
+        let mut weights = tensor("fc", Layout::Matrix, &[200, 40], 9);
+        let mut rng = rand_pcg::Pcg64::seed_from_u64(10);
+        for epoch in 0..30 {
+            for w in &mut weights.values {
+                *w *= 1.0 + 2e-6 * (rng.random::<f32>() - 0.5);
+            }
+            monitor.submit(Stamp::of_epoch(epoch), snapshot(vec![weights.clone()]));
+        }
+        records(&monitor.finish().trajectory, "fc")
+    };
+    let (all, gated) = (run(None), run(Some(0.1)));
+    let carried = gated.iter().filter(|r| r.carried.is_some()).count();
+    assert!(carried > 5, "{carried} of 30");
+    for (a, b) in all.iter().zip(&gated) {
+        assert!((a.alpha().unwrap() - b.alpha().unwrap()).abs() <= 0.1);
+    }
+}
+
+#[test]
+fn more_threads_change_no_bit() {
+    let run = |threads: usize| {
+        let monitor = Monitor::builder().threads(threads).build().unwrap();
+        let tensors = vec![
+            tensor("conv", Layout::Conv, &[24, 16, 3, 3], 1),
+            tensor("fc1", Layout::Matrix, &[150, 80], 2),
+            tensor("fc2", Layout::Matrix, &[80, 30], 3),
+        ];
+        monitor.submit(Stamp::of_epoch(0), snapshot(tensors));
+        let t = monitor.finish().trajectory;
+        let strip = |mut r: Record| {
+            r.seconds_analysis = 0.0;
+            if let Some(full) = r.values.as_mut().and_then(|v| v.full.as_mut()) {
+                full.seconds = 0.0;
+            }
+            r
+        };
+        t.records.into_iter().map(strip).collect::<Vec<_>>()
+    };
+    let one = run(1);
+    assert_eq!(one.len(), 3);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(5));
+}
+
+#[test]
+fn a_budget_is_kept() {
+    let share = 0.2;
+    let monitor = Monitor::builder()
+        .budget(share)
+        .overload(Overload::Wait)
+        .build()
+        .unwrap();
+    let start = Instant::now();
+    let mut asked = 0;
+    // The share is that of the time until now, so the run must have one.
+    while start.elapsed() < Duration::from_millis(1500) {
+        if monitor.affords() {
+            let layer = tensor("fc", Layout::Matrix, &[90, 40], asked as u64);
+            monitor.submit(Stamp::of_epoch(asked), snapshot(vec![layer]));
+        }
+        asked += 1;
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    let seconds = start.elapsed().as_secs_f64();
+    let outcome = monitor.finish();
+    assert!(outcome.observed > 1, "{outcome:?}");
+    assert_eq!(outcome.observed + outcome.spared, asked);
+    let t = outcome.trajectory;
+    let live: f64 = t.summaries.iter().map(|s| s.seconds_analysis).sum();
+    let first = t.records[0].values.as_ref().unwrap();
+    let full = first.full.as_ref().map_or(0.0, |f| f.seconds);
+    // The last one's full analysis comes after the end.
+    assert!(
+        live + full <= share * seconds + 0.05,
+        "{live} + {full} of {seconds}"
+    );
+    let said = t.notices.iter().any(|n| n.text.contains("budget"));
+    assert!(said, "{:?}", t.notices);
+}
+
+#[test]
+fn nonsense_is_refused() {
+    let refused = |builder: heavytail::monitor::Builder| builder.build().unwrap_err().to_string();
+    for (builder, option) in [
+        (Monitor::builder().threads(0), "threads"),
+        (Monitor::builder().budget(0.0), "budget"),
+        (Monitor::builder().budget(f64::NAN), "budget"),
+        (Monitor::builder().skip_unchanged(-1.0), "skip_unchanged"),
+    ] {
+        let why = refused(builder);
+        assert!(why.contains(option), "{why}");
+    }
+}
