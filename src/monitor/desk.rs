@@ -47,8 +47,8 @@ pub(super) struct Desk {
 
 /// A layer of an observation.
 enum Seen {
-    Carried(Record),
-    New(Arc<LayerTensor>, Result<LayerReport, String>),
+    Carried(Box<Record>),
+    New(Arc<LayerTensor>, Box<Result<LayerReport, String>>),
 }
 
 impl Desk {
@@ -144,10 +144,10 @@ impl Desk {
                     // What the last analysis said still stands, should the run end here.
                     let at = before.iter().position(|l| l.tensor.name == record.layer);
                     self.last.extend(at.map(|at| before.swap_remove(at)));
-                    records.push(record);
+                    records.push(*record);
                     continue;
                 }
-                Seen::New(tensor, report) => (tensor, report),
+                Seen::New(tensor, report) => (tensor, *report),
             };
             records.push(match report {
                 Ok(report) => {
@@ -199,11 +199,11 @@ impl Desk {
         let (config, baselines, gate) = (&self.config, &self.baselines, self.gate.as_ref());
         let look = |tensor: LayerTensor| {
             if let Some(record) = gate.and_then(|gate| gate.carry(stamp, &tensor)) {
-                return Seen::Carried(record);
+                return Seen::Carried(Box::new(record));
             }
             let baseline = baselines.get(&tensor.name);
             let report = guarded(|| analyze_tensor(&tensor, config, baseline));
-            Seen::New(Arc::new(tensor), report)
+            Seen::New(Arc::new(tensor), Box::new(report))
         };
         match &self.pool {
             Some(pool) => pool.install(|| tensors.into_par_iter().map(look).collect()),

@@ -1,0 +1,91 @@
+//! `cargo bench --no-default-features --bench observe`: one observation of a whole model by the monitor's worker, and
+//! the memory that two hundred of them leave behind.
+
+mod support;
+
+use std::time::Duration;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use heavytail::matrix::LayerTensor;
+use heavytail::monitor::{Overload, Snapshot};
+use heavytail::record::Stamp;
+use heavytail::{Config, Monitor, analysis::analyze_tensor};
+use support::{bench, floor_flops, gemm_rate, models};
+
+fn observe(c: &mut Criterion) {
+    let mut group = c.benchmark_group("observe");
+    group
+        .sample_size(10)
+        .warm_up_time(Duration::from_millis(300))
+        .measurement_time(Duration::from_secs(3));
+    for (name, layers) in models() {
+        // Of the layers' own matrices; the slices of convolutions come on top.
+        let flops: f64 = layers.iter().map(whole).sum();
+        let floor = flops / gemm_rate();
+        let id = BenchmarkId::new("all layers", name);
+        bench(&mut group, id, Some(floor), || {
+            let look = |layer| analyze_tensor(layer, &Config::live(), None);
+            layers.iter().map(look).collect::<Vec<_>>()
+        });
+    }
+    group.finish();
+}
+
+fn whole(layer: &LayerTensor) -> f64 {
+    let cuts = layer.cut();
+    cuts.map_or(0.0, |cuts| floor_flops(cuts.row.n(), cuts.row.m()))
+}
+
+/// Two hundred observations of MiniAlexNet: what the process holds after the tenth, and at the end.
+fn memory(_: &mut Criterion) {
+    let Some((_, layers)) = models().into_iter().nth(1) else {
+        return;
+    };
+    let Ok(folder) = tempfile::tempdir() else {
+        return;
+    };
+    let monitor = Monitor::builder()
+        .out(folder.path())
+        .overload(Overload::Wait)
+        .build();
+    let Ok(monitor) = monitor else { return };
+    let mut resident = Vec::new();
+    for epoch in 0..=200usize {
+        let mut tensors = layers.clone();
+        for layer in &mut tensors {
+            layer.values.iter_mut().for_each(|w| *w *= 1.001);
+        }
+        let snapshot = Snapshot {
+            tensors,
+            ..Snapshot::default()
+        };
+        monitor.submit(Stamp::of_epoch(epoch), snapshot);
+        while monitor.with_trajectory(|t| t.summaries.len()) <= epoch {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        resident.push(megabytes());
+    }
+    drop(monitor.finish());
+    if let Some(Some(_)) = resident.first() {
+        let at = |i: usize| resident[i].unwrap_or(f64::NAN);
+        println!(
+            "    resident after observation 10: {:.1} MB, 50: {:.1}, 100: {:.1}, 200: {:.1}",
+            at(10),
+            at(50),
+            at(100),
+            at(200)
+        );
+    } else {
+        println!("    this system does not tell its resident memory");
+    }
+}
+
+fn megabytes() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|l| l.starts_with("VmRSS:"))?;
+    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes / 1024.0)
+}
+
+criterion_group!(benches, observe, memory);
+criterion_main!(benches);
