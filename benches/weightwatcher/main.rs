@@ -72,11 +72,11 @@ fn main() -> Result<()> {
         for repeat in 0..=repeats {
             let t = worker.ask("analyze")?;
             let ours = cpu(|| {
-                let w = WeightMatrix::new("w", rows, cols, values.iter().copied());
+                let w = WeightMatrix::new("w", rows, cols, &values);
                 let report = analyze(&w?, &Config::live())?;
-                heavytail::Result::Ok(Record::success("r", Stamp::default(), 0, &report))
+                heavytail::error::Result::Ok(Record::success("r", Stamp::default(), 0, &report))
             });
-            let w = WeightMatrix::new("w", rows, cols, values.iter().copied())?;
+            let w = WeightMatrix::new("w", rows, cols, &values)?;
             let s = cpu(|| Spectrum::of(&w, Solver::Gram));
             let f = floor_flops(rows, cols) / gemm_rate();
             // The first of each warms up.
