@@ -6,7 +6,8 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::phase::Phase;
 use crate::record::{
-    Header, Key, LeftOutLayer, Line, Notice, Record, SCHEMA, Scalar, Summary, Values, scan_lines,
+    Alarm, Header, Key, LeftOutLayer, Line, Notice, Record, SCHEMA, Scalar, Summary, Values,
+    scan_lines,
 };
 
 /// The records of a run.
@@ -24,6 +25,8 @@ pub struct Trajectory {
     pub scalars: Vec<Scalar>,
     /// What a reader should know.
     pub notices: Vec<Notice>,
+    /// The alarms that were raised.
+    pub alarms: Vec<Alarm>,
     layers: Vec<String>,
     seen: HashSet<Key>,
 }
@@ -107,6 +110,7 @@ impl Trajectory {
             Line::Summary(summary) => self.summaries.push(*summary),
             Line::Scalar(scalar) => self.scalars.push(scalar),
             Line::Notice(notice) => self.notices.push(notice),
+            Line::Alarm(alarm) => self.alarms.push(alarm),
         }
     }
 

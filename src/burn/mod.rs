@@ -7,6 +7,7 @@
 mod logger;
 mod metrics;
 mod snapshot;
+mod stopping;
 mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,6 +16,7 @@ use ::burn::module::Module;
 
 pub use logger::MetricTee;
 pub use metrics::{PhaseMetric, SpectralMetric};
+pub use stopping::AlarmStopping;
 pub use watch::Monitored;
 
 use crate::monitor::{Cadence, Monitor, Snapshot};

@@ -2,12 +2,12 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::budget::Budget;
-use super::desk::Manner;
+use super::desk::{Manner, OnAlarm};
 use super::worker::{Overload, Worker};
 use super::{Cadence, Inner, Monitor, Selection};
 use crate::analysis::Config;
 use crate::error::{Error, Result};
-use crate::record::Header;
+use crate::record::{Alarm, Header, Rule};
 use crate::sink::{CsvSink, JsonlSink, Sink, SpectraSink};
 use crate::trajectory::Trajectory;
 
@@ -27,6 +27,8 @@ pub struct Builder {
     threads: usize,
     tolerance: Option<f64>,
     budget: Option<f64>,
+    rules: Vec<Rule>,
+    on_alarm: Vec<OnAlarm>,
 }
 
 impl Default for Builder {
@@ -46,6 +48,8 @@ impl Default for Builder {
             threads: 1,
             tolerance: None,
             budget: None,
+            rules: Vec::new(),
+            on_alarm: Vec::new(),
         }
     }
 }
@@ -148,6 +152,32 @@ impl Builder {
         self
     }
 
+    /// Write an [`Alarm`] into the log whenever a layer begins to fulfil this rule. No rule holds unless asked for.
+    pub fn alarm(mut self, rule: Rule) -> Self {
+        self.rules.push(rule);
+        self
+    }
+
+    /// Call this with every alarm, on the worker's thread; what it does should be short. A panic in it is recorded.
+    ///
+    /// To stop burn's training in the middle of an epoch, share an interrupter with it:
+    ///
+    /// ```ignore
+    /// let interrupter = Interrupter::new();
+    /// let stop = interrupter.clone();
+    /// let monitor = Monitor::builder()
+    ///     .alarm(Rule::NotFinite)
+    ///     .on_alarm(move |alarm| stop.stop(Some(&alarm.to_string())))
+    ///     .build()?;
+    /// let training = SupervisedTraining::new(…).with_interrupter(interrupter);
+    /// ```
+    ///
+    /// To stop it between two epochs, `training.early_stopping(monitor.stop_on_alarm())`.
+    pub fn on_alarm(mut self, act: impl FnMut(&Alarm) + Send + 'static) -> Self {
+        self.on_alarm.push(Box::new(act));
+        self
+    }
+
     /// Start the worker.
     ///
     /// # Errors
@@ -214,6 +244,8 @@ impl Builder {
             config: self.config,
             threads: self.threads,
             tolerance: self.tolerance,
+            rules: self.rules,
+            on_alarm: self.on_alarm,
         };
         let worker = Worker::spawn(
             header,

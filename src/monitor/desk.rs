@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use rayon::ThreadPool;
 use rayon::prelude::*;
 
+use super::alarms::Alarms;
 use super::closer::{Closer, Live};
 use super::gate::Gate;
 use super::worker::{Job, Shared};
@@ -13,7 +14,7 @@ use crate::analysis::{Config, LayerReport, analyze_tensor};
 use crate::error::{Result, panic_message};
 use crate::matrix::LayerTensor;
 use crate::phase::Baseline;
-use crate::record::{LayerShape, Line, Notice, Record, Stamp, Summary};
+use crate::record::{Alarm, LayerShape, Line, Notice, Record, Rule, Scalar, Stamp, Summary};
 use crate::sink::Sink;
 use crate::trajectory::{Hysteresis, Trajectory};
 
@@ -24,7 +25,12 @@ pub(super) struct Manner {
     pub(super) threads: usize,
     /// Layers whose α is certainly within so much of the last one are not analysed again.
     pub(super) tolerance: Option<f64>,
+    pub(super) rules: Vec<Rule>,
+    pub(super) on_alarm: Vec<OnAlarm>,
 }
+
+/// What a user does about an alarm.
+pub(super) type OnAlarm = Box<dyn FnMut(&Alarm) + Send>;
 
 /// Everything that the worker's thread owns.
 pub(super) struct Desk {
@@ -35,6 +41,8 @@ pub(super) struct Desk {
     gate: Option<Gate>,
     baselines: HashMap<String, Baseline>,
     phases: HashMap<String, Hysteresis>,
+    alarms: Alarms,
+    on_alarm: Vec<OnAlarm>,
     /// What the newest observation said at depth live, to be looked at in full if it stays the last.
     last: Vec<Live>,
     /// The thread of the full analyses, from the first observation on.
@@ -61,8 +69,11 @@ impl Desk {
     ) -> Self {
         let baselines = baselines(&lock(&state));
         let mut phases: HashMap<String, Hysteresis> = HashMap::new();
+        let mut alarms = Alarms::new(run, manner.rules);
+        // What a resumed log holds has been alarmed about.
         for record in &lock(&state).records {
-            let _ = phases.entry(record.layer.clone()).or_default().see(record);
+            let phase = phases.entry(record.layer.clone()).or_default();
+            let _ = alarms.see(record, phase.see(record).as_ref());
         }
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(manner.threads)
@@ -75,6 +86,8 @@ impl Desk {
             gate: manner.tolerance.map(Gate::new),
             baselines,
             phases,
+            alarms,
+            on_alarm: manner.on_alarm,
             last: Vec::new(),
             closer: None,
             state,
@@ -88,11 +101,12 @@ impl Desk {
         while let Some(job) = self.shared.next() {
             match job {
                 Job::Line(line) => {
-                    self.keep(*line);
+                    self.line(*line);
                     if self.shared.is_empty() {
                         self.sinks(|s| s.flush());
                     }
                 }
+                Job::Number { epoch, name, value } => self.number(epoch, name, value),
                 Job::Observe { stamp, snapshot } => {
                     let seconds = self.observe(stamp, snapshot);
                     self.shared.observed(seconds);
@@ -104,7 +118,7 @@ impl Desk {
             closer.finish(std::mem::take(&mut self.last));
         }
         while let Some(Job::Line(line)) = self.shared.next() {
-            self.keep(*line);
+            self.line(*line);
         }
         let counts = self.shared.counts();
         if counts.deferred + counts.dropped > 0 {
@@ -181,13 +195,16 @@ impl Desk {
         }
         let summary = Summary::of(&self.run, stamp, &records, snapshot.seconds);
         let seconds = summary.seconds_snapshot + summary.seconds_analysis;
-        let mut turned = HashSet::new();
+        let (mut turned, mut alarms) = (HashSet::new(), Vec::new());
         for record in records {
             let phase = self.phases.entry(record.layer.clone()).or_default();
-            turned.extend(phase.see(&record).map(|change| change.layer));
+            let change = phase.see(&record);
+            alarms.extend(self.alarms.see(&record, change.as_ref()));
+            turned.extend(change.map(|change| change.layer));
             self.keep(Line::Layer(Box::new(record)));
         }
         self.keep(Line::Summary(Box::new(summary)));
+        self.raise(alarms);
         self.sinks(|s| s.spectra(stamp, &spectra));
         self.sinks(|s| s.flush());
         self.look_closer(stamp, |live| first || turned.contains(&live.tensor.name));
@@ -228,6 +245,47 @@ impl Desk {
                 );
                 self.notice(Some(stamp.epoch), text);
             }
+        }
+    }
+
+    fn line(&mut self, line: Line) {
+        let alarm = match &line {
+            Line::Full(full) => self.alarms.see_full(full),
+            _ => None,
+        };
+        self.keep(line);
+        self.raise(alarm);
+    }
+
+    /// A number that the training reports.
+    fn number(&mut self, epoch: usize, name: String, value: f64) {
+        let alarm = self.alarms.see_scalar(epoch, &name, value);
+        if value.is_finite() {
+            let run = self.run.clone();
+            self.keep(Line::Scalar(Scalar {
+                run,
+                epoch,
+                name,
+                value,
+            }));
+        } else {
+            // JSON has no NaN.
+            self.notice(Some(epoch), format!("{name} is {value}"));
+        }
+        self.raise(alarm);
+    }
+
+    fn raise(&mut self, alarms: impl IntoIterator<Item = Alarm>) {
+        for alarm in alarms {
+            self.keep(Line::Alarm(alarm.clone()));
+            let mut acts = std::mem::take(&mut self.on_alarm);
+            for act in &mut acts {
+                if let Err(why) = guarded(|| Ok(act(&alarm))) {
+                    let text = format!("what was to be done about an alarm failed: {why}");
+                    self.notice(Some(alarm.stamp.epoch), text);
+                }
+            }
+            self.on_alarm = acts;
         }
     }
 

@@ -4,6 +4,7 @@
 //! returns; the worker analyses and writes. Whatever goes wrong (NaN weights, a panic in the
 //! analysis, a full disk) is recorded and never reaches the training.
 
+mod alarms;
 mod budget;
 mod builder;
 mod closer;
@@ -18,7 +19,7 @@ use crate::error::Error;
 use crate::matrix::LayerTensor;
 #[cfg(feature = "burn")]
 use crate::record::Record;
-use crate::record::{LayerShape, LeftOutLayer, Line, ModelLine, Notice, Scalar, Stamp};
+use crate::record::{LayerShape, LeftOutLayer, Line, ModelLine, Notice, Stamp};
 use crate::trajectory::Trajectory;
 
 use budget::Budget;
@@ -189,18 +190,8 @@ impl Monitor {
 
     /// Record a number that the training reports, such as the loss of an epoch.
     pub fn scalar(&self, epoch: usize, name: impl Into<String>, value: f64) {
-        // JSON has no NaN; a diverged loss is a notice.
         let name = name.into();
-        if value.is_finite() {
-            self.send(Line::Scalar(Scalar {
-                run: self.inner.run.clone(),
-                epoch,
-                name,
-                value,
-            }));
-        } else {
-            self.notice(Some(epoch), format!("{name} is {value}"));
-        }
+        self.inner.worker.submit(Job::Number { epoch, name, value });
     }
 
     /// Record something that the reader of the log should know.

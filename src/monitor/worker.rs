@@ -26,8 +26,16 @@ pub enum Overload {
 
 /// What the worker is asked to do.
 pub(super) enum Job {
-    Observe { stamp: Stamp, snapshot: Snapshot },
+    Observe {
+        stamp: Stamp,
+        snapshot: Snapshot,
+    },
     Line(Box<Line>),
+    Number {
+        epoch: usize,
+        name: String,
+        value: f64,
+    },
 }
 
 #[derive(Debug, Clone, Copy, Default)]

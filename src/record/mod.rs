@@ -4,12 +4,14 @@
 //! Two normalisations stand side by side and are never mixed: eigenvalues under WeightWatcher's
 //! names are of WᵀW, with log₁₀; the suffix `_x` marks the papers' X = WᵀW/N with natural logarithms.
 
+mod alarm;
 mod layer;
 mod lines;
 mod summary;
 
 use serde::{Deserialize, Serialize};
 
+pub use alarm::{Alarm, Rule};
 pub use layer::{Carried, CutRecord, Record, Values};
 pub(crate) use lines::scan_lines;
 pub use summary::Summary;
@@ -58,6 +60,8 @@ pub enum Line {
     Scalar(Scalar),
     /// Something the reader of the log should know.
     Notice(Notice),
+    /// A rule that the user asked to be alarmed by.
+    Alarm(Alarm),
 }
 
 /// What makes a line unique in a log: run, kind, epoch, step and name.
@@ -76,6 +80,10 @@ impl Line {
             Line::Notice(l) => {
                 let stamp = Stamp::of_epoch(l.epoch.unwrap_or(0));
                 (&l.run, "notice", stamp, l.text.as_str())
+            }
+            Line::Alarm(l) => {
+                let name = format!("{} {}", l.layer, l.rule);
+                return (l.run.clone(), "alarm", l.stamp.epoch, l.stamp.step, name);
             }
         };
         (run.clone(), kind, stamp.epoch, stamp.step, name.to_owned())

@@ -1,0 +1,36 @@
+use std::time::Duration;
+
+use ::burn::train::EarlyStoppingStrategy;
+use ::burn::train::metric::store::EventStoreClient;
+
+use crate::monitor::Monitor;
+
+/// How long the end of an epoch waits for the analysis of that epoch.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Ends a training after the epoch at which an alarm was raised:
+/// `training.early_stopping(monitor.stop_on_alarm())`.
+#[derive(Clone)]
+pub struct AlarmStopping {
+    monitor: Monitor,
+    /// Alarms of a log that is continued do not count.
+    known: usize,
+}
+
+impl Monitor {
+    /// Stop burn's training after an epoch with an alarm; see [`Builder::alarm`](crate::monitor::Builder::alarm).
+    /// The end of each epoch then waits for its analysis, for a minute at most.
+    pub fn stop_on_alarm(&self) -> AlarmStopping {
+        AlarmStopping {
+            monitor: self.clone(),
+            known: self.with_trajectory(|t| t.alarms.len()),
+        }
+    }
+}
+
+impl EarlyStoppingStrategy for AlarmStopping {
+    fn should_stop(&mut self, _: usize, _: &EventStoreClient) -> bool {
+        self.monitor.settle(PATIENCE);
+        self.monitor.with_trajectory(|t| t.alarms.len()) > self.known
+    }
+}

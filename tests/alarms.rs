@@ -1,0 +1,191 @@
+//! Alarms: off unless asked for, once for each beginning, with their evidence, and what a user does about them.
+
+use std::sync::{Arc, Mutex};
+
+use heavytail::matrix::{LayerTensor, Layout};
+use heavytail::monitor::{Overload, Snapshot};
+use heavytail::record::{Alarm, Rule, Stamp};
+use heavytail::{Monitor, Phase, Trajectory};
+use rand::{RngExt, SeedableRng};
+
+fn noise(rows: usize, cols: usize, seed: u64) -> Vec<f32> {
+    let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
+    (0..rows * cols)
+        .map(|_| rng.random::<f32>() - 0.5)
+        .collect()
+}
+
+fn layer(rows: usize, cols: usize, values: Vec<f32>) -> Snapshot {
+    let tensor = LayerTensor {
+        name: "fc1".into(),
+        layout: Layout::Matrix,
+        shape: vec![rows, cols],
+        values,
+    };
+    Snapshot {
+        tensors: vec![tensor],
+        ..Snapshot::default()
+    }
+}
+
+const RULES: [Rule; 5] = [
+    Rule::TurnedTo {
+        phase: Phase::BulkPlusSpikes,
+    },
+    Rule::AlphaBelow {
+        alpha: 2.0,
+        observations: 3,
+    },
+    Rule::CorrelationTrap,
+    Rule::SoftCollapse,
+    Rule::NotFinite,
+];
+
+/// A run of these weights under all rules.
+fn run(rows: usize, cols: usize, epochs: Vec<Vec<f32>>) -> Trajectory {
+    let mut builder = Monitor::builder().overload(Overload::Wait);
+    for rule in RULES {
+        builder = builder.alarm(rule);
+    }
+    let monitor = builder.build().unwrap();
+    for (epoch, values) in epochs.into_iter().enumerate() {
+        monitor.submit(Stamp::of_epoch(epoch), layer(rows, cols, values));
+    }
+    monitor.finish().trajectory
+}
+
+fn only(t: &Trajectory) -> &Alarm {
+    assert_eq!(t.alarms.len(), 1, "{:?}", t.alarms);
+    &t.alarms[0]
+}
+
+#[test]
+fn a_confirmed_turn_is_reported_once_with_what_speaks_for_it() {
+    let with_mean = |epoch: usize| {
+        let mut values = noise(120, 60, 3);
+        if epoch >= 3 {
+            values.iter_mut().for_each(|w| *w += 0.2);
+        }
+        values
+    };
+    let t = run(120, 60, (0..8).map(with_mean).collect());
+    let alarm = only(&t);
+    assert_eq!((alarm.rule, alarm.stamp.epoch), (RULES[0], 4));
+    assert!(
+        alarm
+            .evidence
+            .contains("no longer Random-like since epoch 3"),
+        "{alarm}"
+    );
+    assert!(alarm.evidence.contains("probability"), "{alarm}");
+}
+
+#[test]
+fn a_low_alpha_must_last() {
+    // Rows scaled by powers of their place: a spectrum that falls slower than any network's.
+    let heavy = |epoch: usize| {
+        let mut values = noise(300, 100, 5);
+        if ![0, 3].contains(&epoch) {
+            for row in values.chunks_mut(100) {
+                for (j, w) in row.iter_mut().enumerate() {
+                    *w *= 100.0 * ((j + 1) as f32).powf(-2.0);
+                }
+            }
+        }
+        values
+    };
+    let t = run(300, 100, (0..8).map(heavy).collect());
+    let low: Vec<&Alarm> = t.alarms.iter().filter(|a| a.rule == RULES[1]).collect();
+    // Epochs 1 and 2 are too few; 4, 5, 6 are three.
+    assert_eq!(low.len(), 1, "{:?}", t.alarms);
+    assert_eq!(low[0].stamp.epoch, 6);
+    assert!(low[0].evidence.starts_with("α = 1."), "{}", low[0]);
+}
+
+#[test]
+fn huge_entries_are_a_correlation_trap() {
+    let mut values = noise(120, 60, 9);
+    values[777] = 40.0;
+    let t = run(120, 60, vec![values]);
+    let traps: Vec<&Alarm> = t.alarms.iter().filter(|a| a.rule == RULES[2]).collect();
+    assert_eq!(traps.len(), 1, "{:?}", t.alarms);
+}
+
+#[test]
+fn a_faded_bulk_is_a_soft_collapse() {
+    let faded = |epoch: usize| {
+        let mut values = noise(120, 60, 3);
+        if epoch > 0 {
+            let (left, right) = (noise(120, 3, 7), noise(60, 3, 8));
+            for (i, w) in values.iter_mut().enumerate() {
+                let (r, c) = (i / 60, i % 60);
+                let signal: f32 = (0..3).map(|k| left[3 * r + k] * right[3 * c + k]).sum();
+                *w = 0.02 * *w + 5.0 * signal;
+            }
+        }
+        values
+    };
+    let t = run(120, 60, (0..3).map(faded).collect());
+    let soft: Vec<&Alarm> = t.alarms.iter().filter(|a| a.rule == RULES[3]).collect();
+    assert_eq!(soft.len(), 1, "{:?}", t.alarms);
+    assert!(soft[0].evidence.contains("soft"), "{}", soft[0]);
+}
+
+#[test]
+fn what_is_not_finite_alarms_and_a_user_can_act_on_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let sees = Arc::clone(&seen);
+    let monitor = Monitor::builder()
+        .out(dir.path())
+        .overload(Overload::Wait)
+        .alarm(Rule::NotFinite)
+        .on_alarm(|alarm| panic!("no idea what to do about {}", alarm.layer))
+        .on_alarm(move |alarm| sees.lock().unwrap().push(alarm.clone()))
+        .build()
+        .unwrap();
+    for epoch in 0..4 {
+        let mut values = noise(60, 30, 1);
+        if epoch >= 2 {
+            values[5] = f32::NAN;
+        }
+        monitor.submit(Stamp::of_epoch(epoch), layer(60, 30, values));
+        monitor.scalar(epoch, "train loss", if epoch == 3 { f64::NAN } else { 1.0 });
+    }
+    let t = monitor.finish().trajectory;
+    let names: Vec<(&str, usize)> = t
+        .alarms
+        .iter()
+        .map(|a| (a.layer.as_str(), a.stamp.epoch))
+        .collect();
+    assert_eq!(names, [("fc1", 2), ("train loss", 3)]);
+    assert!(t.alarms[0].evidence.contains("1 of 1800 weights"));
+    assert_eq!(*seen.lock().unwrap(), t.alarms);
+    let panicked = |n: &heavytail::record::Notice| n.text.contains("no idea what to do");
+    assert!(t.notices.iter().any(panicked), "{:?}", t.notices);
+
+    // Alarms are in the log, and a run that goes on does not repeat them.
+    let log = dir.path().join("log.jsonl");
+    assert_eq!(Trajectory::read_jsonl(&log).unwrap().alarms, t.alarms);
+    let monitor = Monitor::builder()
+        .out(dir.path())
+        .resume()
+        .alarm(Rule::NotFinite)
+        .build()
+        .unwrap();
+    let mut values = noise(60, 30, 1);
+    values[5] = f32::NAN;
+    monitor.submit(Stamp::of_epoch(4), layer(60, 30, values));
+    assert_eq!(monitor.finish().trajectory.alarms.len(), 2);
+}
+
+#[test]
+fn without_a_rule_there_is_no_alarm() {
+    let monitor = Monitor::builder()
+        .on_alarm(|_| unreachable!())
+        .build()
+        .unwrap();
+    monitor.submit(Stamp::of_epoch(0), layer(60, 30, vec![f32::NAN; 1800]));
+    monitor.scalar(0, "loss", f64::INFINITY);
+    assert!(monitor.finish().trajectory.alarms.is_empty());
+}
