@@ -80,6 +80,7 @@
 
 pub mod analysis;
 pub mod beyond;
+mod buffers;
 #[cfg(feature = "burn")]
 pub mod burn;
 #[cfg(feature = "checkpoint")]

@@ -11,6 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::buffers::Buffer;
 use crate::error::{Error, Result};
 
 /// How a matrix was cut out of its tensor.
@@ -56,7 +57,7 @@ pub struct WeightMatrix {
     name: String,
     rows: usize,
     cols: usize,
-    values: Vec<f64>,
+    values: Buffer,
     tensor_shape: Vec<usize>,
     cut: Cut,
 }
@@ -74,7 +75,8 @@ impl WeightMatrix {
         cols: usize,
         weights: impl AsRef<[T]>,
     ) -> Result<Self> {
-        let values = weights.as_ref().iter().map(|&w| w.into()).collect();
+        let weights = weights.as_ref();
+        let values = Buffer::of(weights.len(), weights.iter().map(|&w| w.into()));
         Self::from_parts(
             name.into(),
             rows,
@@ -89,7 +91,7 @@ impl WeightMatrix {
         name: String,
         rows: usize,
         cols: usize,
-        values: Vec<f64>,
+        values: Buffer,
         tensor_shape: Vec<usize>,
         cut: Cut,
     ) -> Result<Self> {
@@ -261,7 +263,7 @@ impl Cuts {
             name.to_owned(),
             rows,
             cols,
-            values,
+            values.into(),
             shape.to_vec(),
             Cut::Whole,
         )?;
@@ -293,7 +295,7 @@ impl Cuts {
         let matrix = |rows, cols, cut, values| {
             WeightMatrix::from_parts(name.to_owned(), rows, cols, values, shape.to_vec(), cut)
         };
-        let all = || values.iter().map(|&v| v.into()).collect();
+        let all = || Buffer::of(values.len(), values.iter().map(|&v| v.into()));
         let (a, b) = (shape[0], shape[1]);
         if layout == Layout::Matrix {
             return Ok(Self {
@@ -308,20 +310,19 @@ impl Cuts {
             Layout::Conv => matrix(a, b * k, Cut::Unfolding, all())?,
             // [C_in, C_out, k]: C_out rows, each with all of (C_in, k).
             _ => {
-                let values = (0..b)
+                let places = (0..b)
                     .flat_map(|j| (0..a).flat_map(move |i| (0..k).map(move |p| (i, j, p))))
-                    .map(|(i, j, p)| at(i, j, p))
-                    .collect();
-                matrix(b, a * k, Cut::Unfolding, values)?
+                    .map(|(i, j, p)| at(i, j, p));
+                matrix(b, a * k, Cut::Unfolding, Buffer::of(values.len(), places))?
             }
         };
         let slices = (0..k)
             .map(|p| {
-                let values = (0..a)
+                let places = (0..a)
                     .flat_map(|i| (0..b).map(move |j| (i, j)))
-                    .map(|(i, j)| at(i, j, p))
-                    .collect();
-                matrix(a, b, Cut::Slice { index: p, of: k }, values)
+                    .map(|(i, j)| at(i, j, p));
+                let cut = Cut::Slice { index: p, of: k };
+                matrix(a, b, cut, Buffer::of(a * b, places))
             })
             .collect::<Result<_>>()?;
         Ok(Self { row, slices })

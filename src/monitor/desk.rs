@@ -11,6 +11,7 @@ use super::gate::Gate;
 use super::worker::{Job, Shared};
 use super::{Snapshot, lock};
 use crate::analysis::{Config, LayerReport, analyze_tensor};
+use crate::buffers::keep_on_this_thread;
 use crate::error::{Result, panic_message};
 use crate::matrix::LayerTensor;
 use crate::phase::Baseline;
@@ -77,7 +78,8 @@ impl Desk {
         }
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(manner.threads)
-            .thread_name(|i| format!("heavytail {i}"));
+            .thread_name(|i| format!("heavytail {i}"))
+            .start_handler(|_| keep_on_this_thread());
         Self {
             run: run.to_owned(),
             config: manner.config,
@@ -98,6 +100,7 @@ impl Desk {
     }
 
     pub(super) fn work(&mut self) {
+        keep_on_this_thread();
         while let Some(job) = self.shared.next() {
             match job {
                 Job::Line(line) => {
@@ -280,7 +283,10 @@ impl Desk {
             self.keep(Line::Alarm(alarm.clone()));
             let mut acts = std::mem::take(&mut self.on_alarm);
             for act in &mut acts {
-                if let Err(why) = guarded(|| Ok(act(&alarm))) {
+                if let Err(why) = guarded(|| {
+                    act(&alarm);
+                    Ok(())
+                }) {
                     let text = format!("what was to be done about an alarm failed: {why}");
                     self.notice(Some(alarm.stamp.epoch), text);
                 }

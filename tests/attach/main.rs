@@ -1,135 +1,28 @@
 //! The monitor's promises while burn trains: it sees every epoch once, and changes nothing.
 #![cfg(feature = "flex")]
 
-#[path = "../examples/support/mod.rs"]
+mod loops;
+mod run;
+#[path = "../../examples/support/mod.rs"]
 mod support;
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use burn::data::dataloader::{DataLoader, DataLoaderBuilder};
 use burn::module::{Module, ModuleVisitor, Param};
-use burn::nn::attention::MultiHeadAttentionConfig;
-use burn::nn::conv::{Conv1dConfig, ConvTranspose2dConfig};
-use burn::nn::{EmbeddingConfig, LstmConfig};
 use burn::tensor::{Device, Tensor};
-use burn::train::metric::{AccuracyMetric, LossMetric};
-use burn::train::{
-    ClassificationOutput, ExecutionStrategy, InferenceStep, Interrupter, Learner, LearningResult,
-    MultiDeviceOptim, SupervisedTraining, TrainStep, TrainingStrategy,
-};
+use burn::train::{Interrupter, MultiDeviceOptim};
 use heavytail::monitor::{Cadence, Outcome};
-use heavytail::record::Line;
+use heavytail::record::{Line, Rule};
 use heavytail::{Monitor, Trajectory};
-use support::batch::{Batch, ImageBatcher};
-use support::data::Images;
+use run::{Run, STEPS};
 use support::lenet5::LeNet5;
-use support::screen::Screen;
-use support::train::{Backend, Optimizer};
+use support::train::Backend;
 
 /// Seeds are global to a backend, so runs must not overlap.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-const ITEMS: usize = 96;
-const STEPS: u64 = 3;
-
-/// How a short training differs from the plain one.
-struct Run<'a> {
-    dir: &'a Path,
-    device: Device,
-    epochs: usize,
-    valid_items: usize,
-    resume: Option<usize>,
-    devices: Option<MultiDeviceOptim>,
-    interrupter: Option<Interrupter>,
-    monitor: Option<Monitor>,
-}
-
-impl<'a> Run<'a> {
-    fn new(dir: &'a Path) -> Self {
-        Self {
-            dir,
-            device: Device::flex(),
-            epochs: 2,
-            valid_items: 32,
-            resume: None,
-            devices: None,
-            interrupter: None,
-            monitor: None,
-        }
-    }
-
-    fn model(&self) -> LeNet5 {
-        let device = self.device.clone().autodiff();
-        device.seed(3);
-        LeNet5::new(&device)
-    }
-
-    fn watched(self, monitor: &Monitor) -> LeNet5 {
-        let model = monitor.watch(self.model());
-        let run = Self {
-            monitor: Some(monitor.clone()),
-            ..self
-        };
-        run.train(model).model.into_inner()
-    }
-
-    fn plain(self) -> LeNet5 {
-        let model = self.model();
-        self.train(model).model
-    }
-
-    fn train<M>(self, model: M) -> LearningResult<M>
-    where
-        M: TrainStep<Input = Batch, Output = ClassificationOutput>
-            + InferenceStep<Input = Batch, Output = ClassificationOutput>
-            + Module
-            + std::fmt::Display
-            + 'static,
-    {
-        let images = Images::embedded().unwrap().take(ITEMS).unwrap();
-        let batcher = ImageBatcher::fit(&images.train);
-        let train: Arc<dyn DataLoader<Batch>> = DataLoaderBuilder::new(batcher)
-            .batch_size(32)
-            .shuffle(5)
-            .build(images.train.clone());
-        let test = burn::data::dataset::transform::PartialDataset::new(
-            images.test.clone(),
-            0,
-            self.valid_items,
-        );
-        let valid = DataLoaderBuilder::new(batcher).batch_size(32).build(test);
-        let mut training = SupervisedTraining::new(self.dir, train, valid)
-            .with_application_logger(None)
-            .renderer(Box::new(Screen::new()))
-            .with_default_checkpointers()
-            .num_epochs(self.epochs);
-        if let Some(monitor) = &self.monitor {
-            training = training
-                .with_metric_logger(monitor.metric_logger(self.dir.join("burn")))
-                .metric_valid_numeric(monitor.alpha_metric())
-                .metric_valid_numeric(monitor.alpha_metric_of("fc1.weight"))
-                .metric_valid_numeric(monitor.alpha_hat_metric())
-                .metric_valid(monitor.phase_metric());
-        }
-        training = training.metrics((AccuracyMetric::new(), LossMetric::new()));
-        if let Some(epoch) = self.resume {
-            training = training.checkpoint(epoch);
-        }
-        if let Some(interrupter) = self.interrupter {
-            training = training.with_interrupter(interrupter);
-        }
-        if let Some(optim) = self.devices {
-            let device = self.device.clone().autodiff();
-            let strategy = ExecutionStrategy::multi(vec![device.clone(), device], optim);
-            training = training.with_training_strategy(TrainingStrategy::Default(strategy));
-        }
-        training.launch(Learner::new(model, Optimizer::Sgd.init(0.0), 0.01))
-    }
 }
 
 /// Every parameter's bits, by name.
@@ -443,95 +336,40 @@ fn cadence_counts_epochs_or_steps_and_always_has_the_last() {
 }
 
 #[test]
-fn observing_never_initialises_a_parameter() {
+fn an_alarm_ends_the_training_between_epochs_or_within_one() {
     let _alone = alone();
-    let device = Device::flex().autodiff();
-    let weights = |observe: bool| {
-        device.seed(11);
-        let model = LeNet5::new(&device);
-        let monitor = Monitor::builder().build().unwrap();
-        if observe {
-            monitor.observe(0, &model);
-        }
-        // Use the last layer first: an order that observing would upset.
-        let last = model.fc2.weight.val().into_data();
-        let first = model.fc1.weight.val().into_data();
-        monitor.observe(1, &model);
-        (last, first, monitor.finish())
+    // fc2 has ten eigenvalues: its α, when there is one, is below a hundred at once.
+    let rule = Rule::AlphaBelow {
+        alpha: 100.0,
+        observations: 2,
     };
-    let (a, b) = (weights(false), weights(true));
-    assert_eq!((&a.0, &a.1), (&b.0, &b.1));
-    assert!(
-        notices(&b.2).contains("`conv1.weight`"),
-        "{}",
-        notices(&b.2)
-    );
-    // Epoch 0 was not observed; at epoch 1 two layers were in use, and the others have a reason.
-    let t = &b.2.trajectory;
-    assert_eq!(t.layers(), ["fc1.weight", "fc2.weight"]);
-    assert!(t.left_out.iter().any(|l| l.name == "conv1.weight"));
-
-    let model = LeNet5::new(&device);
-    heavytail::burn::initialize(&model);
-    let monitor = Monitor::builder().build().unwrap();
-    monitor.observe(0, &model);
-    assert_eq!(monitor.finish().trajectory.records.len(), 4);
-}
-
-#[derive(Module, Debug)]
-struct Zoo {
-    embedding: burn::nn::Embedding,
-    conv: burn::nn::conv::Conv1d,
-    up: burn::nn::conv::ConvTranspose2d,
-    lstm: burn::nn::Lstm,
-    attention: burn::nn::attention::MultiHeadAttention,
-    blocks: Vec<burn::nn::Linear>,
-    free: Param<Tensor<3>>,
-}
-
-#[test]
-fn every_kind_of_layer_is_cut_or_has_a_reason() {
-    let _alone = alone();
-    let device = Device::flex();
-    let zoo = Zoo {
-        embedding: EmbeddingConfig::new(30, 12).init(&device),
-        conv: Conv1dConfig::new(4, 6, 5).init(&device),
-        up: ConvTranspose2dConfig::new([6, 3], [2, 2]).init(&device),
-        lstm: LstmConfig::new(10, 8, true).init(&device),
-        attention: MultiHeadAttentionConfig::new(16, 4).init(&device),
-        blocks: vec![burn::nn::LinearConfig::new(9, 7).init(&device)],
-        free: Param::from_tensor(Tensor::ones([2, 3, 4], &device)),
-    };
-    heavytail::burn::initialize(&zoo);
-    let monitor = Monitor::builder().skip("attention.key").build().unwrap();
-    monitor.observe(0, &zoo);
+    let dir = tempfile::tempdir().unwrap();
+    let monitor = Monitor::builder().alarm(rule).build().unwrap();
+    Run {
+        epochs: 5,
+        stop_on_alarm: true,
+        ..Run::new(&dir.path().join("between"))
+    }
+    .watched(&monitor);
     let t = monitor.finish().trajectory;
-    let shape = |layer: &str| {
-        let record = t
-            .layer(layer)
-            .next()
-            .unwrap_or_else(|| panic!("no {layer} in {:?}", t.layers()));
-        let v = record.values.as_ref().unwrap();
-        (v.cut.clone(), v.row.n, v.row.m, v.slices.len())
-    };
-    assert_eq!(shape("embedding.weight"), ("whole".into(), 30, 12, 0));
-    assert_eq!(shape("conv.weight"), ("unfolding".into(), 20, 6, 5));
-    assert_eq!(shape("up.weight"), ("unfolding".into(), 24, 3, 4));
-    assert_eq!(
-        shape("lstm.input_gate.hidden_transform.weight"),
-        ("whole".into(), 8, 8, 0)
-    );
-    assert_eq!(shape("attention.query.weight"), ("whole".into(), 16, 16, 0));
-    assert_eq!(shape("blocks.0.weight"), ("whole".into(), 9, 7, 0));
-    let reason = |name: &str| {
-        let left_out = t.left_out.iter().find(|l| l.name == name);
-        left_out.map_or_else(String::new, |l| l.why.to_string())
-    };
-    assert!(
-        reason("free").contains("unknown meaning"),
-        "{}",
-        reason("free")
-    );
-    assert!(reason("attention.key.weight").contains("patterns"));
-    assert!(reason("conv.bias").contains("vector"));
+    // The initial weights and those after the first epoch: two observations.
+    assert_eq!(stamps(&t), [(0, 0), (1, STEPS)]);
+    assert!(!t.alarms.is_empty());
+
+    let interrupter = Interrupter::new();
+    let stop = interrupter.clone();
+    let monitor = Monitor::builder()
+        .alarm(rule)
+        .on_alarm(move |alarm| stop.stop(Some(&alarm.to_string())))
+        .build()
+        .unwrap();
+    Run {
+        epochs: 50,
+        interrupter: Some(interrupter.clone()),
+        ..Run::new(&dir.path().join("within"))
+    }
+    .watched(&monitor);
+    let t = monitor.finish().trajectory;
+    assert!(interrupter.should_stop());
+    assert!(stamps(&t).len() < 50, "{:?}", stamps(&t));
 }
