@@ -99,13 +99,14 @@ fn sweep(d: &mut [f64], e: &mut [f64]) {
         let before = c;
         c = p / r;
         s = b / r;
+        let inverse = r / p;
         let old = gamma;
         gamma = c * (d[i] - shift) - s * old;
         d[i + 1] = old + (d[i] - gamma);
-        p = if c == 0.0 {
+        p = if c < f64::MIN_POSITIVE {
             before * b
         } else {
-            gamma * gamma / c
+            gamma * gamma * inverse
         };
     }
     e[0] = s * p;
