@@ -3,14 +3,12 @@
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::evd::tridiag::{tridiag_in_place, tridiag_in_place_scratch};
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-use faer::linalg::qr::no_pivoting::factor::recommended_block_size;
-use faer::reborrow::ReborrowMut;
-use faer::{Accum, Mat, MatMut, MatRef, Par, linalg::evd, linalg::svd};
+use faer::{Accum, Mat, MatRef, Par, linalg::svd};
 
 use super::Eigensolver;
-use super::band::{Blocks, Real, band};
+use super::reflect::Real;
+use super::routes::{or_stock, reduced};
 
 /// The triangular Gram matrix on the smaller side, then its eigenvalues without vectors: by one reduction
 /// to a tridiagonal matrix, or from M = 448 on by two, through a band.
@@ -25,17 +23,6 @@ pub struct GramF32;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Svd;
 
-/// Where two stages become faster than one.
-const TWO_STAGES_FROM: usize = 448;
-
-/// A band of 32 is as fast as any from 16 to 64 for M = 384 to 4096; tiles of half a megabyte stay in the
-/// second-level cache between their update and their product.
-const BLOCKS: Blocks = Blocks {
-    width: 32,
-    panels: 4,
-    rows: 512,
-};
-
 /// Rows or columns of W that enter the Gram matrix together.
 const TOGETHER: usize = 256;
 
@@ -45,21 +32,7 @@ impl Eigensolver for Gram {
     }
 
     fn eigenvalues(&self, rows: usize, cols: usize, values: &[f64]) -> Result<Vec<f64>, String> {
-        or_stock(reduced, rows, cols, values)
-    }
-}
-
-/// The eigenvalues by a route that may refuse, else by faer's own.
-fn or_stock(
-    route: impl FnOnce(Mat<f64>) -> Option<Vec<f64>>,
-    rows: usize,
-    cols: usize,
-    values: &[f64],
-) -> Result<Vec<f64>, String> {
-    match route(gram_matrix(rows, cols, values, 1.0)) {
-        Some(values) => Ok(values),
-        // The route has overwritten it.
-        None => stock(&gram_matrix(rows, cols, values, 1.0)),
+        or_stock(reduced, || gram_matrix(rows, cols, values, 1.0))
     }
 }
 
@@ -87,7 +60,7 @@ impl Eigensolver for GramF32 {
 }
 
 /// The lower half of the smaller of WᵀW and WWᵀ, for W times `unit`.
-fn gram_matrix<T: Real>(rows: usize, cols: usize, values: &[f64], unit: f64) -> Mat<T> {
+pub(super) fn gram_matrix<T: Real>(rows: usize, cols: usize, values: &[f64], unit: f64) -> Mat<T> {
     let w = MatRef::from_row_major_slice(values, rows, cols);
     let w = if rows >= cols { w } else { w.transpose() };
     let (n, m) = (w.nrows(), w.ncols());
@@ -129,87 +102,6 @@ fn pack<T: Real>(w: MatRef<'_, f64>, to: &mut [T], unit: f64) {
             }
         }
     }
-}
-
-/// The eigenvalues of a Gram matrix given by its lower half, which is overwritten.
-fn reduced<T: Real>(gram: Mat<T>) -> Option<Vec<f64>> {
-    if gram.nrows() < TWO_STAGES_FROM {
-        in_units(gram, one_stage)
-    } else {
-        in_units(gram, |gram| two_stages(gram, BLOCKS))
-    }
-}
-
-/// The eigenvalues found by `route` of a matrix whose entries are of moderate scale.
-fn in_units<T: Real>(
-    mut gram: Mat<T>,
-    route: impl FnOnce(MatMut<'_, T>) -> Option<Vec<f64>>,
-) -> Option<Vec<f64>> {
-    // No entry of a Gram matrix is larger than the largest on the diagonal.
-    let top = (0..gram.nrows()).fold(0.0, |top: f64, i| top.max(gram[(i, i)].into()));
-    if top == 0.0 {
-        return Some(vec![0.0; gram.nrows()]);
-    }
-    if (1e-10..1e10).contains(&top) {
-        return route(gram.as_mut());
-    }
-    if !top.is_finite() {
-        return None;
-    }
-    let unit = (-top.log2().floor()).exp2();
-    let factor = T::from_f64(unit);
-    for column in gram.col_iter_mut() {
-        column.iter_mut().for_each(|v| *v = *v * factor);
-    }
-    let values = route(gram.as_mut())?;
-    let values: Vec<f64> = values.iter().map(|v| v / unit).collect();
-    values.iter().all(|v| v.is_finite()).then_some(values)
-}
-
-/// Householder's reduction, then the eigenvalues of the tridiagonal matrix.
-fn one_stage<T: Real>(mut gram: MatMut<'_, T>) -> Option<Vec<f64>> {
-    let m = gram.nrows();
-    let block = recommended_block_size::<T>(m, m);
-    let mut householder = Mat::<T>::zeros(block, m.saturating_sub(1));
-    let scratch = tridiag_in_place_scratch::<T>(m, Par::Seq, Default::default());
-    tridiag_in_place(
-        gram.rb_mut(),
-        householder.as_mut(),
-        Par::Seq,
-        MemStack::new(&mut MemBuffer::new(scratch)),
-        Default::default(),
-    );
-    let diagonal = (0..m).map(|i| gram[(i, i)].into()).collect();
-    let beside: Vec<f64> = (1..m).map(|i| gram[(i, i - 1)].into()).collect();
-    super::tridiagonal::eigenvalues(diagonal, &beside)
-}
-
-/// Reduction to a band by matrix products, from there to a tridiagonal matrix, then its eigenvalues.
-fn two_stages<T: Real>(gram: MatMut<'_, T>, blocks: Blocks) -> Option<Vec<f64>> {
-    let (diagonal, beside) = band(gram, blocks).tridiagonal();
-    super::tridiagonal::eigenvalues(diagonal, &beside)
-}
-
-/// faer's own route, should ours not converge.
-fn stock(gram: &Mat<f64>) -> Result<Vec<f64>, String> {
-    let m = gram.nrows();
-    let mut values = Diag::<f64>::zeros(m);
-    let mut buffer = MemBuffer::new(evd::self_adjoint_evd_scratch::<f64>(
-        m,
-        evd::ComputeEigenvectors::No,
-        Par::Seq,
-        Default::default(),
-    ));
-    evd::self_adjoint_evd(
-        gram.as_ref(),
-        values.as_mut(),
-        None,
-        Par::Seq,
-        MemStack::new(&mut buffer),
-        Default::default(),
-    )
-    .map_err(|e| format!("{e:?}"))?;
-    Ok(values.column_vector().iter().copied().collect())
 }
 
 impl Eigensolver for Svd {

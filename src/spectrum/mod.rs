@@ -7,9 +7,12 @@
 mod band;
 mod chase;
 mod dense;
+mod kernels;
 #[cfg(feature = "lapack")]
 mod lapack;
 mod null;
+mod reflect;
+mod routes;
 mod tridiagonal;
 
 use serde::{Deserialize, Serialize};
