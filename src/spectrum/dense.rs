@@ -11,11 +11,19 @@ use super::reflect::Real;
 use super::routes::{or_stock, reduced};
 
 /// The triangular Gram matrix on the smaller side, then its eigenvalues without vectors: by one reduction
-/// to a tridiagonal matrix, or from M = 448 on by two, through a band.
+/// to a tridiagonal matrix, or from M = 512 on by two, through a band.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Gram;
 
-/// [`Gram`] in f32, but for the eigenvalues of the tridiagonal matrix: the fast mode.
+/// The fast mode: [`Gram`] in f32, but for the eigenvalues of the tridiagonal matrix. Measured at 1.3 times
+/// the speed of `Gram` for M = 512, 1.4 for 1024, 1.7 for 2048.
+///
+/// # When it misleads
+///
+/// Eigenvalues are right to 1e-6·λmax, and below that they are rounding: it is for neither ranks nor null
+/// directions nor the lower edge of a bulk. α moved by less than 1e-5 on 400×160 matrices with columns of
+/// power-law scales (α = 2 to 5) and on noise with two spikes; one of several equally good tails may win in
+/// f64 and another in f32.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GramF32;
 
@@ -138,6 +146,7 @@ impl Eigensolver for Svd {
 
 #[cfg(test)]
 mod tests {
+    use crate::fit::fit_tail;
     use crate::matrix::WeightMatrix;
     use crate::spectrum::{Solver, Spectrum};
     use rand::{RngExt, SeedableRng};
@@ -201,5 +210,48 @@ mod tests {
         );
         let zero = WeightMatrix::new("z", 4, 3, vec![0.0; 12]).unwrap();
         assert_eq!(Spectrum::of(&zero, Solver::Svd).unwrap().total(), 0.0);
+    }
+
+    /// The largest error relative to λmax, and the largest move of α, by the fast mode.
+    fn cost_of_f32(n: usize, m: usize, shape: impl Fn(usize, usize, f64) -> f64) -> (f64, f64) {
+        let mut worst = (0f64, 0f64);
+        for seed in 0..12 {
+            let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
+            let values: Vec<f64> = (0..n * m)
+                .map(|at| {
+                    // Nearly normal.
+                    let noise: f64 = (0..6).map(|_| rng.random::<f64>() - 0.5).sum();
+                    shape(at / m, at % m, noise)
+                })
+                .collect();
+            let w = WeightMatrix::new("w", n, m, values).unwrap();
+            let exact = Spectrum::of(&w, Solver::Gram).unwrap();
+            let fast = Spectrum::of(&w, Solver::GramF32).unwrap();
+            for (x, y) in exact.eigenvalues().iter().zip(fast.eigenvalues()) {
+                worst.0 = worst.0.max((x - y).abs() / exact.lambda_max());
+            }
+            let alpha = |s: &Spectrum| fit_tail(s.eigenvalues()).unwrap().alpha;
+            worst.1 = worst.1.max((alpha(&exact) - alpha(&fast)).abs());
+        }
+        worst
+    }
+
+    #[test]
+    fn the_fast_mode_costs_what_its_documentation_says() {
+        // With room in α for registers of other widths.
+        let (n, m) = (400, 160);
+        for exponent in [2.0, 2.5, 3.5, 5.0] {
+            // λ^−α of the squared scales of the columns.
+            let (error, moved) = cost_of_f32(n, m, |_, j, noise| {
+                noise * ((j as f64 + 0.5) / m as f64).powf(-0.5 / (exponent - 1.0))
+            });
+            assert!(error < 1e-6 && moved < 1e-4, "{exponent}: {error} {moved}");
+        }
+        let spikes = |i: usize, j: usize, noise: f64| {
+            let wave = |k: f64| (k * i as f64).sin() * (k * 1.7 * j as f64).cos();
+            noise + 0.5 * wave(0.3) + 0.3 * wave(1.1)
+        };
+        let (error, moved) = cost_of_f32(n, m, spikes);
+        assert!(error < 1e-6 && moved < 1e-4, "{error} {moved}");
     }
 }

@@ -47,7 +47,7 @@ pub enum Solver {
     /// [`Gram`]: exact to λ/λmax ≈ 3e-15, which is below what f32 weights resolve.
     #[default]
     Gram,
-    /// [`GramF32`]: the fast mode.
+    /// [`GramF32`]: the fast mode, wrong below λ/λmax ≈ 1e-6.
     GramF32,
     /// [`Svd`]: for f64 weights whose small singular values matter; about three times slower.
     Svd,

@@ -119,7 +119,7 @@ fn dot<T: Real>(a: &[T], b: &[T]) -> T {
     let mut width = SUMS / 2;
     while width > 0 {
         for i in 0..width {
-            sums[i] = sums[i] + sums[i + width];
+            sums[i] += sums[i + width];
         }
         width /= 2;
     }
