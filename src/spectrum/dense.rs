@@ -215,7 +215,7 @@ mod tests {
     /// The largest error relative to λmax, and the largest move of α, by the fast mode.
     fn cost_of_f32(n: usize, m: usize, shape: impl Fn(usize, usize, f64) -> f64) -> (f64, f64) {
         let mut worst = (0f64, 0f64);
-        for seed in 0..12 {
+        for seed in 0..6 {
             let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
             let values: Vec<f64> = (0..n * m)
                 .map(|at| {
