@@ -3,20 +3,36 @@
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
-use faer::linalg::evd::tridiag::{tridiag_in_place, tridiag_in_place_scratch};
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-use faer::linalg::qr::no_pivoting::factor::recommended_block_size;
-use faer::{Accum, Mat, MatRef, Par, linalg::evd, linalg::svd};
+use faer::{Accum, Mat, MatRef, Par, linalg::svd};
 
 use super::Eigensolver;
+use super::reflect::Real;
+use super::routes::{or_stock, reduced};
 
-/// The triangular Gram matrix on the smaller side, then its eigenvalues without vectors.
+/// The triangular Gram matrix on the smaller side, then its eigenvalues without vectors: by one reduction
+/// to a tridiagonal matrix, or from M = 512 on by two, through a band.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Gram;
+
+/// The fast mode: [`Gram`] in f32, but for the eigenvalues of the tridiagonal matrix. Measured at 1.3 times
+/// the speed of `Gram` for M = 512, 1.4 for 1024, 1.7 for 2048.
+///
+/// # When it misleads
+///
+/// Eigenvalues are right to 1e-6·λmax, and below that they are rounding: it is for neither ranks nor null
+/// directions nor the lower edge of a bulk. α moved by less than 1e-5 on 400×160 matrices with columns of
+/// power-law scales (α = 2 to 5) and on noise with two spikes; one of several equally good tails may win in
+/// f64 and another in f32.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct GramF32;
 
 /// Squared singular values. Twice the digits of [`Gram`] at the small end.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Svd;
+
+/// Rows or columns of W that enter the Gram matrix together.
+const TOGETHER: usize = 256;
 
 impl Eigensolver for Gram {
     fn name(&self) -> &'static str {
@@ -24,70 +40,76 @@ impl Eigensolver for Gram {
     }
 
     fn eigenvalues(&self, rows: usize, cols: usize, values: &[f64]) -> Result<Vec<f64>, String> {
-        let w = MatRef::from_row_major_slice(values, rows, cols);
-        let (a, b) = if rows >= cols {
-            (w.transpose(), w)
-        } else {
-            (w, w.transpose())
-        };
-        let m = rows.min(cols);
-        let mut gram = Mat::<f64>::zeros(m, m);
-        matmul(
-            gram.as_mut(),
-            BlockStructure::TriangularLower,
-            Accum::Replace,
-            a,
-            BlockStructure::Rectangular,
-            b,
-            BlockStructure::Rectangular,
-            1.0,
-            Par::Seq,
-        );
-        match tridiagonal(gram.clone()) {
-            Some(values) => Ok(values),
-            None => stock(&gram),
-        }
+        or_stock(reduced, || gram_matrix(rows, cols, values, 1.0))
     }
 }
 
-/// Householder's reduction, then the eigenvalues of the tridiagonal matrix.
-fn tridiagonal(mut gram: Mat<f64>) -> Option<Vec<f64>> {
-    let m = gram.nrows();
-    let block = recommended_block_size::<f64>(m, m);
-    let mut householder = Mat::<f64>::zeros(block, m.saturating_sub(1));
-    let scratch = tridiag_in_place_scratch::<f64>(m, Par::Seq, Default::default());
-    tridiag_in_place(
-        gram.as_mut(),
-        householder.as_mut(),
-        Par::Seq,
-        MemStack::new(&mut MemBuffer::new(scratch)),
-        Default::default(),
-    );
-    let diagonal = (0..m).map(|i| gram[(i, i)]).collect();
-    let beside: Vec<f64> = (1..m).map(|i| gram[(i, i - 1)]).collect();
-    super::tridiagonal::eigenvalues(diagonal, &beside)
+impl Eigensolver for GramF32 {
+    fn name(&self) -> &'static str {
+        "gram_f32"
+    }
+
+    fn eigenvalues(&self, rows: usize, cols: usize, values: &[f64]) -> Result<Vec<f64>, String> {
+        let largest = values.iter().fold(0f64, |top, v| top.max(v.abs()));
+        // f32 holds no squares beyond 1e38.
+        let unit = if largest > 0.0 {
+            (-largest.log2().floor()).exp2()
+        } else {
+            1.0
+        };
+        let Some(mut found) = reduced(gram_matrix::<f32>(rows, cols, values, unit)) else {
+            return Gram.eigenvalues(rows, cols, values);
+        };
+        for value in &mut found {
+            *value = *value / unit / unit;
+        }
+        Ok(found)
+    }
 }
 
-/// faer's own route, should ours not converge.
-fn stock(gram: &Mat<f64>) -> Result<Vec<f64>, String> {
-    let m = gram.nrows();
-    let mut values = Diag::<f64>::zeros(m);
-    let mut buffer = MemBuffer::new(evd::self_adjoint_evd_scratch::<f64>(
-        m,
-        evd::ComputeEigenvectors::No,
-        Par::Seq,
-        Default::default(),
-    ));
-    evd::self_adjoint_evd(
-        gram.as_ref(),
-        values.as_mut(),
-        None,
-        Par::Seq,
-        MemStack::new(&mut buffer),
-        Default::default(),
-    )
-    .map_err(|e| format!("{e:?}"))?;
-    Ok(values.column_vector().iter().copied().collect())
+/// The lower half of the smaller of WᵀW and WWᵀ, for W times `unit`.
+pub(super) fn gram_matrix<T: Real>(rows: usize, cols: usize, values: &[f64], unit: f64) -> Mat<T> {
+    let w = MatRef::from_row_major_slice(values, rows, cols);
+    let w = if rows >= cols { w } else { w.transpose() };
+    let (n, m) = (w.nrows(), w.ncols());
+    let mut gram = Mat::zeros(m, m);
+    // The vectors of the product, contiguous: with a left factor contiguous the other way, matmul skips
+    // packing it and drops to half its rate.
+    let mut part = vec![T::ZERO; TOGETHER.min(n) * m];
+    for first in (0..n).step_by(TOGETHER) {
+        let size = TOGETHER.min(n - first);
+        let part = &mut part[..size * m];
+        pack(w.subrows(first, size), part, unit);
+        let part = MatRef::from_column_major_slice(&*part, size, m);
+        matmul(
+            gram.as_mut(),
+            BlockStructure::TriangularLower,
+            Accum::Add,
+            part.transpose(),
+            BlockStructure::Rectangular,
+            part,
+            BlockStructure::Rectangular,
+            T::ONE,
+            Par::Seq,
+        );
+    }
+    gram
+}
+
+/// Copies a matrix column by column.
+fn pack<T: Real>(w: MatRef<'_, f64>, to: &mut [T], unit: f64) {
+    /// A square of so many entries a side is transposed at once.
+    const SIDE: usize = 16;
+    let n = w.nrows();
+    for (j, columns) in to.chunks_mut(SIDE * n).enumerate() {
+        for i in (0..n).step_by(SIDE) {
+            for (k, column) in columns.chunks_exact_mut(n).enumerate() {
+                for (x, i) in column[i..(i + SIDE).min(n)].iter_mut().zip(i..) {
+                    *x = T::from_f64(w[(i, j * SIDE + k)] * unit);
+                }
+            }
+        }
+    }
 }
 
 impl Eigensolver for Svd {
@@ -124,6 +146,7 @@ impl Eigensolver for Svd {
 
 #[cfg(test)]
 mod tests {
+    use crate::fit::fit_tail;
     use crate::matrix::WeightMatrix;
     use crate::spectrum::{Solver, Spectrum};
     use rand::{RngExt, SeedableRng};
@@ -187,5 +210,48 @@ mod tests {
         );
         let zero = WeightMatrix::new("z", 4, 3, vec![0.0; 12]).unwrap();
         assert_eq!(Spectrum::of(&zero, Solver::Svd).unwrap().total(), 0.0);
+    }
+
+    /// The largest error relative to λmax, and the largest move of α, by the fast mode.
+    fn cost_of_f32(n: usize, m: usize, shape: impl Fn(usize, usize, f64) -> f64) -> (f64, f64) {
+        let mut worst = (0f64, 0f64);
+        for seed in 0..6 {
+            let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
+            let values: Vec<f64> = (0..n * m)
+                .map(|at| {
+                    // Nearly normal.
+                    let noise: f64 = (0..6).map(|_| rng.random::<f64>() - 0.5).sum();
+                    shape(at / m, at % m, noise)
+                })
+                .collect();
+            let w = WeightMatrix::new("w", n, m, values).unwrap();
+            let exact = Spectrum::of(&w, Solver::Gram).unwrap();
+            let fast = Spectrum::of(&w, Solver::GramF32).unwrap();
+            for (x, y) in exact.eigenvalues().iter().zip(fast.eigenvalues()) {
+                worst.0 = worst.0.max((x - y).abs() / exact.lambda_max());
+            }
+            let alpha = |s: &Spectrum| fit_tail(s.eigenvalues()).unwrap().alpha;
+            worst.1 = worst.1.max((alpha(&exact) - alpha(&fast)).abs());
+        }
+        worst
+    }
+
+    #[test]
+    fn the_fast_mode_costs_what_its_documentation_says() {
+        // With room in α for registers of other widths.
+        let (n, m) = (400, 160);
+        for exponent in [2.0, 2.5, 3.5, 5.0] {
+            // λ^−α of the squared scales of the columns.
+            let (error, moved) = cost_of_f32(n, m, |_, j, noise| {
+                noise * ((j as f64 + 0.5) / m as f64).powf(-0.5 / (exponent - 1.0))
+            });
+            assert!(error < 1e-6 && moved < 1e-4, "{exponent}: {error} {moved}");
+        }
+        let spikes = |i: usize, j: usize, noise: f64| {
+            let wave = |k: f64| (k * i as f64).sin() * (k * 1.7 * j as f64).cos();
+            noise + 0.5 * wave(0.3) + 0.3 * wave(1.1)
+        };
+        let (error, moved) = cost_of_f32(n, m, spikes);
+        assert!(error < 1e-6 && moved < 1e-4, "{error} {moved}");
     }
 }

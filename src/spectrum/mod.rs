@@ -4,15 +4,20 @@
 //! again. *How* the eigenvalues are found is an [`Eigensolver`]; every one gives the eigenvalues of
 //! WᵀW, and this file alone scales them.
 
+mod band;
+mod chase;
 mod dense;
+mod kernels;
 #[cfg(feature = "lapack")]
 mod lapack;
 mod null;
+mod reflect;
+mod routes;
 mod tridiagonal;
 
 use serde::{Deserialize, Serialize};
 
-pub use dense::{Gram, Svd};
+pub use dense::{Gram, GramF32, Svd};
 #[cfg(feature = "lapack")]
 pub use lapack::Lapack;
 pub(crate) use null::null_directions;
@@ -42,6 +47,8 @@ pub enum Solver {
     /// [`Gram`]: exact to λ/λmax ≈ 3e-15, which is below what f32 weights resolve.
     #[default]
     Gram,
+    /// [`GramF32`]: the fast mode, wrong below λ/λmax ≈ 1e-6.
+    GramF32,
     /// [`Svd`]: for f64 weights whose small singular values matter; about three times slower.
     Svd,
     /// [`Lapack`]: the system's OpenBLAS.
@@ -53,6 +60,7 @@ impl Solver {
     fn as_dyn(self) -> &'static dyn Eigensolver {
         match self {
             Solver::Gram => &Gram,
+            Solver::GramF32 => &GramF32,
             Solver::Svd => &Svd,
             #[cfg(feature = "lapack")]
             Solver::Lapack => &Lapack,

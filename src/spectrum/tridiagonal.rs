@@ -1,8 +1,9 @@
 //! Eigenvalues of a symmetric tridiagonal matrix by the square-root-free QL iteration of Pal, Walker and
 //! Kahan (Parlett, *The Symmetric Eigenvalue Problem*, §8.15; LAPACK's `dsterf` is the same method).
 //!
-//! Without vectors the rotations need not be formed: c² and s² suffice, and one step costs two divisions an
-//! entry and no root.
+//! Without vectors the rotations need not be formed: c² and s² suffice, and one step costs three divisions
+//! an entry and no root. Each step waits for the one before, so what counts is the chain: the divisions are
+//! independent of each other.
 
 /// Iterations per eigenvalue; two are usual.
 const MOST: usize = 40;
@@ -99,13 +100,14 @@ fn sweep(d: &mut [f64], e: &mut [f64]) {
         let before = c;
         c = p / r;
         s = b / r;
+        let inverse = r / p;
         let old = gamma;
         gamma = c * (d[i] - shift) - s * old;
         d[i + 1] = old + (d[i] - gamma);
-        p = if c == 0.0 {
+        p = if c < f64::MIN_POSITIVE {
             before * b
         } else {
-            gamma * gamma / c
+            gamma * gamma * inverse
         };
     }
     e[0] = s * p;
