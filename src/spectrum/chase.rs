@@ -302,6 +302,29 @@ mod tests {
     }
 
     #[test]
+    fn registers_of_any_width_give_the_same() {
+        fn by(simd: impl Simd, width: usize) -> Vec<f64> {
+            let mut band = Band::new(71, width, |i, j| ((i * 7 + j * j) as f64).sin());
+            Chase { band: &mut band }.with_simd(simd);
+            let column = |j: usize| &band.entries[j * 2 * width..][..2];
+            (0..70).flat_map(column).copied().collect()
+        }
+        for width in [2, 8, 11, 32] {
+            let scalar = by(pulp::Scalar, width);
+            for other in [
+                by(pulp::Scalar128b, width),
+                by(pulp::Scalar256b, width),
+                by(pulp::Scalar512b, width),
+            ] {
+                for (x, y) in scalar.iter().zip(&other) {
+                    // Signs may differ only where rounding decides.
+                    assert!((x.abs() - y.abs()).abs() < 1e-9, "{width}: {x} {y}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn a_reflection_annihilates_and_keeps_the_norm() {
         let mut reflection = Reflection::new(16);
         let x: Vec<f64> = (0..11).map(|i| f64::from(i) - 3.5).collect();

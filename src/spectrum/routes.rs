@@ -51,15 +51,16 @@ fn in_units<T: Real>(
     route: impl FnOnce(MatMut<'_, T>) -> Option<Vec<f64>>,
 ) -> Option<Vec<f64>> {
     // No entry of a Gram matrix is larger than the largest on the diagonal.
-    let top = (0..gram.nrows()).fold(0.0, |top: f64, i| top.max(gram[(i, i)].into()));
+    let diagonal = (0..gram.nrows()).map(|i| gram[(i, i)].into());
+    if !diagonal.clone().all(f64::is_finite) {
+        return None;
+    }
+    let top = diagonal.fold(0.0, f64::max);
     if top == 0.0 {
         return Some(vec![0.0; gram.nrows()]);
     }
     if (1e-10..1e10).contains(&top) {
         return route(gram.as_mut());
-    }
-    if !top.is_finite() {
-        return None;
     }
     let unit = (-top.log2().floor()).exp2();
     let factor = T::from_f64(unit);
@@ -238,6 +239,9 @@ mod tests {
                 g[(7, 3)] = spoilt;
                 g
             };
+            let mut gone = gram();
+            gone.fill(spoilt);
+            assert!(in_units(gone, one_stage).is_none());
             assert!(in_units(spoil(gram()), one_stage).is_none());
             assert!(in_units(spoil(gram()), |g| two_stages(g, BLOCKS)).is_none());
             let found = or_stock(|g| reduced(spoil(g)), gram).unwrap();
