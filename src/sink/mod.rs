@@ -3,10 +3,16 @@
 mod csv;
 mod jsonl;
 mod spectra;
+#[cfg(feature = "tensorboard")]
+pub mod tensorboard;
+#[cfg(feature = "tensorboard")]
+mod tfevents;
 
 pub use self::csv::{COLUMNS, CsvSink};
 pub use jsonl::JsonlSink;
 pub use spectra::{SpectraSink, read_spectra};
+#[cfg(feature = "tensorboard")]
+pub use tensorboard::TensorBoardSink;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
