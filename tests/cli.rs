@@ -419,3 +419,84 @@ fn figures_completions_and_errors() {
         assert!(error.contains(words), "{arguments:?}: {error}");
     }
 }
+
+/// A run of two layers and three observations.
+fn training(folder: &Path, name: &str) {
+    use heavytail::matrix::{LayerTensor, Layout};
+    use heavytail::monitor::{Monitor, Overload, Snapshot};
+    let monitor = Monitor::builder().run(name).out(folder);
+    let monitor = monitor.overload(Overload::Wait).build().unwrap();
+    for epoch in 0..3 {
+        let tensor = |name: &str, rows: usize, cols: usize| LayerTensor {
+            name: name.into(),
+            layout: Layout::Matrix,
+            shape: vec![rows, cols],
+            values: noise(rows * cols, epoch as u64 + 1),
+        };
+        let tensors = vec![tensor("fc1.weight", 90, 60), tensor("fc2.weight", 60, 40)];
+        let snapshot = Snapshot {
+            tensors,
+            ..Snapshot::default()
+        };
+        let step = 10 * epoch as u64;
+        monitor.submit(heavytail::record::Stamp { epoch, step }, snapshot);
+        monitor.scalar(epoch, "valid loss", 0.5);
+    }
+    monitor.finish();
+}
+
+#[test]
+fn runs_are_exported() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = |name: &str| dir.path().join(name).display().to_string();
+    let (a, b, copy) = (path("a"), path("b"), path("copy"));
+    training(Path::new(&a), "first run");
+    training(Path::new(&b), "second");
+    training(Path::new(&copy), "second");
+
+    let table = path("table.csv");
+    assert_eq!(
+        stdout(&["export", "csv", &a, &b, "-o", &table]),
+        format!("{table}\n")
+    );
+    let mut rows = csv::Reader::from_path(&table).unwrap();
+    let runs: Vec<String> = rows.records().map(|r| r.unwrap()[0].to_owned()).collect();
+    assert_eq!(runs.len(), 12);
+    assert_eq!(
+        (runs[0].as_str(), runs[11].as_str()),
+        ("first run", "second")
+    );
+
+    let board = path("board");
+    let said = stdout(&["export", "tensorboard", &a, &b, "-o", &board]);
+    let files: Vec<&Path> = said.lines().map(Path::new).collect();
+    assert_eq!(
+        files[0].parent().unwrap(),
+        Path::new(&board).join("first_run")
+    );
+    assert_eq!(files[1].parent().unwrap(), Path::new(&board).join("second"));
+    assert!(files.iter().all(|f| f.metadata().unwrap().len() > 1000));
+
+    let refused = |arguments: &[&str], why: &str| {
+        let output = heavytail(arguments);
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{errors}");
+        assert!(errors.contains(why), "{errors}");
+    };
+    refused(
+        &["export", "csv", &b, &copy, "-o", &table],
+        "both of a run `second`",
+    );
+    refused(&["export", "csv", &board, "-o", &table], "has no log.jsonl");
+    let parquet = path("table.parquet");
+    if cfg!(feature = "parquet") {
+        stdout(&["export", "parquet", &a, &b, "-o", &parquet]);
+        assert!(std::fs::read(&parquet).unwrap().ends_with(b"PAR1"));
+    } else {
+        refused(
+            &["export", "parquet", &a, "-o", &parquet],
+            "--features cli,parquet",
+        );
+        assert!(!Path::new(&parquet).exists());
+    }
+}

@@ -184,10 +184,7 @@ impl Sink for TensorBoardSink {
             Line::Layer(record) => (self.axis.of(record.stamp), of_record(record)),
             Line::Summary(summary) => (self.axis.of(summary.stamp), of_summary(summary)),
             Line::Scalar(scalar) => (self.axis.of_epoch(scalar.epoch), of_scalar(scalar)),
-            Line::Notice(notice) => (
-                self.axis.of_epoch(notice.epoch.unwrap_or(0)),
-                of_notice(notice),
-            ),
+            Line::Notice(notice) => (self.axis.of_notice(notice), of_notice(notice)),
             _ => return Ok(()),
         };
         if self.written.insert(line.key()) {
@@ -252,7 +249,7 @@ pub fn export(run: impl AsRef<Path>, folder: impl AsRef<Path>) -> Result<PathBuf
         push(axis.of_epoch(scalar.epoch), &of_scalar(scalar));
     }
     for notice in &trajectory.notices {
-        push(axis.of_epoch(notice.epoch.unwrap_or(0)), &of_notice(notice));
+        push(axis.of_notice(notice), &of_notice(notice));
     }
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let path = folder.join(file_name(began, "log"));
@@ -286,6 +283,12 @@ impl Axis {
         after
             .or(self.steps.last_key_value())
             .map_or(0, |(_, &step)| step)
+    }
+
+    /// A notice without an epoch stands at the newest observation.
+    fn of_notice(&self, notice: &Notice) -> u64 {
+        let newest = self.steps.last_key_value().map_or(0, |(&epoch, _)| epoch);
+        self.of_epoch(notice.epoch.unwrap_or(newest))
     }
 }
 

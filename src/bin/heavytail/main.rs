@@ -3,6 +3,7 @@
 mod analyze;
 mod compare;
 mod describe;
+mod export;
 mod output;
 mod plot;
 mod scores;
@@ -38,6 +39,8 @@ enum Command {
     Compare(compare::Options),
     /// Draw the spectral density of each layer, and the exponents of all
     Plot(plot::Options),
+    /// Turn the logs of runs into a table (Parquet, CSV) or event files for TensorBoard
+    Export(export::Options),
     /// Print completions for a shell
     Completions { shell: Shell },
 }
@@ -76,6 +79,7 @@ fn run(command: Command) -> Result<Ended> {
         Command::Merge(options) => shard::merge_parts(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Plot(options) => plot::run(&options),
+        Command::Export(options) => export::run(&options),
         Command::Completions { shell } => {
             let mut command = self::Options::command();
             clap_complete::generate(shell, &mut command, "heavytail", &mut std::io::stdout());
