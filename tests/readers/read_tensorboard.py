@@ -102,7 +102,9 @@ for key, values in eigenvalues.items():
     counts, _ = np.histogram(values, edges)
     assert abs(np.cumsum(counts) - np.cumsum(bins[:, 2])).max() <= 1, key
     logs = histograms[key[0].replace("esd_x/", "esd_log10_x/"), key[1]]
-    assert logs[-1, 1] == np.log10(values.max()) and logs[:, 2].sum() == (values > 1e-12 * values.max()).sum()
+    # Two libraries' logarithms may differ in the last bit.
+    np.testing.assert_array_max_ulp(logs[-1, 1], np.log10(values.max()), 1)
+    assert logs[:, 2].sum() == (values > 1e-12 * values.max()).sum()
 
 texts = {k: d.numpy.item().decode() for k, d in ask("text", "read_tensors").items()}
 said = {k for k in texts if k[0].startswith("verdict/")}
@@ -118,7 +120,7 @@ try:
 except ImportError:
     print("SKIPPED: tbparse is not installed")
     sys.exit()
-warnings.simplefilter("default")
+warnings.simplefilter("ignore")
 reader = SummaryReader(board, pivot=False)
 rows = {(r.tag, r.step): r.value for r in reader.scalars.itertuples()}
 assert rows == read, "tbparse's scalars"

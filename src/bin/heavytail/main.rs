@@ -8,6 +8,8 @@ mod output;
 mod plot;
 mod scores;
 mod shard;
+#[cfg(feature = "watch")]
+mod watch;
 
 use std::process::ExitCode;
 
@@ -41,6 +43,9 @@ enum Command {
     Plot(plot::Options),
     /// Turn the logs of runs into a table (Parquet, CSV) or event files for TensorBoard
     Export(export::Options),
+    /// Follow a running training in the terminal
+    #[cfg(feature = "watch")]
+    Watch(watch::Options),
     /// Print completions for a shell
     Completions { shell: Shell },
 }
@@ -80,6 +85,8 @@ fn run(command: Command) -> Result<Ended> {
         Command::Compare(options) => compare::run(&options),
         Command::Plot(options) => plot::run(&options),
         Command::Export(options) => export::run(&options),
+        #[cfg(feature = "watch")]
+        Command::Watch(options) => watch::run(&options),
         Command::Completions { shell } => {
             let mut command = self::Options::command();
             clap_complete::generate(shell, &mut command, "heavytail", &mut std::io::stdout());
