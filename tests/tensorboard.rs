@@ -205,6 +205,11 @@ fn observe(monitor: &Monitor, epochs: std::ops::Range<usize>) -> Trajectory {
     outcome.trajectory
 }
 
+fn export(run: &Path, folder: &Path) -> PathBuf {
+    let log = Trajectory::read_jsonl(run.join("log.jsonl")).unwrap();
+    tensorboard::export(&log, Some(&run.join("spectra")), folder).unwrap()
+}
+
 fn files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).unwrap();
     let mut files: Vec<PathBuf> = entries.map(|e| e.unwrap().path()).collect();
@@ -235,9 +240,8 @@ fn a_file_shows_what_the_log_holds() {
     );
     let mut together = shown(&live[0]);
     together.extend(shown(&live[1]));
-    let exported = tensorboard::export(&out, dir.path().join("exported")).unwrap();
-    let exported_again = tensorboard::export(&out, dir.path().join("exported")).unwrap();
-    assert_eq!(exported, exported_again);
+    let exported = export(&out, &dir.path().join("exported"));
+    assert_eq!(exported, export(&out, &dir.path().join("exported")));
     let mut exported = shown(&exported);
     // When a notice came that belongs to no epoch, a log does not say.
     assert!(exported.keys().any(|(tag, _)| tag == "notices"));
@@ -318,7 +322,7 @@ fn steps_can_be_the_axis() {
     }
     monitor.scalar(1, "valid loss", 0.5);
     monitor.finish();
-    let exported = tensorboard::export(&out, dir.path().join("exported")).unwrap();
+    let exported = export(&out, &dir.path().join("exported"));
     for file in [&files(&board)[0], &exported] {
         let shown = shown(file);
         let steps = |tag: &str| -> Vec<u64> {
@@ -342,7 +346,7 @@ fn tensorboard_reads_it() {
     let out = dir.path().join("demo");
     let monitor = Monitor::builder().out(&out).overload(Overload::Wait);
     observe(&monitor.build().unwrap(), 0..4);
-    tensorboard::export(&out, dir.path().join("board/demo")).unwrap();
+    export(&out, &dir.path().join("board/demo"));
     python.run(
         "tests/readers/read_tensorboard.py",
         &[&out, &dir.path().join("board")],

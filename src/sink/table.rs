@@ -15,6 +15,8 @@ pub(super) enum Kind {
 #[derive(Debug)]
 pub(super) struct Column {
     pub name: &'static str,
+    /// Only formats with types ask.
+    #[cfg_attr(not(feature = "parquet"), expect(dead_code))]
     pub kind: Kind,
     /// The field of [`Record`] that it shows.
     field: &'static str,

@@ -211,17 +211,20 @@ impl Drop for TensorBoardSink {
     }
 }
 
-/// Make an event file of a finished run: of its `log.jsonl`, and of the `spectra/` beside it where
-/// they are. The axis counts epochs, or optimiser steps where an epoch has several observations. Every event
-/// has the time at which the run began, since a log keeps no other. The file is complete or absent; one that was
-/// exported before is replaced.
+/// Make an event file of a finished run: of what its log says, and of the spectra in a folder of
+/// [`SpectraSink`](super::SpectraSink). The axis counts epochs, or optimiser steps where an epoch has several
+/// observations. Every event has the time at which the run began, since a log keeps no other. The file is complete or
+/// absent; one that was exported before is replaced.
 ///
 /// # Errors
 ///
-/// If the run cannot be read or the folder not be written.
-pub fn export(run: impl AsRef<Path>, folder: impl AsRef<Path>) -> Result<PathBuf> {
-    let (run, folder) = (run.as_ref(), folder.as_ref());
-    let trajectory = Trajectory::read_jsonl(run.join("log.jsonl"))?;
+/// If a spectrum cannot be read or the folder not be written.
+pub fn export(
+    trajectory: &Trajectory,
+    spectra: Option<&Path>,
+    folder: impl AsRef<Path>,
+) -> Result<PathBuf> {
+    let folder = folder.as_ref();
     let mut axis = Axis::default();
     let mut last = None;
     for summary in &trajectory.summaries {
@@ -239,9 +242,9 @@ pub fn export(run: impl AsRef<Path>, folder: impl AsRef<Path>) -> Result<PathBuf
         push(axis.of(record.stamp), &of_record(record));
     }
     for summary in &trajectory.summaries {
-        let spectra = run.join("spectra").join(spectra_name(summary.stamp));
-        if spectra.exists() {
-            push(axis.of(summary.stamp), &of_spectra(&read_spectra(spectra)?));
+        let file = spectra.map(|folder| folder.join(spectra_name(summary.stamp)));
+        if let Some(file) = file.filter(|file| file.exists()) {
+            push(axis.of(summary.stamp), &of_spectra(&read_spectra(file)?));
         }
         push(axis.of(summary.stamp), &of_summary(summary));
     }

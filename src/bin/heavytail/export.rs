@@ -52,7 +52,8 @@ pub fn run(options: &Options) -> Result<Ended> {
         Format::Tensorboard => {
             let each = options.runs.iter().zip(&runs).map(|(folder, run)| {
                 let name = file_name(run.run());
-                tensorboard::export(folder, options.output.join(name))
+                let spectra = folder.join("spectra");
+                tensorboard::export(run, Some(&spectra), options.output.join(name))
             });
             written = each.collect::<heavytail::Result<_>>()?;
         }

@@ -1,4 +1,4 @@
-//! Judge checkpoints on disk.
+//! Judge checkpoints on disk; follow and export trainings.
 
 mod analyze;
 mod compare;
@@ -18,7 +18,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 /// Spectra of weight matrices: power-law tails, Marchenko-Pastur bulks and the phases of training, of
-/// checkpoints on disk.
+/// checkpoints on disk and of trainings that heavytail watches.
 ///
 /// Exit codes: 0 all well; 1 the command failed; 2 wrong usage; 3 it finished, but some layers could not be
 /// analysed (their rows say why).

@@ -126,11 +126,11 @@ fn everything_is_there_at_80_by_24() {
     let line = |name: &str| *lines.iter().find(|l| l.contains(name)).expect(&text);
     assert!(line("conv1.weight").starts_with("> conv1.weight"), "{text}");
     assert!(
-        line("conv1.weight").contains("R  Random-like     93%"),
+        line("conv1.weight").contains("R  Random-like    93%"),
         "{text}"
     );
     assert!(
-        line("fc1.weight").contains("S  Bulk+Spikes     93%"),
+        line("fc1.weight").contains("S  Bulk+Spikes    93%"),
         "{text}"
     );
     assert!(line("fc1.weight").contains("90×40"), "{text}");
