@@ -96,7 +96,7 @@ fn masked_crc(data: &[u8]) -> u32 {
             crc = (crc >> 1) ^ (0x82f6_3b78 * (crc & 1));
         }
     }
-    ((!crc >> 15) | (!crc << 17)).wrapping_add(0xa282_ead8)
+    (!crc).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
 fn frames(path: &Path) -> Vec<Message> {

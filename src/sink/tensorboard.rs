@@ -16,11 +16,11 @@ use crate::record::{Key, Line, Notice, Record, Scalar, Stamp, Summary, Values};
 use crate::spectrum::Spectrum;
 use crate::trajectory::Trajectory;
 
-/// A number of a layer, under the tag `<name>/<layer>`.
-type Tag = (&'static str, &'static str, fn(&Values) -> Option<f64>);
+/// A tag, what it shows, and where it is found.
+type Tag<T> = (&'static str, &'static str, fn(&T) -> Option<f64>);
 
-/// The curves of each layer.
-const LAYER: [Tag; 9] = [
+/// The curves of each layer, under `<name>/<layer>`.
+const LAYER: [Tag<Values>; 9] = [
     (
         "alpha",
         "α: exponent of the spectrum's power-law tail",
@@ -60,8 +60,8 @@ const LAYER: [Tag; 9] = [
     }),
 ];
 
-/// The curves of the whole model, under `model/<name>`.
-const MODEL: [(&str, &str, fn(&Summary) -> Option<f64>); 6] = [
+/// The curves of the whole model.
+const MODEL: [Tag<Summary>; 6] = [
     ("model/alpha", "mean α of the layers that have one", |s| {
         s.alpha
     }),
