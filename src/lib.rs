@@ -70,7 +70,10 @@
 //! | `plot` | yes | figures in SVG and PNG |
 //! | `ndarray`, `wgpu` | | burn's other backends |
 //! | `checkpoint` | | weight files, tensor by tensor: safetensors, PyTorch, burn's records, NumPy |
-//! | `cli` | | the program `heavytail`, which judges checkpoints |
+//! | `tensorboard` | | event files for TensorBoard |
+//! | `parquet` | | the table of layers as Parquet |
+//! | `cli` | | the program `heavytail`, which judges checkpoints, watches and exports runs |
+//! | `watch` | | `heavytail watch`, a part of `cli` |
 //! | `lapack` | | the system's OpenBLAS as a second eigensolver |
 //!
 //! Without default features only the mathematics is left, and no burn is compiled.

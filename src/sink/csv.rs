@@ -1,75 +1,17 @@
+//! The table of layers as CSV.
+
 use std::collections::HashSet;
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
 use super::Sink;
 use super::jsonl::{open_for_append, truncate, write_pending};
+use super::table::{COLUMNS, Row, TABLE};
 use crate::error::{Error, Result};
-use crate::record::{Line, scan_lines};
-
-/// The columns of the table, in order: names as WeightWatcher has them where it has one. Each is
-/// the field of [`Record`](crate::Record) of that name (`name` and `longname` are `layer`, `spectral_norm` is `lambda_max`).
-pub const COLUMNS: &[&str] = &[
-    "run",
-    "epoch",
-    "step",
-    "layer_id",
-    "name",
-    "longname",
-    "cut",
-    "N",
-    "M",
-    "Q",
-    "num_evals",
-    "alpha",
-    "noise_alpha_low",
-    "noise_alpha",
-    "noise_alpha_high",
-    "sigma",
-    "D",
-    "xmin",
-    "xmax",
-    "num_pl_spikes",
-    "alpha_weighted",
-    "log_alpha_norm",
-    "log_norm",
-    "log_spectral_norm",
-    "norm",
-    "lambda_max",
-    "spectral_norm",
-    "stable_rank",
-    "matrix_rank",
-    "rank_loss",
-    "entropy",
-    "num_spikes",
-    "sigma_mp",
-    "mp_softrank",
-    "bulk_min_x",
-    "bulk_max_x",
-    "bulk_edge_x",
-    "bulk_d",
-    "bulk_d95",
-    "bulk_d_p",
-    "lambda_max_p",
-    "num_null",
-    "hill_alpha",
-    "lr_exponential",
-    "alpha_weighted_x",
-    "log_alpha_norm_x",
-    "log_norm_x",
-    "log_spectral_norm_x",
-    "stable_rank_log",
-    "stable_rank_log_x",
-    "phase",
-    "phase_confidence",
-    "indeterminate",
-    "warning",
-    "status",
-    "reason",
-    "seconds_analysis",
-];
+use crate::files::write_whole;
+use crate::record::{Line, Record, scan_lines};
 
 /// The layers' records as a table, one row a layer and observation. What is nested (slices,
 /// evidence) stays in the JSONL log. Continues an existing table without duplicates.
@@ -115,19 +57,13 @@ impl CsvSink {
             written,
         };
         if whole == 0 {
-            sink.row(COLUMNS.iter().map(|&c| c.to_owned()).collect())?;
+            sink.row(&header())?;
         }
         Ok(sink)
     }
 
-    fn row(&mut self, fields: Vec<String>) -> Result<()> {
-        let mut writer = csv::WriterBuilder::new()
-            .has_headers(false)
-            .from_writer(&mut self.pending);
-        writer
-            .write_record(fields.iter().map(|f| f.replace(['\n', '\r'], " ")))
-            .and_then(|()| Ok(writer.flush()?))
-            .map_err(|e| Error::format(&self.path, None, e))
+    fn row(&mut self, fields: &[String]) -> Result<()> {
+        append(&mut self.pending, fields).map_err(|e| Error::format(&self.path, None, e))
     }
 }
 
@@ -136,25 +72,9 @@ impl Sink for CsvSink {
         let Line::Layer(record) = line else {
             return Ok(());
         };
-        let object =
-            serde_json::to_value(record).map_err(|e| Error::format(&self.path, None, e))?;
-        let fields: Vec<String> = COLUMNS
-            .iter()
-            .map(|&column| {
-                let field = match column {
-                    "name" | "longname" => "layer",
-                    "spectral_norm" => "lambda_max",
-                    same => same,
-                };
-                match &object[field] {
-                    Value::Null => String::new(),
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                }
-            })
-            .collect();
+        let fields = fields(record).map_err(|e| Error::format(&self.path, None, e))?;
         if self.written.insert([0, 1, 2, 4].map(|i| fields[i].clone())) {
-            self.row(fields)?;
+            self.row(&fields)?;
         }
         Ok(())
     }
@@ -169,4 +89,47 @@ impl Drop for CsvSink {
         // The last chance; an error has nowhere to go.
         let _ = self.flush();
     }
+}
+
+/// Write records as such a table, whole: several runs differ in the column `run`.
+///
+/// # Errors
+///
+/// If the file cannot be written.
+pub fn write<'a>(
+    records: impl IntoIterator<Item = &'a Record>,
+    path: impl AsRef<Path>,
+) -> Result<()> {
+    let path = path.as_ref();
+    let bad = |e: csv::Error| Error::format(path, None, e);
+    let mut bytes = Vec::new();
+    append(&mut bytes, &header()).map_err(bad)?;
+    for record in records {
+        let fields = fields(record).map_err(|e| Error::format(path, None, e))?;
+        append(&mut bytes, &fields).map_err(bad)?;
+    }
+    write_whole(path, &bytes)
+}
+
+fn header() -> Vec<String> {
+    COLUMNS.iter().map(|&c| c.to_owned()).collect()
+}
+
+fn fields(record: &Record) -> Result<Vec<String>, serde_json::Error> {
+    let row = Row::of(record)?;
+    let fields = TABLE.iter().map(|column| match column.cell(&row) {
+        Value::Null => String::new(),
+        // A line is a row, so that a table that a crash cut off can be continued.
+        Value::String(text) => text.replace(['\n', '\r'], " "),
+        other => other.to_string(),
+    });
+    Ok(fields.collect())
+}
+
+fn append(bytes: &mut Vec<u8>, fields: &[String]) -> csv::Result<()> {
+    let mut writer = csv::WriterBuilder::new()
+        .has_headers(false)
+        .from_writer(bytes);
+    writer.write_record(fields)?;
+    Ok(writer.flush()?)
 }

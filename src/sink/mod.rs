@@ -1,12 +1,22 @@
 //! Where lines go. A set of sinks is a sink; a [`Trajectory`] is one too.
 
-mod csv;
+pub mod csv;
 mod jsonl;
+#[cfg(feature = "parquet")]
+pub mod parquet;
 mod spectra;
+mod table;
+#[cfg(feature = "tensorboard")]
+pub mod tensorboard;
+#[cfg(feature = "tensorboard")]
+mod tfevents;
 
-pub use self::csv::{COLUMNS, CsvSink};
+pub use self::csv::CsvSink;
 pub use jsonl::JsonlSink;
 pub use spectra::{SpectraSink, read_spectra};
+pub use table::COLUMNS;
+#[cfg(feature = "tensorboard")]
+pub use tensorboard::TensorBoardSink;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

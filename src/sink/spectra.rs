@@ -33,13 +33,14 @@ impl SpectraSink {
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
         Ok(Self { folder })
     }
+}
 
-    fn file(&self, stamp: Stamp) -> PathBuf {
-        self.folder.join(format!(
-            "epoch-{:05}-step-{:09}.safetensors",
-            stamp.epoch, stamp.step
-        ))
-    }
+/// Name of the file of one observation.
+pub(super) fn spectra_name(stamp: Stamp) -> String {
+    format!(
+        "epoch-{:05}-step-{:09}.safetensors",
+        stamp.epoch, stamp.step
+    )
 }
 
 impl Sink for SpectraSink {
@@ -48,7 +49,7 @@ impl Sink for SpectraSink {
     }
 
     fn spectra(&mut self, stamp: Stamp, spectra: &[(String, Spectrum)]) -> Result<()> {
-        let path = self.file(stamp);
+        let path = self.folder.join(spectra_name(stamp));
         if path.exists() || spectra.is_empty() {
             return Ok(());
         }

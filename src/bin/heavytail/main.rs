@@ -1,12 +1,15 @@
-//! Judge checkpoints on disk.
+//! Judge checkpoints on disk; follow and export trainings.
 
 mod analyze;
 mod compare;
 mod describe;
+mod export;
 mod output;
 mod plot;
 mod scores;
 mod shard;
+#[cfg(feature = "watch")]
+mod watch;
 
 use std::process::ExitCode;
 
@@ -15,7 +18,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
 /// Spectra of weight matrices: power-law tails, Marchenko-Pastur bulks and the phases of training, of
-/// checkpoints on disk.
+/// checkpoints on disk and of trainings that heavytail watches.
 ///
 /// Exit codes: 0 all well; 1 the command failed; 2 wrong usage; 3 it finished, but some layers could not be
 /// analysed (their rows say why).
@@ -38,6 +41,11 @@ enum Command {
     Compare(compare::Options),
     /// Draw the spectral density of each layer, and the exponents of all
     Plot(plot::Options),
+    /// Turn the logs of runs into a table (Parquet, CSV) or event files for TensorBoard
+    Export(export::Options),
+    /// Follow a running training in the terminal
+    #[cfg(feature = "watch")]
+    Watch(watch::Options),
     /// Print completions for a shell
     Completions { shell: Shell },
 }
@@ -76,6 +84,9 @@ fn run(command: Command) -> Result<Ended> {
         Command::Merge(options) => shard::merge_parts(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Plot(options) => plot::run(&options),
+        Command::Export(options) => export::run(&options),
+        #[cfg(feature = "watch")]
+        Command::Watch(options) => watch::run(&options),
         Command::Completions { shell } => {
             let mut command = self::Options::command();
             clap_complete::generate(shell, &mut command, "heavytail", &mut std::io::stdout());

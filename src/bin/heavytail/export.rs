@@ -1,0 +1,113 @@
+//! `heavytail export`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Result, ensure};
+use clap::{Args, ValueEnum};
+use heavytail::sink::{csv, tensorboard};
+use heavytail::{Record, Trajectory};
+
+use crate::Ended;
+use crate::output::write;
+
+#[derive(ValueEnum, Clone, Copy)]
+enum Format {
+    /// The table of layers, one row a layer and observation, typed (needs the feature `parquet`)
+    Parquet,
+    /// The same table as text
+    Csv,
+    /// Event files, in a folder for each run
+    Tensorboard,
+}
+
+#[derive(Args)]
+pub struct Options {
+    #[arg(value_enum)]
+    format: Format,
+    /// Folders of runs: each has a log.jsonl
+    #[arg(required = true)]
+    runs: Vec<PathBuf>,
+    /// The table of all runs, or the folder for TensorBoard
+    #[arg(short, long)]
+    output: PathBuf,
+}
+
+pub fn run(options: &Options) -> Result<Ended> {
+    let runs = options.runs.iter().map(|folder| read(folder));
+    let runs = runs.collect::<Result<Vec<Trajectory>>>()?;
+    for (i, run) in runs.iter().enumerate() {
+        if let Some(twin) = runs[..i].iter().position(|other| other.run() == run.run()) {
+            let (a, b) = (options.runs[twin].display(), options.runs[i].display());
+            anyhow::bail!(
+                "{a} and {b} are both of a run `{}`: nothing would tell them apart",
+                run.run()
+            );
+        }
+    }
+    let records = || runs.iter().flat_map(|run| &run.records);
+    let mut written = vec![options.output.clone()];
+    match options.format {
+        Format::Parquet => parquet(records(), &options.output)?,
+        Format::Csv => csv::write(records(), &options.output)?,
+        Format::Tensorboard => {
+            let each = options.runs.iter().zip(&runs).map(|(folder, run)| {
+                let name = file_name(run.run());
+                let spectra = folder.join("spectra");
+                tensorboard::export(run, Some(&spectra), options.output.join(name))
+            });
+            written = each.collect::<heavytail::Result<_>>()?;
+        }
+    }
+    let lines: String = written
+        .iter()
+        .map(|p| format!("{}\n", p.display()))
+        .collect();
+    write(&lines, None)?;
+    Ok(Ended::Well)
+}
+
+fn read(folder: &Path) -> Result<Trajectory> {
+    let log = folder.join("log.jsonl");
+    ensure!(
+        log.exists(),
+        "{} is no run: it has no log.jsonl",
+        folder.display()
+    );
+    let trajectory = Trajectory::read_jsonl(&log)?;
+    ensure!(
+        !trajectory.records.is_empty(),
+        "{}: no observation yet",
+        log.display()
+    );
+    Ok(trajectory)
+}
+
+#[cfg(feature = "parquet")]
+fn parquet<'a>(records: impl Iterator<Item = &'a Record>, path: &Path) -> Result<()> {
+    Ok(heavytail::sink::parquet::write(records, path)?)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn parquet<'a>(_: impl Iterator<Item = &'a Record>, _: &Path) -> Result<()> {
+    anyhow::bail!(
+        "this `heavytail` was built without Parquet: install it with --features cli,parquet"
+    )
+}
+
+/// A run's name as the name of a folder.
+fn file_name(run: &str) -> String {
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || "-_.".contains(c) {
+            c
+        } else {
+            '_'
+        }
+    };
+    let name: String = run.chars().map(plain).collect();
+    // `.` and `..` are other folders.
+    if name.chars().all(|c| c == '.') {
+        format!("run{name}")
+    } else {
+        name
+    }
+}

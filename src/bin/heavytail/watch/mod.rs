@@ -1,0 +1,124 @@
+//! `heavytail watch`.
+
+mod details;
+mod follow;
+mod screen;
+#[cfg(test)]
+mod screen_tests;
+mod state;
+mod text;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use anyhow::{Result, ensure};
+use clap::Args;
+use ratatui::DefaultTerminal;
+use ratatui::buffer::Buffer;
+use ratatui::crossterm::event::{self, Event, KeyEventKind};
+use ratatui::layout::Rect;
+
+use crate::Ended;
+use crate::output::write;
+use follow::Follower;
+use screen::{Colors, View};
+use state::{Asked, State};
+
+#[derive(Args)]
+pub struct Options {
+    /// Folder of the run: the one with log.jsonl, which may not be there yet
+    run: PathBuf,
+    /// Print one picture as text and end, as when the output is no terminal
+    #[arg(long)]
+    once: bool,
+}
+
+/// How often the log is looked at, and how long a picture stands at most: it says how long ago things were.
+const LOOK: Duration = Duration::from_millis(250);
+const STAND: Duration = Duration::from_secs(1);
+
+pub fn run(options: &Options) -> Result<Ended> {
+    let mut follower = Follower::new(options.run.join("log.jsonl"));
+    follower.poll()?;
+    if options.once || !std::io::stdout().is_terminal() {
+        let path = follower.path().display();
+        ensure!(follower.written.is_some(), "{path}: there is no log yet");
+        write(&once(&follower), None)?;
+        return Ok(Ended::Well);
+    }
+    // Also puts the terminal right when something panics.
+    let mut terminal = ratatui::try_init()?;
+    let ended = follow(&mut terminal, &mut follower);
+    ratatui::try_restore()?;
+    ended?;
+    Ok(Ended::Well)
+}
+
+fn follow(terminal: &mut DefaultTerminal, follower: &mut Follower) -> Result<()> {
+    let colors = colors();
+    let mut state = State::default();
+    loop {
+        let view = view(follower, colors);
+        terminal.draw(|frame| {
+            screen::draw(&view, &mut state, frame.area(), frame.buffer_mut());
+        })?;
+        let drawn = Instant::now();
+        while drawn.elapsed() < STAND {
+            if event::poll(LOOK)? {
+                match event::read()? {
+                    Event::Key(key) if key.kind != KeyEventKind::Release => {
+                        if state.key(key, &follower.run) == Asked::Quit {
+                            return Ok(());
+                        }
+                        break;
+                    }
+                    Event::Resize(..) => break,
+                    _ => {}
+                }
+            }
+            if !state.paused && follower.poll()? {
+                break;
+            }
+        }
+    }
+}
+
+fn view(follower: &Follower, colors: Colors) -> View<'_> {
+    let since = |from: SystemTime, to: SystemTime| to.duration_since(from).ok();
+    let header = follower.run.header.as_ref();
+    let began = header.map(|h| UNIX_EPOCH + Duration::from_secs(h.unix_time));
+    View {
+        run: &follower.run,
+        path: follower.path().display().to_string(),
+        missing: follower.written.is_none(),
+        unreadable: follower.unreadable,
+        age: follower
+            .observed
+            .and_then(|at| since(at, SystemTime::now())),
+        elapsed: began.zip(follower.written).and_then(|(a, b)| since(a, b)),
+        colors,
+    }
+}
+
+/// One picture with every layer, as text.
+fn once(follower: &Follower) -> String {
+    let view = view(follower, Colors::None);
+    let columns = std::env::var("COLUMNS").ok().and_then(|c| c.parse().ok());
+    let wide: u16 = columns.unwrap_or(80).clamp(40, 500);
+    let area = Rect::new(0, 0, wide, screen::height(&view));
+    let mut buffer = Buffer::empty(area);
+    screen::draw(&view, &mut State::default(), area, &mut buffer);
+    screen::plain(&buffer)
+}
+
+fn colors() -> Colors {
+    let is = |name: &str| std::env::var(name).unwrap_or_default();
+    if !is("NO_COLOR").is_empty() || is("TERM") == "dumb" {
+        Colors::None
+    } else if ["truecolor", "24bit"].contains(&is("COLORTERM").as_str()) {
+        Colors::True
+    } else {
+        Colors::Indexed
+    }
+}

@@ -1,0 +1,446 @@
+//! The picture: a pure function of what was read and what was chosen.
+
+use std::time::Duration;
+
+use heavytail::{Phase, Record, Trajectory};
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+
+use super::details;
+use super::state::{Row, State, rows};
+use super::text::{clean, left, number, right, seconds, sparkline, tail, width};
+
+/// What there is to show.
+pub struct View<'a> {
+    pub run: &'a Trajectory,
+    /// The log's path.
+    pub path: String,
+    /// Whether there is no such file.
+    pub missing: bool,
+    pub unreadable: usize,
+    /// Since the newest observation.
+    pub age: Option<Duration>,
+    /// From the run's beginning to the last write.
+    pub elapsed: Option<Duration>,
+    pub colors: Colors,
+}
+
+/// What the terminal can show.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Colors {
+    None,
+    Indexed,
+    True,
+}
+
+impl Colors {
+    /// A phase's tile: Okabe and Ito's colours as in the figures, or their neighbours among the 256.
+    pub fn tile(self, phase: Phase) -> Style {
+        let (index, rgb) = match phase {
+            Phase::RandomLike => (74, Color::Rgb(0x56, 0xB4, 0xE9)),
+            Phase::BleedingOut => (36, Color::Rgb(0x00, 0x9E, 0x73)),
+            Phase::BulkPlusSpikes => (221, Color::Rgb(0xF0, 0xE4, 0x42)),
+            Phase::BulkDecay => (172, Color::Rgb(0xE6, 0x9F, 0x00)),
+            Phase::HeavyTailed => (166, Color::Rgb(0xD5, 0x5E, 0x00)),
+            Phase::RankCollapse => (234, Color::Rgb(0x1A, 0x1A, 0x1A)),
+        };
+        let ink = match phase {
+            Phase::RankCollapse => Color::Indexed(231),
+            _ => Color::Indexed(16),
+        };
+        match self {
+            Colors::None => Style::new().add_modifier(Modifier::REVERSED),
+            Colors::Indexed => Style::new().bg(Color::Indexed(index)).fg(ink),
+            Colors::True => Style::new().bg(rgb).fg(ink),
+        }
+    }
+}
+
+/// Notices on the screen at once.
+const NOTICES: usize = 4;
+
+/// The rows that a whole picture needs.
+pub fn height(view: &View) -> u16 {
+    let layers = rows(view.run, Default::default()).len();
+    let notices = view.run.notices.len().min(NOTICES);
+    (6 + layers.max(1) + notices + usize::from(notices > 0)).min(2000) as u16
+}
+
+/// Draw everything; a stale choice is put right.
+pub fn draw(view: &View, state: &mut State, area: Rect, buffer: &mut Buffer) {
+    let mut pen = Pen::new(area, buffer);
+    for line in header(view, state, area.width as usize) {
+        pen.line(line);
+    }
+    let wide = area.width as usize;
+    let rows = rows(view.run, state.sort);
+    let keys = if rows.is_empty() {
+        pen.line(Line::raw(waiting(view)));
+        "q quit"
+    } else if let Some(start) = &mut state.details {
+        let row = &rows[State::selected_in(&state.selected, &rows)];
+        let lines = details::lines(view.run, row, view.colors, wide);
+        let room = pen.room(1);
+        *start = (*start).min(lines.len().saturating_sub(room));
+        lines
+            .into_iter()
+            .skip(*start)
+            .take(room)
+            .for_each(|l| pen.line(l));
+        "Enter back  ↑↓ scroll  p pause  q quit"
+    } else {
+        let notices = notices(view, wide);
+        // The layers come first: notices take what is left beyond a few rows.
+        let spare = pen.room(1).saturating_sub(1 + rows.len().min(6));
+        let shown = notices.len().min(spare);
+        let selected = State::selected_in(&state.selected, &rows);
+        table(&mut pen, view, &rows, selected, shown + 1);
+        notices.into_iter().take(shown).for_each(|l| pen.line(l));
+        "↑↓ select  Enter details  s sort  p pause  q quit  α? see details"
+    };
+    pen.last(Line::styled(left(keys, wide), dim()));
+}
+
+/// Writes lines from the top.
+struct Pen<'b> {
+    area: Rect,
+    y: u16,
+    buffer: &'b mut Buffer,
+}
+
+impl<'b> Pen<'b> {
+    fn new(area: Rect, buffer: &'b mut Buffer) -> Self {
+        Self {
+            area,
+            y: area.y,
+            buffer,
+        }
+    }
+
+    /// Rows that are left, with so many kept free.
+    fn room(&self, kept: usize) -> usize {
+        usize::from(self.area.bottom() - self.y).saturating_sub(kept)
+    }
+
+    fn line(&mut self, line: Line) {
+        if self.y < self.area.bottom() {
+            self.buffer
+                .set_line(self.area.x, self.y, &line, self.area.width);
+            self.y += 1;
+        }
+    }
+
+    fn last(&mut self, line: Line) {
+        self.y = self.y.max(self.area.bottom().saturating_sub(1));
+        self.line(line);
+    }
+}
+
+pub fn dim() -> Style {
+    Style::new().add_modifier(Modifier::DIM)
+}
+
+pub fn bold() -> Style {
+    Style::new().add_modifier(Modifier::BOLD)
+}
+
+fn waiting(view: &View) -> String {
+    if view.missing {
+        format!("waiting for {}", clean(&view.path))
+    } else {
+        "no observation yet".to_owned()
+    }
+}
+
+fn header(view: &View, state: &State, wide: usize) -> [Line<'static>; 4] {
+    let mut first = match view.run.run() {
+        "" => "heavytail".to_owned(),
+        name => clean(name),
+    };
+    if let Some(summary) = view.run.summaries.last() {
+        first += &format!(
+            " · epoch {} · step {}",
+            summary.stamp.epoch, summary.stamp.step
+        );
+    }
+    if let Some(age) = view.age {
+        first += &format!(" · observed {} ago", seconds(age.as_secs().max(1) as f64));
+    }
+    if view.missing && !view.run.records.is_empty() {
+        first += " · the log is gone";
+    }
+    let mark = if state.paused { " PAUSED " } else { "" };
+    let first = Line::from(vec![
+        Span::styled(left(&first, wide.saturating_sub(width(mark))), bold()),
+        Span::styled(mark, Style::new().add_modifier(Modifier::REVERSED)),
+    ]);
+    let sorted = format!("sorted by {}", state.sort.title());
+    let rule = "─".repeat(wide.saturating_sub(width(&sorted) + 3));
+    [
+        first,
+        Line::raw(left(&scalars(view.run), wide)),
+        Line::styled(left(&cost(view), wide), dim()),
+        Line::styled(left(&format!("{rule} {sorted} ─"), wide), dim()),
+    ]
+}
+
+/// The last value of everything that the training reports.
+fn scalars(run: &Trajectory) -> String {
+    let mut last: Vec<(&str, f64)> = Vec::new();
+    for scalar in &run.scalars {
+        match last.iter_mut().find(|(name, _)| *name == scalar.name) {
+            Some((_, value)) => *value = scalar.value,
+            None => last.push((&scalar.name, scalar.value)),
+        }
+    }
+    // What fits is what came first: losses of validation before accuracies of training, if anything.
+    last.sort_by_key(|(name, _)| (!name.contains("loss"), !name.contains("valid")));
+    let words = last
+        .iter()
+        .map(|(name, v)| format!("{} {}", clean(name), number(*v)));
+    words.collect::<Vec<_>>().join(" · ")
+}
+
+/// What observing costs, the last time and altogether: the snapshots on the thread that trains, the analysis
+/// beside it. Their share is of the time from the run's beginning to the log's last change.
+fn cost(view: &View) -> String {
+    let Some(last) = view.run.summaries.last() else {
+        return String::new();
+    };
+    let all = view.run.summaries.iter();
+    let (snapshots, mut analyses) = all.fold((0.0, 0.0), |(s, a), summary| {
+        (s + summary.seconds_snapshot, a + summary.seconds_analysis)
+    });
+    let full = |r: &Record| r.values.as_ref()?.full.as_ref().map(|full| full.seconds);
+    analyses += view.run.records.iter().filter_map(full).sum::<f64>();
+    let elapsed = view.elapsed.map_or(0.0, |e| e.as_secs_f64());
+    let share = |s: f64| match elapsed {
+        0.0 => String::new(),
+        _ => format!(" ({:.2} %)", 100.0 * s / elapsed),
+    };
+    let mut words = format!(
+        "snapshot {}, all {}{} · analysis {}, all {}{}",
+        seconds(last.seconds_snapshot),
+        seconds(snapshots),
+        share(snapshots),
+        seconds(last.seconds_analysis),
+        seconds(analyses),
+        share(analyses),
+    );
+    if elapsed > 0.0 {
+        words += &format!(" of {}", seconds(elapsed));
+    }
+    words
+}
+
+/// The newest notices under their title.
+fn notices(view: &View, wide: usize) -> Vec<Line<'static>> {
+    let all = &view.run.notices;
+    let newest = all[all.len().saturating_sub(NOTICES)..].iter().rev();
+    let mut lines: Vec<Line> = newest
+        .map(|notice| {
+            let epoch = notice
+                .epoch
+                .map_or(String::new(), |e| format!("epoch {e}: "));
+            Line::raw(left(&clean(&(epoch + &notice.text)), wide))
+        })
+        .collect();
+    if view.unreadable > 0 {
+        let text = format!(
+            "{} lines of the log cannot be read by this version",
+            view.unreadable
+        );
+        lines.insert(0, Line::raw(left(&text, wide)));
+    }
+    if !lines.is_empty() {
+        let title = format!("─ notices ({}) ", all.len());
+        let rule = "─".repeat(wide.saturating_sub(width(&title)));
+        lines.insert(0, Line::styled(title + &rule, dim()));
+    }
+    lines
+}
+
+/// Cells of the table's columns beside the name; 0 is a column that has no room.
+struct Widths {
+    name: usize,
+    shape: usize,
+    phase: usize,
+    spark: usize,
+    noise: usize,
+    rank: usize,
+    lambda: usize,
+}
+
+const ALPHA: usize = 6;
+/// The mark of the selected row, and gaps.
+const MARK: usize = 2;
+
+impl Widths {
+    fn of(wide: usize, longest: usize, history: usize) -> Self {
+        let mut w = Self {
+            name: 0,
+            shape: 0,
+            phase: 22,
+            spark: 0,
+            noise: 0,
+            rank: 0,
+            lambda: 0,
+        };
+        let mut room = wide.saturating_sub(MARK + w.phase + 1 + ALPHA + 1 + 12);
+        let mut take = |cells: usize| {
+            let fits = room > cells;
+            room -= if fits { cells + 1 } else { 0 };
+            if fits { cells } else { 0 }
+        };
+        // In the order of what is missed most.
+        w.spark = take(8);
+        w.rank = take(6);
+        w.lambda = take(7);
+        w.shape = take(9);
+        w.noise = take(11);
+        let name = 12 + room;
+        w.name = name.min(longest.max(12)).min(wide.saturating_sub(MARK));
+        if w.spark > 0 {
+            // What the names leave goes to the history.
+            w.spark += (name - w.name).min(history.clamp(8, 60) - 8);
+        }
+        w
+    }
+}
+
+fn table(pen: &mut Pen, view: &View, rows: &[Row], selected: usize, kept: usize) {
+    let names: Vec<String> = rows.iter().map(|r| clean(&r.record.layer)).collect();
+    let longest = names.iter().map(|n| width(n)).max().unwrap_or(0);
+    let history = rows.iter().map(|r| r.alphas.len()).max().unwrap_or(0);
+    let w = Widths::of(pen.area.width as usize, longest, history);
+    let title = |text: &str, cells: usize| match cells {
+        0 => String::new(),
+        _ => right(text, cells) + " ",
+    };
+    let titles = [
+        " ".repeat(MARK) + &left("layer", w.name) + " ",
+        if w.shape > 0 {
+            left("shape", w.shape) + " "
+        } else {
+            String::new()
+        },
+        left("phase", w.phase) + " ",
+        right("α", ALPHA) + " ",
+        title("α of noise", w.noise),
+        if w.spark > 0 {
+            left("α trend", w.spark) + " "
+        } else {
+            String::new()
+        },
+        title("s.rank", w.rank),
+        title("λmax", w.lambda),
+    ];
+    pen.line(Line::styled(titles.concat(), bold()));
+    let room = pen.room(kept).max(1);
+    // The selected row stays in sight.
+    let first = selected
+        .saturating_sub(room - 1)
+        .min(rows.len().saturating_sub(room));
+    let first = first.max((selected + 1).saturating_sub(room));
+    for (i, row) in rows.iter().enumerate().skip(first).take(room) {
+        let line = layer(view.colors, row, &names[i], &w);
+        let (mark, style) = if i == selected {
+            ("> ", bold())
+        } else {
+            ("  ", Style::new())
+        };
+        let mut spans = vec![Span::raw(mark)];
+        spans.extend(line);
+        pen.line(Line::from(spans).style(style));
+    }
+}
+
+fn layer(colors: Colors, row: &Row, name: &str, w: &Widths) -> Vec<Span<'static>> {
+    let values = row.record.values.as_deref();
+    let cell = |cells: usize, text: Option<String>| match cells {
+        0 => Span::raw(""),
+        _ => Span::raw(right(&text.unwrap_or_else(|| "–".to_owned()), cells) + " "),
+    };
+    let shape: Vec<String> = row.record.shape.iter().map(ToString::to_string).collect();
+    let mut spans = vec![Span::raw(tail(name, w.name) + " ")];
+    if w.shape > 0 {
+        spans.push(Span::raw(left(&shape.join("×"), w.shape) + " "));
+    }
+    spans.extend(phase(colors, row.record, w.phase));
+    let doubt = if details::doubts(row.record).is_empty() {
+        ' '
+    } else {
+        '?'
+    };
+    let alpha = row.record.alpha().map(|a| format!("{}{doubt}", short(a)));
+    spans.push(cell(ALPHA, alpha));
+    spans.push(cell(w.noise, values.and_then(details::noise)));
+    if w.spark > 0 {
+        spans.push(Span::raw(
+            left(&sparkline(&row.alphas, w.spark), w.spark) + " ",
+        ));
+    }
+    spans.push(cell(w.rank, values.map(|v| short(v.row.stable_rank))));
+    spans.push(cell(w.lambda, values.map(|v| number(v.row.lambda_max))));
+    spans
+}
+
+/// At most five characters for what is usually between 1 and 1000.
+pub fn short(x: f64) -> String {
+    match x.abs() {
+        a if a < 99.995 => format!("{x:.2}"),
+        a if a < 9999.0 => format!("{x:.0}"),
+        _ => format!("{x:.0e}"),
+    }
+}
+
+/// The phase as a tile with its letter, its name and how sure it is.
+fn phase(colors: Colors, record: &Record, cells: usize) -> [Span<'static>; 2] {
+    let values = record.values.as_deref();
+    let Some((phase, values)) = record.phase().zip(values) else {
+        let why = if record.status == "success" {
+            "no phase"
+        } else {
+            "failed"
+        };
+        return [
+            Span::raw(" – "),
+            Span::raw(left(&format!(" {why}"), cells - 3) + " "),
+        ];
+    };
+    let sure = match values.phase_confidence {
+        Some(p) if record.is_determinate() => format!("{:.0}%", 100.0 * p),
+        // Never a phase without its doubt.
+        Some(p) => format!("{:.0}%?", 100.0 * p),
+        None => "?".to_owned(),
+    };
+    let text = left(&format!(" {}", phase.title()), cells - 3 - 5) + &right(&sure, 5);
+    [
+        Span::styled(format!(" {} ", phase.letter()), colors.tile(phase)),
+        Span::raw(text + " "),
+    ]
+}
+
+/// A picture as text, without what fills its lines.
+pub fn plain(buffer: &Buffer) -> String {
+    let wide = usize::from(buffer.area.width).max(1);
+    let mut text = String::new();
+    for row in buffer.content.chunks(wide) {
+        let mut line = String::new();
+        let mut covered = 0;
+        for cell in row {
+            // A wide character covers the cells after it.
+            if covered > 0 {
+                covered -= 1;
+                continue;
+            }
+            line += cell.symbol();
+            covered = width(cell.symbol()).saturating_sub(1);
+        }
+        text += line.trim_end();
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,147 @@
+//! What the reader of the screen has chosen, and the rows in that order.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use heavytail::{Record, Trajectory};
+use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+
+/// What the rows are ordered by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Sort {
+    /// The model's order.
+    #[default]
+    Depth,
+    Name,
+    /// The farthest phase first.
+    Phase,
+    /// The heaviest tail first.
+    Alpha,
+    /// The lowest first.
+    StableRank,
+    /// The largest first.
+    LambdaMax,
+}
+
+impl Sort {
+    fn next(self) -> Self {
+        match self {
+            Sort::Depth => Sort::Name,
+            Sort::Name => Sort::Phase,
+            Sort::Phase => Sort::Alpha,
+            Sort::Alpha => Sort::StableRank,
+            Sort::StableRank => Sort::LambdaMax,
+            Sort::LambdaMax => Sort::Depth,
+        }
+    }
+
+    pub fn title(self) -> &'static str {
+        match self {
+            Sort::Depth => "depth",
+            Sort::Name => "name",
+            Sort::Phase => "phase",
+            Sort::Alpha => "α",
+            Sort::StableRank => "stable rank",
+            Sort::LambdaMax => "λmax",
+        }
+    }
+}
+
+/// A layer: its newest record and α at each of its observations.
+pub struct Row<'a> {
+    pub record: &'a Record,
+    pub alphas: Vec<Option<f64>>,
+}
+
+/// The layers in the chosen order; what has no number comes last.
+pub fn rows(run: &Trajectory, sort: Sort) -> Vec<Row<'_>> {
+    let mut rows: Vec<Row> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for record in &run.records {
+        let place = *places.entry(&record.layer).or_insert(rows.len());
+        if place == rows.len() {
+            let alphas = Vec::new();
+            rows.push(Row { record, alphas });
+        }
+        rows[place].record = record;
+        rows[place].alphas.push(record.alpha());
+    }
+    let number = |row: &Row| {
+        let values = row.record.values.as_deref()?;
+        match sort {
+            Sort::Depth | Sort::Name => None,
+            Sort::Phase => values.phase.map(|p| -f64::from(p as u8)),
+            Sort::Alpha => values.row.alpha,
+            Sort::StableRank => Some(values.row.stable_rank),
+            Sort::LambdaMax => Some(-values.row.lambda_max),
+        }
+    };
+    rows.sort_by(|a, b| match (number(a), number(b)) {
+        (Some(x), Some(y)) => x.total_cmp(&y),
+        (Some(_), None) => Ordering::Less,
+        (None, Some(_)) => Ordering::Greater,
+        (None, None) if sort == Sort::Name => a.record.layer.cmp(&b.record.layer),
+        (None, None) => Ordering::Equal,
+    });
+    rows
+}
+
+/// What a key asks of the program beyond the screen.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Asked {
+    Nothing,
+    Quit,
+}
+
+#[derive(Debug, Default)]
+pub struct State {
+    /// Name of the selected layer; the first one's, if none. It stays when the order changes.
+    pub selected: Option<String>,
+    pub sort: Sort,
+    /// The selected layer fills the screen, from this line on.
+    pub details: Option<usize>,
+    /// Nothing new is read.
+    pub paused: bool,
+}
+
+impl State {
+    /// Where the selected layer stands.
+    pub fn selected_in(selected: &Option<String>, rows: &[Row]) -> usize {
+        let is = |row: &Row| Some(&row.record.layer) == selected.as_ref();
+        rows.iter().position(is).unwrap_or(0)
+    }
+
+    pub fn key(&mut self, key: KeyEvent, run: &Trajectory) -> Asked {
+        match key.code {
+            KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
+                return Asked::Quit;
+            }
+            KeyCode::Char('q') => return Asked::Quit,
+            KeyCode::Esc if self.details.take().is_none() => return Asked::Quit,
+            KeyCode::Esc => {}
+            KeyCode::Enter if self.details.take().is_none() => self.details = Some(0),
+            KeyCode::Enter => {}
+            KeyCode::Char('s') => self.sort = self.sort.next(),
+            KeyCode::Char('p') => self.paused = !self.paused,
+            KeyCode::Up | KeyCode::Char('k') => self.go(-1, run),
+            KeyCode::Down | KeyCode::Char('j') => self.go(1, run),
+            KeyCode::PageUp => self.go(-10, run),
+            KeyCode::PageDown => self.go(10, run),
+            _ => {}
+        }
+        Asked::Nothing
+    }
+
+    fn go(&mut self, by: isize, run: &Trajectory) {
+        if let Some(line) = &mut self.details {
+            *line = line.saturating_add_signed(by);
+            return;
+        }
+        let rows = rows(run, self.sort);
+        let last = rows.len().saturating_sub(1);
+        let place = Self::selected_in(&self.selected, &rows)
+            .saturating_add_signed(by)
+            .min(last);
+        self.selected = rows.get(place).map(|row| row.record.layer.clone());
+    }
+}

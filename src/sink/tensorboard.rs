@@ -1,0 +1,445 @@
+//! TensorBoard: a sink of a running training, and the export of a finished one.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::Sink;
+use super::jsonl::write_pending;
+use super::spectra::{read_spectra, spectra_name};
+use super::tfevents::{Shown, Value, event, version};
+use crate::error::{Error, Result};
+use crate::files::write_whole;
+use crate::record::{Key, Line, Notice, Record, Scalar, Stamp, Summary, Values};
+use crate::spectrum::Spectrum;
+use crate::trajectory::Trajectory;
+
+/// A tag, what it shows, and where it is found.
+type Tag<T> = (&'static str, &'static str, fn(&T) -> Option<f64>);
+
+/// The curves of each layer, under `<name>/<layer>`.
+const LAYER: [Tag<Values>; 9] = [
+    (
+        "alpha",
+        "α: exponent of the spectrum's power-law tail",
+        |v| v.row.alpha,
+    ),
+    (
+        "alpha_hat",
+        "α·log₁₀ λmax, WᵀW (WeightWatcher's alpha_weighted)",
+        |v| v.row.alpha_weighted,
+    ),
+    ("stable_rank", "‖W‖²_F/λmax", |v| {
+        Some(v.row.stable_rank)
+    }),
+    (
+        "soft_rank",
+        "λ₊/λmax: the bulk's edge over the largest eigenvalue (mp_softrank)",
+        |v| v.mp_softrank,
+    ),
+    ("entropy", "spectral entropy over ln M, in [0, 1]", |v| {
+        Some(v.row.entropy)
+    }),
+    ("lambda_max", "the largest eigenvalue of WᵀW", |v| {
+        Some(v.row.lambda_max)
+    }),
+    (
+        "num_spikes",
+        "eigenvalues beyond the Tracy–Widom edge of the bulk",
+        |v| v.num_spikes.map(|n| n as f64),
+    ),
+    (
+        "phase",
+        "0 Random-like, 1 Bleeding-out, 2 Bulk+Spikes, 3 Bulk-decay, 4 Heavy-tailed, 5 Rank-collapse",
+        |v| v.phase.map(|p| f64::from(p as u8)),
+    ),
+    ("phase_confidence", "the phase's probability", |v| {
+        v.phase_confidence
+    }),
+];
+
+/// The curves of the whole model.
+const MODEL: [Tag<Summary>; 6] = [
+    ("model/alpha", "mean α of the layers that have one", |s| {
+        s.alpha
+    }),
+    (
+        "model/alpha_hat",
+        "mean of α·log₁₀ λmax, WᵀW (WeightWatcher's alpha_weighted)",
+        |s| s.alpha_weighted,
+    ),
+    (
+        "model/alpha_hat_paper",
+        "(1/N_L) Σ α·ln λmax, X = WᵀW/N",
+        |s| s.alpha_hat_paper,
+    ),
+    ("model/stable_rank", "mean ‖W‖²_F/λmax", |s| {
+        s.stable_rank
+    }),
+    (
+        "model/seconds_snapshot",
+        "wall time to copy the weights, on the thread that trains, s",
+        |s| Some(s.seconds_snapshot),
+    ),
+    (
+        "model/seconds_analysis",
+        "wall time of the analysis, on the worker, s",
+        |s| Some(s.seconds_analysis),
+    ),
+];
+
+/// An event file for TensorBoard.
+///
+/// | tag | shows |
+/// |---|---|
+/// | `alpha/`, `alpha_hat/`, `stable_rank/`, `soft_rank/`, `entropy/`, `lambda_max/`, `num_spikes/`, `phase/`, `phase_confidence/` + layer | scalars; a number that does not exist has no point. `phase` counts from 0, in the order of [`Phase::ALL`](crate::Phase::ALL); `lambda_max` and `alpha_hat` are of WᵀW, with log₁₀ |
+/// | `model/…` | means over the layers, seconds that observing took |
+/// | `training/…` | what the training reported, such as `training/valid loss` |
+/// | `esd_x/`, `esd_log10_x/` + layer | histograms of the eigenvalues of X = WᵀW/N, and of their log₁₀ |
+/// | `verdict/` + layer, `notices` | text: the phase with its evidence; notices |
+///
+/// Scalars are f32, as TensorBoard keeps them. The step is the epoch, or the optimiser step after
+/// [`TensorBoardSink::by_step`]. Each process writes a file of its own, which is how TensorBoard wants
+/// a resumed run. TensorBoard shows a sample of texts and histograms, unless it is started with
+/// `--samples_per_plugin text=0,histograms=0`.
+///
+/// ```
+/// use heavytail::Monitor;
+/// use heavytail::sink::TensorBoardSink;
+///
+/// # let dir = tempfile::tempdir().unwrap();
+/// # let folder = dir.path();
+/// let monitor = Monitor::builder().sink(TensorBoardSink::create(folder)?).build()?;
+/// # monitor.finish();
+/// # Ok::<(), heavytail::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct TensorBoardSink {
+    path: PathBuf,
+    file: File,
+    pending: Vec<u8>,
+    written: HashSet<Key>,
+    axis: Axis,
+}
+
+impl TensorBoardSink {
+    /// Begin an event file in a folder, which is created.
+    ///
+    /// # Errors
+    ///
+    /// If the folder or the file cannot be written.
+    pub fn create(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        let begin = now();
+        // TensorBoard reads files in the order of their names, so a later one has a later second.
+        let mut second = begin as u64;
+        let (path, file) = loop {
+            let path = folder.join(file_name(
+                second,
+                &format!("{}.{}", host(), std::process::id()),
+            ));
+            match OpenOptions::new().write(true).create_new(true).open(&path) {
+                Ok(file) => break (path, file),
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => second += 1,
+                Err(e) => return Err(Error::io(&path, e)),
+            }
+        };
+        let mut sink = Self {
+            path,
+            file,
+            pending: version(begin),
+            written: HashSet::new(),
+            axis: Axis::default(),
+        };
+        sink.flush()?;
+        Ok(sink)
+    }
+
+    /// Count optimiser steps along the axis, not epochs: for a monitor that observes
+    /// [every k steps](crate::monitor::Cadence::Steps). What the training reports for an epoch then
+    /// stands at the first observation after that epoch, or else at the newest.
+    pub fn by_step(mut self) -> Self {
+        self.axis.by_step = true;
+        self
+    }
+
+    /// The file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn push(&mut self, step: u64, values: &[Value]) {
+        if !values.is_empty() {
+            self.pending.extend(event(now(), step, values));
+        }
+    }
+}
+
+impl Sink for TensorBoardSink {
+    fn line(&mut self, line: &Line) -> Result<()> {
+        let (step, values) = match line {
+            Line::Layer(record) => (self.axis.of(record.stamp), of_record(record)),
+            Line::Summary(summary) => (self.axis.of(summary.stamp), of_summary(summary)),
+            Line::Scalar(scalar) => (self.axis.of_epoch(scalar.epoch), of_scalar(scalar)),
+            Line::Notice(notice) => (self.axis.of_notice(notice), of_notice(notice)),
+            _ => return Ok(()),
+        };
+        if self.written.insert(line.key()) {
+            self.push(step, &values);
+        }
+        Ok(())
+    }
+
+    fn spectra(&mut self, stamp: Stamp, spectra: &[(String, Spectrum)]) -> Result<()> {
+        let step = self.axis.of(stamp);
+        self.push(step, &of_spectra(spectra));
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        write_pending(&self.path, &mut self.file, &mut self.pending)
+    }
+}
+
+impl Drop for TensorBoardSink {
+    fn drop(&mut self) {
+        // The last chance; an error has nowhere to go.
+        let _ = self.flush();
+    }
+}
+
+/// Make an event file of a finished run: of what its log says, and of the spectra in a folder of
+/// [`SpectraSink`](super::SpectraSink). The axis counts epochs, or optimiser steps where an epoch has several
+/// observations. Every event has the time at which the run began, since a log keeps no other. The file is complete or
+/// absent; one that was exported before is replaced.
+///
+/// # Errors
+///
+/// If a spectrum cannot be read or the folder not be written.
+pub fn export(
+    trajectory: &Trajectory,
+    spectra: Option<&Path>,
+    folder: impl AsRef<Path>,
+) -> Result<PathBuf> {
+    let folder = folder.as_ref();
+    let mut axis = Axis::default();
+    let mut last = None;
+    for summary in &trajectory.summaries {
+        axis.by_step |= last.replace(summary.stamp.epoch) == Some(summary.stamp.epoch);
+        axis.of(summary.stamp);
+    }
+    let began = trajectory.header.as_ref().map_or(0, |h| h.unix_time);
+    let mut bytes = version(began as f64);
+    let mut push = |step, values: &[Value]| {
+        if !values.is_empty() {
+            bytes.extend(event(began as f64, step, values));
+        }
+    };
+    for record in &trajectory.records {
+        push(axis.of(record.stamp), &of_record(record));
+    }
+    for summary in &trajectory.summaries {
+        let file = spectra.map(|folder| folder.join(spectra_name(summary.stamp)));
+        if let Some(file) = file.filter(|file| file.exists()) {
+            push(axis.of(summary.stamp), &of_spectra(&read_spectra(file)?));
+        }
+        push(axis.of(summary.stamp), &of_summary(summary));
+    }
+    for scalar in &trajectory.scalars {
+        push(axis.of_epoch(scalar.epoch), &of_scalar(scalar));
+    }
+    for notice in &trajectory.notices {
+        push(axis.of_notice(notice), &of_notice(notice));
+    }
+    std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    let path = folder.join(file_name(began, "log"));
+    write_whole(&path, &bytes)?;
+    Ok(path)
+}
+
+/// Where an observation stands along TensorBoard's axis.
+#[derive(Debug, Default)]
+struct Axis {
+    by_step: bool,
+    /// The first observed step of each epoch.
+    steps: BTreeMap<usize, u64>,
+}
+
+impl Axis {
+    fn of(&mut self, stamp: Stamp) -> u64 {
+        self.steps.entry(stamp.epoch).or_insert(stamp.step);
+        if self.by_step {
+            stamp.step
+        } else {
+            stamp.epoch as u64
+        }
+    }
+
+    fn of_epoch(&self, epoch: usize) -> u64 {
+        if !self.by_step {
+            return epoch as u64;
+        }
+        let after = self.steps.range(epoch..).next();
+        after
+            .or(self.steps.last_key_value())
+            .map_or(0, |(_, &step)| step)
+    }
+
+    /// A notice without an epoch stands at the newest observation.
+    fn of_notice(&self, notice: &Notice) -> u64 {
+        let newest = self.steps.last_key_value().map_or(0, |(&epoch, _)| epoch);
+        self.of_epoch(notice.epoch.unwrap_or(newest))
+    }
+}
+
+fn scalar(tag: String, description: &'static str, number: Option<f64>) -> Option<Value> {
+    let number = number? as f32;
+    let shown = Shown::Scalar(number);
+    number.is_finite().then_some(Value {
+        tag,
+        description,
+        shown,
+    })
+}
+
+fn of_record(record: &Record) -> Vec<Value> {
+    let layer = &record.layer;
+    let text = Value {
+        tag: format!("verdict/{layer}"),
+        description: "the phase and what speaks for it",
+        shown: Shown::Text(verdict(record)),
+    };
+    let curves = record.values.iter().flat_map(|values| {
+        LAYER.iter().filter_map(move |(name, description, get)| {
+            scalar(format!("{name}/{layer}"), description, get(values))
+        })
+    });
+    curves.chain([text]).collect()
+}
+
+/// The phase in words, as Markdown.
+fn verdict(record: &Record) -> String {
+    let Some(values) = &record.values else {
+        return format!(
+            "no spectrum: {}",
+            record.reason.as_deref().unwrap_or("unknown")
+        );
+    };
+    let Some(phase) = values.phase else {
+        return format!(
+            "no phase: {}",
+            values.phase_reason.as_deref().unwrap_or("unknown")
+        );
+    };
+    let doubt = if record.is_determinate() {
+        ""
+    } else {
+        ", indeterminate"
+    };
+    let confidence = values.phase_confidence.unwrap_or(0.0);
+    let mut text = format!(
+        "**{phase}** ({}), probability {confidence:.2}{doubt}\n",
+        phase.letter()
+    );
+    let evidence = values.phase_evidence.iter().map(ToString::to_string);
+    for line in evidence.chain(values.annotations.iter().map(ToString::to_string)) {
+        text += &format!("\n- {line}");
+    }
+    text
+}
+
+fn of_summary(summary: &Summary) -> Vec<Value> {
+    let curves = MODEL.iter();
+    curves
+        .filter_map(|(name, description, get)| {
+            scalar((*name).to_owned(), description, get(summary))
+        })
+        .collect()
+}
+
+fn of_scalar(reported: &Scalar) -> Vec<Value> {
+    let tag = format!("training/{}", reported.name);
+    scalar(tag, "as the training reported it", Some(reported.value))
+        .into_iter()
+        .collect()
+}
+
+fn of_notice(notice: &Notice) -> Vec<Value> {
+    vec![Value {
+        tag: "notices".to_owned(),
+        description: "what the reader of the log should know",
+        shown: Shown::Text(notice.text.clone()),
+    }]
+}
+
+fn of_spectra(spectra: &[(String, Spectrum)]) -> Vec<Value> {
+    let mut values = Vec::with_capacity(2 * spectra.len());
+    for (layer, spectrum) in spectra {
+        // Below this part of λmax there is only rounding.
+        let floor = 1e-12 * spectrum.lambda_max();
+        let all = spectrum.eigenvalues();
+        let logs = all.iter().filter(|&&v| v > floor).map(|v| v.log10());
+        values.push(Value {
+            tag: format!("esd_x/{layer}"),
+            description: "eigenvalues of X = WᵀW/N",
+            shown: Shown::Histogram(bins(all)),
+        });
+        values.push(Value {
+            tag: format!("esd_log10_x/{layer}"),
+            description: "log₁₀ of the eigenvalues of X = WᵀW/N that are above 1e-12 λmax",
+            shown: Shown::Histogram(bins(&logs.collect::<Vec<f64>>())),
+        });
+    }
+    values
+}
+
+const BINS: usize = 60;
+
+/// Equal bins from the smallest to the largest of ascending values. As in TensorBoard, equal values are
+/// all in the last bin.
+fn bins(ascending: &[f64]) -> Vec<[f64; 3]> {
+    let (Some(&low), Some(&high)) = (ascending.first(), ascending.last()) else {
+        return Vec::new();
+    };
+    let width = (high - low) / BINS as f64;
+    let mut bins: Vec<[f64; 3]> = (0..BINS)
+        .map(|i| [low + i as f64 * width, low + (i + 1) as f64 * width, 0.0])
+        .collect();
+    bins[BINS - 1][1] = high;
+    for value in ascending {
+        let bin = if width > 0.0 {
+            ((value - low) / width) as usize
+        } else {
+            BINS
+        };
+        bins[bin.min(BINS - 1)][2] += 1.0;
+    }
+    bins
+}
+
+fn file_name(second: u64, whose: &str) -> String {
+    format!("events.out.tfevents.{second:010}.{whose}.heavytail")
+}
+
+fn now() -> f64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0.0, |d| d.as_secs_f64())
+}
+
+/// The machine's name where the system tells it without a library.
+fn host() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .or_else(|_| std::env::var("COMPUTERNAME"))
+        .unwrap_or_default();
+    let plain = |c: &char| c.is_ascii_alphanumeric() || *c == '-';
+    let name: String = name.chars().filter(plain).collect();
+    if name.is_empty() {
+        "host".to_owned()
+    } else {
+        name
+    }
+}
