@@ -277,6 +277,7 @@ impl Desk {
             }));
         }
         self.sinks(|s| s.flush());
+        self.sinks(|s| s.finish());
     }
 
     fn next(&self) -> Option<Job> {

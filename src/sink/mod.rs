@@ -1,11 +1,17 @@
 //! Where lines go. A set of sinks is a sink; a [`Trajectory`] is one too.
 
 mod csv;
+#[cfg(feature = "report")]
+mod html;
 mod jsonl;
 mod spectra;
 
 pub use self::csv::{COLUMNS, CsvSink};
+#[cfg(feature = "report")]
+pub use html::HtmlSink;
 pub use jsonl::JsonlSink;
+#[cfg(any(feature = "plot", feature = "report"))]
+pub(crate) use spectra::stamp_of;
 pub use spectra::{SpectraSink, read_spectra};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -41,6 +47,15 @@ pub trait Sink: Send {
     fn flush(&mut self) -> Result<()> {
         Ok(())
     }
+
+    /// The run is over: nothing more will come. Called once, after the last [`Sink::flush`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::line`].
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Sink for Trajectory {
@@ -62,6 +77,10 @@ impl Sink for Vec<Box<dyn Sink>> {
 
     fn flush(&mut self) -> Result<()> {
         first_error(self, |sink| sink.flush())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        first_error(self, |sink| sink.finish())
     }
 }
 

@@ -5,6 +5,7 @@ mod compare;
 mod describe;
 mod output;
 mod plot;
+mod report;
 mod scores;
 mod shard;
 
@@ -38,6 +39,8 @@ enum Command {
     Compare(compare::Options),
     /// Draw the spectral density of each layer, and the exponents of all
     Plot(plot::Options),
+    /// Show runs that a monitor watched as one self-contained page
+    Report(report::Options),
     /// Print completions for a shell
     Completions { shell: Shell },
 }
@@ -76,6 +79,7 @@ fn run(command: Command) -> Result<Ended> {
         Command::Merge(options) => shard::merge_parts(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Plot(options) => plot::run(&options),
+        Command::Report(options) => report::run(&options),
         Command::Completions { shell } => {
             let mut command = self::Options::command();
             clap_complete::generate(shell, &mut command, "heavytail", &mut std::io::stdout());
