@@ -144,8 +144,7 @@ impl Cell {
         cell.numbers = numbers(values).into_iter().map(round).collect();
         cell.probabilities = values
             .phase_probabilities
-            // No bar shows a thousandth.
-            .map(|all| all.map(|p| Num((1000.0 * p).round() / 1000.0)));
+            .map(|all| all.map(|p| Num((10_000.0 * p).round() / 10_000.0)));
         for evidence in &values.phase_evidence {
             let mut said = vec![
                 texts.number(&evidence.name),

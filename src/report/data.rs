@@ -90,7 +90,7 @@ impl Data {
         let stride = stride(runs);
         if stride > 1 {
             notes.push(format!(
-                "Of each run, the first and every {stride}th observation counted from the last are shown."
+                "Of each run, the first observation is shown and one in {stride} counted from the last."
             ));
         }
         let layers = CELLS / runs.len().max(1);
@@ -153,7 +153,7 @@ impl Data {
         }
         if every > 1 {
             self.notes.push(format!(
-                "Spectra are shown for every {every}th of these observations."
+                "Spectra are shown for one in {every} of these observations, counted from the last."
             ));
         }
         if sampled {

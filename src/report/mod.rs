@@ -12,7 +12,7 @@
 //! | [`html`] | anything else; it touches no file |
 //!
 //! ```no_run
-//! heavytail::report::write(&["runs/a", "runs/b"], "comparison.html")?;
+//! heavytail::report::write(&["runs/a".into(), "runs/b".into()], "comparison.html")?;
 //! # Ok::<(), heavytail::Error>(())
 //! ```
 //!
@@ -135,6 +135,7 @@ impl Run {
 #[derive(Serialize)]
 struct Still<'a> {
     name: &'a str,
+    headline: words::Sentence,
     sentences: Vec<words::Sentence>,
     log: Option<String>,
     timeline: still::Timeline,
@@ -181,6 +182,7 @@ fn still(run: &Run) -> Still<'_> {
     let notices = run.trajectory.notices.iter().rev().take(NOTICES);
     Still {
         name: &run.name,
+        headline: words::headline(run),
         sentences: words::summary(run),
         log: run.log.clone(),
         timeline: still::Timeline::of(run),
@@ -194,34 +196,51 @@ fn still(run: &Run) -> Still<'_> {
     }
 }
 
+/// A run on the disk: the folder that its monitor wrote, and a name of one's own for it.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// The folder, which holds `log.jsonl`.
+    pub path: PathBuf,
+    /// Its name on the page; else what its log says.
+    pub name: Option<String>,
+}
+
+impl<P: Into<PathBuf>> From<P> for Folder {
+    fn from(path: P) -> Self {
+        Self {
+            path: path.into(),
+            name: None,
+        }
+    }
+}
+
 /// Write the page of runs that monitors left in folders. It is complete or absent.
 ///
 /// # Errors
 ///
 /// If a folder has no log, a log cannot be read, or the page cannot be written.
-pub fn write<P: AsRef<Path>>(folders: &[P], out: impl AsRef<Path>) -> Result<()> {
+pub fn write(folders: &[Folder], out: impl AsRef<Path>) -> Result<()> {
     let out = out.as_ref();
     let mut runs = Vec::new();
     for folder in folders {
-        let folder = folder.as_ref();
-        let mut run = Run::read(folder)?;
-        run.log = relative(out, &folder.join("log.jsonl"));
-        runs.push((folder, run));
+        let mut run = Run::read(&folder.path)?;
+        run.log = relative(out, &folder.path.join("log.jsonl"));
+        if let Some(name) = &folder.name {
+            run.name.clone_from(name);
+        }
+        runs.push(run);
     }
-    tell_apart(&mut runs);
-    let runs: Vec<Run> = runs.into_iter().map(|(_, run)| run).collect();
+    tell_apart(folders, &mut runs);
     write_whole(out, html(&runs)?.as_bytes())
 }
 
 /// Runs of the same name have the folder's name beside it.
-fn tell_apart(runs: &mut [(&Path, Run)]) {
-    let names: Vec<String> = runs.iter().map(|(_, r)| r.name.clone()).collect();
-    for (i, (folder, run)) in runs.iter_mut().enumerate() {
-        let twin = names
-            .iter()
-            .enumerate()
-            .any(|(j, n)| j != i && *n == run.name);
-        if let (true, Some(name)) = (twin || run.name.is_empty(), folder.file_name()) {
+fn tell_apart(folders: &[Folder], runs: &mut [Run]) {
+    let names: Vec<String> = runs.iter().map(|r| r.name.clone()).collect();
+    for (i, (folder, run)) in folders.iter().zip(runs).enumerate() {
+        let mut others = names.iter().enumerate().filter(|(j, _)| *j != i);
+        let twin = others.any(|(_, name)| *name == run.name);
+        if let (true, Some(name)) = (twin || run.name.is_empty(), folder.path.file_name()) {
             let name = name.to_string_lossy();
             run.name = format!("{} ({name})", run.name).trim_start().to_owned();
         }
@@ -265,15 +284,6 @@ fn escaped(name: &str) -> String {
         }
     }
     url
-}
-
-/// Where the page of these folders goes unless told otherwise: into the folder, or for several into
-/// the current one.
-pub fn default_path<P: AsRef<Path>>(folders: &[P]) -> PathBuf {
-    match folders {
-        [one] => one.as_ref().join("report.html"),
-        _ => PathBuf::from("report.html"),
-    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::Run;
 use super::cell::rounded;
+use super::words::probability;
 use crate::record::{Record, Stamp};
 
 /// The timeline of a run, in units of the drawing.
@@ -170,11 +171,9 @@ fn row(record: &Record) -> Row {
         layer: record.layer.clone(),
         epoch: record.stamp.epoch,
         phase,
-        confidence: digits(
-            values
-                .and_then(|v| v.phase_confidence)
-                .map(|p| rounded(p, 2)),
-        ),
+        confidence: values
+            .and_then(|v| v.phase_confidence)
+            .map_or_else(|| "–".to_owned(), probability),
         alpha,
         noise: noise.map_or_else(|| "–".to_owned(), |(a, b)| format!("{a:.1} … {b:.1}")),
         lambda_max: digits(values.map(|v| v.row.lambda_max)),

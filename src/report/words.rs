@@ -119,7 +119,7 @@ fn confidence(record: &Record) -> Option<f64> {
 }
 
 /// A probability with two digits that never claims certainty.
-fn probability(p: f64) -> String {
+pub(super) fn probability(p: f64) -> String {
     if p > 0.99 {
         "above 0.99".to_owned()
     } else {
@@ -156,6 +156,30 @@ fn names(stories: &[&Story<'_>]) -> Sentence {
 
 fn has(n: usize) -> &'static str {
     if n == 1 { "has" } else { "have" }
+}
+
+/// Where the layers of a run ended that changed their phase: one line beside other runs.
+pub(super) fn headline(run: &Run) -> Sentence {
+    const SHOWN: usize = 4;
+    let ends: Vec<Transition> = run
+        .trajectory
+        .layers()
+        .iter()
+        .filter_map(|layer| run.trajectory.transitions(layer).pop())
+        .collect();
+    let mut parts = Vec::new();
+    for end in ends.iter().take(SHOWN) {
+        if !parts.is_empty() {
+            parts.push(text(", "));
+        }
+        parts.extend([name(&end.layer), text(" is "), title(end.to)]);
+    }
+    match ends.len() {
+        0 => parts.push(text("no layer changed its phase")),
+        all if all > SHOWN => parts.push(text(format!(" and {} more layers changed", all - SHOWN))),
+        _ => {}
+    }
+    parts
 }
 
 /// What happened in a run.
@@ -232,8 +256,12 @@ fn lead(run: &Run, stories: &[Story<'_>], moved: usize) -> Sentence {
             if k == 1 { "its" } else { "their" }
         ),
     };
+    let stayed = match moved {
+        0 => "",
+        _ => " and stayed in the new one for at least two reliable verdicts in a row",
+    };
     vec![text(format!(
-        "In {} ({}){so_far}, {what} for at least two reliable verdicts in a row.",
+        "In {} ({}){so_far}, {what}{stayed}.",
         count(epochs, "epoch"),
         count(observations, "observation"),
     ))]
@@ -244,13 +272,15 @@ fn journey(story: &Story<'_>) -> Sentence {
     let mut parts = vec![name(story.layer)];
     let last = story.transitions.len() - 1;
     for (i, change) in story.transitions.iter().enumerate() {
-        parts.push(text(match i {
-            0 => " left ",
-            _ if i == last => " and then ",
-            _ => ", then ",
-        }));
-        parts.push(title(change.from));
-        parts.push(text(" for "));
+        if i == 0 {
+            parts.extend([text(" left "), title(change.from), text(" for ")]);
+        } else {
+            parts.push(text(if i == last {
+                " and moved on to "
+            } else {
+                ", moved on to "
+            }));
+        }
         parts.push(title(change.to));
         parts.push(text(format!(" at epoch {}", change.epoch)));
         let first = story
@@ -421,4 +451,88 @@ fn training(run: &Run) -> Option<Sentence> {
 #[cfg(test)]
 pub(super) fn plain(sentence: &[Part]) -> String {
     sentence.iter().map(|p| p.text.as_str()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{record, run_of};
+    use super::*;
+    use Phase::{BleedingOut, BulkPlusSpikes, HeavyTailed, RandomLike};
+
+    fn says(records: impl IntoIterator<Item = Record>) -> Vec<String> {
+        let mut run = run_of(records);
+        run.done = true;
+        summary(&run).iter().map(|s| plain(s)).collect()
+    }
+
+    #[test]
+    fn a_reader_finds_out_which_layer_changed_when_and_how_sure() {
+        let walk = [
+            (RandomLike, 0.95),
+            (RandomLike, 0.97),
+            (RandomLike, 0.9),
+            (BleedingOut, 0.93),
+            (BleedingOut, 0.8),
+            (BulkPlusSpikes, 0.7),
+            (BulkPlusSpikes, 0.999),
+        ];
+        let walk = walk.iter().enumerate();
+        let said = says(walk.flat_map(|(e, &(phase, p))| {
+            [
+                record("fc1", e, phase, p),
+                record("fc2", e, RandomLike, 0.9),
+            ]
+        }));
+        assert_eq!(
+            said[0],
+            "In 6 epochs (7 observations), 1 of 2 layers changed its phase and stayed in the new one for at least two \
+             reliable verdicts in a row."
+        );
+        assert_eq!(
+            said[1],
+            "fc1 left Random-like for Bleeding-out at epoch 3 (confidence 0.93) and moved on to Bulk+Spikes at epoch 5 \
+             (confidence 0.70), which held for 2 of 2 reliable verdicts since, the last with confidence above 0.99: a few \
+             directions stand clear of the noise, and the rest is still random."
+        );
+        assert_eq!(said[2], "fc2 has stayed Random-like.");
+    }
+
+    #[test]
+    fn doubt_is_said() {
+        let said = says([
+            record("a", 0, RandomLike, 0.9),
+            record("a", 1, BleedingOut, 0.9),
+            record("b", 0, RandomLike, 0.9),
+            record("b", 1, BleedingOut, 0.4),
+        ]);
+        assert_eq!(
+            said[0],
+            "In 1 epoch (2 observations), none of the 2 layers has changed its phase."
+        );
+        assert!(
+            said[1].starts_with("a has stayed Random-like, but for the last observation"),
+            "{said:?}"
+        );
+        assert!(
+            said[2].starts_with("Of b nothing reliable can be said at the end"),
+            "{said:?}"
+        );
+    }
+
+    #[test]
+    fn many_layers_on_one_way_are_one_sentence() {
+        let said = says((0..4).flat_map(|epoch| {
+            (0..9).map(move |layer| {
+                let phase = if epoch < 1 + layer % 2 {
+                    RandomLike
+                } else {
+                    HeavyTailed
+                };
+                record(&format!("layer{layer}"), epoch, phase, 0.9)
+            })
+        }));
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[1].starts_with("9 layers (layer0, layer1, layer2, layer3 and 5 more) went from Random-like to Heavy-tailed, \
+             where the first arrived at epoch 1 and the last at epoch 2: they are"), "{said:?}");
+    }
 }

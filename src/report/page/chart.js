@@ -78,7 +78,7 @@ function frame(host, { height, label, left = 52, bottom = 42, top = 12, right = 
   return { drawing, box };
 }
 
-function axes(drawing, box, x, y, { xName, yName, xCount, yCount = 4, xScale = 1, yScale = 1 }) {
+function axes(drawing, box, x, y, { xName, yName, xUnit, xCount, yCount = 4, xScale = 1, yScale = 1 }) {
   const group = svg("g", { "aria-hidden": "true" });
   const scaled = (axis, factor, count, from, to) => {
     if (factor === 1) return axis.ticks(count).map(([v, text]) => [axis(v), text]);
@@ -90,12 +90,19 @@ function axes(drawing, box, x, y, { xName, yName, xCount, yCount = 4, xScale = 1
     group.append(svg("text", { x: box.left - 8, y: at + 4, "text-anchor": "end", text }));
   }
   const count = xCount || Math.max(3, Math.floor((box.right - box.left) / 80));
-  for (const [at, text] of scaled(x, xScale, count, box.left, box.right)) {
+  // Whole powers of ten first; what would touch another label stays a mark.
+  const taken = xUnit ? [[box.left - 50, box.left - 10]] : [];
+  const marks = scaled(x, xScale, count, box.left, box.right);
+  for (const [at, text] of [...marks.filter((m) => !m[1].includes("·")), ...marks.filter((m) => m[1].includes("·"))]) {
+    const half = 3.4 * [...text].length + 3;
     group.append(svg("line", { class: "axis", x1: at, x2: at, y1: box.bottom, y2: box.bottom + 4 }));
+    if (taken.some(([from, to]) => at - half < to && at + half > from)) continue;
+    taken.push([at - half, at + half]);
     group.append(svg("text", { x: at, y: box.bottom + 17, "text-anchor": "middle", text }));
   }
   group.append(svg("line", { class: "axis", x1: box.left, x2: box.right, y1: box.bottom, y2: box.bottom }));
   if (xName) group.append(svg("text", { x: box.right, y: box.bottom + 35, "text-anchor": "end", text: xName }));
+  if (xUnit) group.append(svg("text", { x: box.left - 10, y: box.bottom + 17, "text-anchor": "end", text: xUnit }));
   if (yName) group.append(svg("text", { x: 0, y: box.top - 4, text: yName }));
   drawing.append(group);
 }

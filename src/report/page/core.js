@@ -52,7 +52,7 @@ function moment(run, i) {
 // A sentence that many cells share, with this cell's numbers in its holes.
 function said([text, ...numbers]) {
   let i = 0;
-  return data.texts[text].replace(/\ufffc/g, () => written(numbers[i++]));
+  return data.texts[text].replace(/\ufffc/g, () => written(numbers[i++]).replace(/(\.\d*?)0+(?=$|·)/, "$1").replace(/\.(?=$|·)/, ""));
 }
 
 function title(one) {

@@ -9,6 +9,7 @@ const METRICS = [
   { name: "entropy", title: "Entropy", says: "1: all directions alike" },
 ];
 const PANEL = 176;
+const DASHES = [null, "5 3", "2 3"];
 const panels = [];
 
 // Loss and accuracy share a panel each, over their parts of the data.
@@ -30,9 +31,10 @@ function seriesOf(panel) {
     return data.runs.flatMap((run, r) => panel.scalar.flatMap((name, k) => {
       const found = run.scalars.find((s) => s.name === name);
       if (!found) return [];
-      const style = many ? hue(r, data.runs.length) : hue(k, Math.max(panel.scalar.length, 2));
-      const dash = many && k > 0 ? "5 3" : null;
-      return [{ name: many ? `${run.name}: ${name}` : name, points: found.points, ...style, dash, chosen: !many || r === state.run }];
+      // Layers have the colours; parts of the data are told apart by dashes.
+      const style = many ? hue(r, data.runs.length) : { color: "var(--ink)", marker: MARKERS[k % MARKERS.length] };
+      const dash = DASHES[k % DASHES.length];
+      return [{ name: many ? `${run.name}: ${name}` : name, points: found.points, ...style, dash, chosen: r === state.run, plain: true }];
     }));
   }
   return data.runs.flatMap((run, r) => layers.flatMap((layer, l) => {
@@ -51,12 +53,17 @@ function buildCourse() {
   byId("charts").replaceChildren(...panels.map((panel) => {
     panel.host = html("div", { class: "chart" });
     panel.value = html("output", {});
-    return html("div", { class: "panel" }, html("h3", {}, html("span", { text: panel.title }), panel.value), html("p", { text: panel.says }), panel.host);
+    return html("div", { class: "panel" }, html("h3", {}, html("span", { text: panel.title }), panel.value), panel.scalar ? html("p", {}, ...panel.scalar.map(scalarKey)) : html("p", { text: panel.says }), panel.host);
   }));
   buildChips();
   if (many) {
     byId("run-legend").append(...data.runs.map((run, r) => html("span", { class: "key" }, swatch(hue(r, data.runs.length)), html("span", { text: run.name }))));
   }
+}
+
+function scalarKey(name, k) {
+  const style = { color: "var(--muted)", marker: many ? null : MARKERS[k % MARKERS.length] };
+  return html("span", { class: "key" }, swatch(style, DASHES[k % DASHES.length]), html("span", { text: ` ${name}` }));
 }
 
 function buildChips() {
@@ -100,7 +107,7 @@ function drawCourse() {
       const [a, b] = panel.band;
       drawing.append(svg("rect", { class: "theory", x: box.left, y: y(b), width: box.right - box.left, height: y(a) - y(b) }));
     }
-    axes(drawing, box, x, y, { xName: null, yName: null, yCount: 4 });
+    axes(drawing, box, x, y, { xCount: Math.max(3, Math.floor((box.right - box.left) / 55)), xUnit: "epoch" });
     drawLines(drawing, series, x, y, panel.log);
     const now = svg("line", { class: "now", y1: box.top, y2: box.bottom });
     const hover = svg("line", { class: "hover", y1: box.top, y2: box.bottom });
@@ -118,7 +125,7 @@ function drawLines(drawing, series, x, y, log) {
   const group = svg("g", { class: "lines" });
   const clean = (points) => points.map(([a, b]) => [a, log && !(b > 0) ? null : b]);
   for (const one of [...series].sort((a, b) => a.dim === b.dim ? +a.chosen - +b.chosen : +b.dim - +a.dim)) {
-    const cls = `line${one.dim ? " dim" : one.chosen ? " chosen" : ""}`;
+    const cls = `line${one.dim ? " dim" : one.chosen && !one.plain ? " chosen" : ""}`;
     group.append(svg("path", { class: cls, d: path(clean(one.points), x, y), stroke: one.dim ? null : one.color, "stroke-dasharray": one.dash },
       svg("title", { text: one.name })));
     if (one.dim) continue;

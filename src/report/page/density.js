@@ -98,7 +98,10 @@ function drawDensity() {
   const i = observation(run, state.time);
   const one = cell(run, state.layer, i);
   const heading = (many ? `${run.name} · ` : "") + state.layer;
-  byId("spectrum-title").textContent = i < 0 ? heading : `${heading} at ${moment(run, i)}`;
+  const badge = one && one.p !== undefined
+    ? html("b", { class: `phase ph-${one.u ? "unsure" : phaseClass(one)}` }, html("i", { text: letter(one) }), html("span", { text: title(one) }))
+    : null;
+  byId("spectrum-title").replaceChildren(html("span", { text: i < 0 ? heading : `${heading} at ${moment(run, i)}` }), ...(badge ? [badge] : []));
   const about = layerOf(run, state.layer);
   const sides = about && about.sides;
   byId("spectrum-hint").textContent = sides
@@ -154,10 +157,12 @@ function stageLinear(scene, key) {
   });
 }
 
-function outline(counts, points, edges, x, y, top) {
+// A histogram's contour, interrupted below a floor.
+function outline(counts, points, edges, x, y, top, floor = -1) {
   const steps = [];
   counts.forEach((k, b) => {
-    const density = Math.min(k / (points.count * (edges[b + 1] - edges[b])), top);
+    let density = Math.min(k / (points.count * (edges[b + 1] - edges[b])), top);
+    if (density <= floor) density = null;
     steps.push([edges[b], density], [edges[b + 1], density]);
   });
   return path(steps, x, y);
@@ -260,8 +265,7 @@ function drawLog(one, points, scene, others) {
   });
   over.replaceChildren(svg("path", { class: "esd-top", d: tops.join("") }));
   for (const other of others) {
-    const clear = (v) => y(Math.max(v, scene.bottom));
-    const d = outline(histogram(other.points, scene.edges).counts, other.points, scene.edges, x, clear, scene.top);
+    const d = outline(histogram(other.points, scene.edges).counts, other.points, scene.edges, x, y, scene.top, scene.bottom);
     over.append(svg("path", { class: "other", stroke: hue(other.r, data.runs.length).color, d }));
   }
   const [alpha, xmin, tail] = ["alpha", "xmin_x", "num_pl_spikes"].map((name) => num(one, name));
@@ -276,17 +280,19 @@ function drawLog(one, points, scene, others) {
   drawing.setAttribute("aria-label", `Log–log spectral density of ${describe(state.run, state.layer, state.time)}`);
   byId("loglog-says").textContent = alpha === null
     ? "No power law could be fitted."
-    : `From xmin on, ${tail} of ${points.count} eigenvalues fall like λ^−${written(alpha)} (D = ${written(num(one, "D"))}).`;
+    : `From xmin on, ${tail} of ${points.count} eigenvalues fall like a power law with α = ${written(alpha)} (distance D = ${written(num(one, "D"))}).`;
 }
 
 function buildDensityLegend() {
   const line = (cls, text) => html("span", { class: "key" },
     svg("svg", { width: 26, height: 12, "aria-hidden": "true" }, svg("line", { class: cls, x1: 0, x2: 26, y1: 6, y2: 6 })), html("span", { text }));
+  const tick = (cls, text) => html("span", { class: "key" },
+    svg("svg", { width: 8, height: 14, "aria-hidden": "true" }, svg("line", { class: cls, x1: 4, x2: 4, y1: 0, y2: 14 })), html("span", { text }));
   const area = (cls, text) => html("span", { class: "key" },
     svg("svg", { width: 14, height: 12, "aria-hidden": "true" }, svg("rect", { class: cls, width: 14, height: 12 })), html("span", { text }));
   byId("density-legend").append(
     area("esd", "eigenvalues"), line("mp", "Marchenko–Pastur law of noise"), line("edge", "its edges λ₋, λ₊"),
-    area("band", "edge of noise (Tracy–Widom, 1–99 %)"), line("spike", "beyond it: spikes"), line("power", "power law from xmin on"),
+    area("band", "edge of noise (Tracy–Widom, 1–99 %)"), tick("spike", "beyond it: spikes"), line("power", "power law from xmin on"),
     ...(times.length > 1 ? [line("ghost", "the first observation")] : []),
     ...(many ? data.runs.map((run, r) => html("span", { class: "key" }, swatch({ color: hue(r, data.runs.length).color }), html("span", { text: run.name }))) : []),
   );

@@ -22,8 +22,8 @@ function drawTimeline() {
   const room = host.clientWidth - names - gap * data.runs.length - 4;
   const columns = data.runs.reduce((sum, run) => sum + run.times.length, 0);
   // A letter needs nine pixels; narrower than that the timeline scrolls.
-  timeline.tile = Math.min(44, Math.max(9, Math.floor((10 * room) / Math.max(columns, 1)) / 10));
-  timeline.row = layers.length <= 16 ? 30 : layers.length <= 60 ? 21 : 16;
+  timeline.tile = Math.min(72, Math.max(9, Math.floor((10 * room) / Math.max(columns, 1)) / 10));
+  timeline.row = layers.length <= 16 ? 32 : layers.length <= 60 ? 21 : 16;
   timeline.blocks = [];
   const heading = many ? 22 : 0;
   const list = html("div", { class: "names", role: "presentation" }, html("div", { class: "corner", style: `height:${TOP + heading}px` }));
@@ -46,9 +46,9 @@ function block(run, r) {
     const first = i === 0 || run.stamps[i - 1][0] !== epoch;
     if (first && i % every === 0) top.append(svg("text", { x: tile * (i + 0.5), y: 14, "text-anchor": "middle", text: epoch }));
   });
+  const column = svg("rect", { class: "column", y: TOP - 3, width: tile, height: 3 });
+  top.append(column);
   const drawing = svg("svg", { width, height, role: "presentation" });
-  const column = svg("rect", { class: "column", y: 0, width: tile, height });
-  drawing.append(column);
   layers.forEach((layer, l) => {
     const cells = run.times.map((_, i) => cell(run, layer, i));
     const same = (a, b) => phaseClass(a) === phaseClass(b) && letter(a) === letter(b);

@@ -48,10 +48,11 @@ function numbersOf(one, layer) {
   const alpha = get("alpha");
   const noise = layer && layer.noise;
   if (alpha !== null) {
-    const outside = noise && (alpha < noise[0] || alpha > noise[2]);
+    const beside = !noise ? "" : alpha < noise[0] ? "heavier than that" : alpha > noise[2] ? "lighter than that" : "no evidence of a tail";
     const interval = deep.interval ? `${Math.round(100 * deep.interval[0])} % bootstrap interval ${written(deep.interval[1])} … ${written(deep.interval[2])}` : null;
     fact("Tail exponent α", `${written(alpha)} ± ${written(get("sigma"), 2)}`, interval || "± is the textbook σ, which ignores the search for xmin",
-      noise && `noise of this shape has ${written(noise[0])} … ${written(noise[2])} (5–95 %): ${outside ? "outside of it" : "no evidence of a tail"}`);
+      noise && `noise of this shape has ${written(noise[0])} … ${written(noise[2])} (5–95 %): ${beside}`,
+      one.p !== undefined && one.p <= 2 && `a ${data.phases[one.p].title} spectrum is no power law: no evidence of its own`);
     fact("Tail", `${written(get("num_pl_spikes"))} eigenvalues`, `from xmin = ${written(get("xmin_x"))} on, distance D = ${written(get("D"))}`,
       deep.fit_p !== undefined && deep.fit_p !== null && `goodness of fit ${pValue(deep.fit_p)}${deep.fit_p <= 0.1 ? ": no power law" : ": a power law is not ruled out"}`);
     fact("α̂ = α · log₁₀ λmax", written(get("alpha_weighted")), "of WᵀW, as WeightWatcher has it");
