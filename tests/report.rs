@@ -9,7 +9,7 @@ mod runs;
 
 use std::time::Instant;
 
-use browser::{Browser, page_with};
+use browser::{Browser, framed, page_with};
 use heavytail::report::{Run, html};
 use serde_json::Value;
 
@@ -82,6 +82,35 @@ fn a_choice_survives_a_reload() {
 }
 
 #[test]
+fn a_living_run_is_read_anew_where_the_reader_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = runs::synthetic("alive", 5, 8);
+    run.done = false;
+    let page = html(&[run]).unwrap();
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    let driver = "const again = performance.getEntriesByType('navigation')[0].type === 'reload';\
+                  const title = () => document.getElementById('spectrum-title').textContent;\
+                  if (again) return { again, title: title(), theme: document.documentElement.dataset.theme };\
+                  document.getElementById('theme').click();\
+                  const scrubber = document.getElementById('scrubber');\
+                  scrubber.value = 3; scrubber.dispatchEvent(new Event('input'));\
+                  await new Promise((done) => setTimeout(done, 15000));\
+                  return { again, title: title() }";
+    page_with(folder.path(), "alive.html", &page, driver);
+    let outer = framed(folder.path(), "alive.html", 1200);
+    let result = browser.result(&outer, "", &["--virtual-time-budget=14000"]);
+    assert_quiet(&result);
+    assert_eq!(result["again"], true, "{result:#}");
+    assert!(
+        result["title"].as_str().unwrap().contains("at epoch 3"),
+        "{result:#}"
+    );
+    assert_eq!(result["theme"], "light");
+}
+
+#[test]
 fn the_system_s_dark_mode_is_followed() {
     let folder = tempfile::tempdir().unwrap();
     let page = html(&[runs::synthetic("dark", 3, 4)]).unwrap();
@@ -141,10 +170,7 @@ fn a_phone_scrolls_sideways_in_the_timeline_only() {
                   return { width: innerWidth, spare: root.clientWidth - root.scrollWidth, map: map.scrollWidth > map.clientWidth }";
     page_with(folder.path(), "inner.html", &page, driver);
     // A window is not narrower than 500 pixels; a frame is.
-    let frame = "<pre id=result></pre><iframe src=inner.html width=390 height=800 style='border:0'></iframe>\
-                 <script>onmessage = (e) => { document.getElementById('result').textContent = e.data; }</script>";
-    let outer = folder.path().join("outer.html");
-    std::fs::write(&outer, frame).unwrap();
+    let outer = framed(folder.path(), "inner.html", 390);
     let result = browser.result(&outer, "", &["--virtual-time-budget=3000"]);
     assert_quiet(&result);
     assert_eq!(result["width"], 390);

@@ -95,3 +95,14 @@ pub fn page_with(folder: &Path, name: &str, page: &str, driver: &str) -> PathBuf
     std::fs::write(&path, page).unwrap();
     path
 }
+
+/// A page that shows another one in a frame of this width, and what its driver returned last.
+pub fn framed(folder: &Path, inner: &str, width: usize) -> PathBuf {
+    let outer = format!(
+        "<pre id=result></pre><iframe src={inner} width={width} height=800 style='border:0'></iframe>\
+         <script>onmessage = (e) => {{ document.getElementById('result').textContent = e.data; }}</script>"
+    );
+    let path = folder.join("outer.html");
+    std::fs::write(&path, outer).unwrap();
+    path
+}
