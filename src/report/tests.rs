@@ -181,8 +181,10 @@ fn only_what_was_used_is_cited() {
             .map(|i| f64::from((i * 37) % 101))
             .collect::<Vec<_>>(),
     );
-    let mut config = Config::default();
-    config.replicates = 20;
+    let config = Config {
+        replicates: 20,
+        ..Config::default()
+    };
     let report = analyze(&w.unwrap(), &config).unwrap();
     let full = run_of([Record::success("r", Stamp::default(), 0, &report)]);
     assert!(cited(&full).contains("hu2025farms"));

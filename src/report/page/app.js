@@ -1,6 +1,6 @@
 // What is chosen, how it is kept, and what follows from it.
 
-const state = { run: 0, layer: "", time: 0, shown: new Set(), sort: "", theme: "auto", follow: true, playing: null };
+const state = { run: 0, layer: "", time: 0, shown: new Set(), sort: "", theme: "auto", wide: false, follow: true, playing: null };
 const FRESH = 10000;
 const SEEN = 6;
 
@@ -49,6 +49,7 @@ function keep() {
   place.set("layer", layers.indexOf(state.layer));
   if (!state.follow) place.set("t", state.time);
   if (state.shown.size !== layers.length) place.set("show", [...state.shown].map((layer) => layers.indexOf(layer)).join("."));
+  if (state.wide) place.set("wide", 1);
   if (state.sort) place.set("sort", state.sort);
   if (state.theme !== "auto") place.set("theme", state.theme);
   try {
@@ -72,6 +73,7 @@ function recall() {
   state.follow = !place.has("t") || state.time === last;
   const shown = place.has("show") ? place.get("show").split(".").filter(Boolean).map(Number).filter((l) => layers[l] !== undefined) : null;
   state.shown = new Set(shown ? shown.map((l) => layers[l]) : many ? [] : layers.slice(0, layers.length <= SEEN ? SEEN : 0));
+  state.wide = place.has("wide");
   state.sort = place.get("sort") || "";
   if (["light", "dark"].includes(place.get("theme"))) state.theme = place.get("theme");
 }
@@ -188,6 +190,11 @@ function start() {
     const order = ["auto", "light", "dark"];
     state.theme = order[(order.indexOf(state.theme) + 1) % order.length];
     applyTheme();
+    keep();
+  });
+  byId("widen").addEventListener("click", () => {
+    state.wide = !state.wide;
+    drawTimeline();
     keep();
   });
   byId("copy-bibtex").addEventListener("click", () => copy(byId("bibtex").textContent, byId("copy-bibtex")));

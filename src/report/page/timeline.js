@@ -21,8 +21,11 @@ function drawTimeline() {
   const names = parseInt(getComputedStyle(document.documentElement).getPropertyValue("--names"), 10);
   const room = host.clientWidth - names - gap * data.runs.length - 4;
   const columns = data.runs.reduce((sum, run) => sum + run.times.length, 0);
-  // A letter needs nine pixels; narrower than that the timeline scrolls.
-  timeline.tile = Math.min(72, Math.max(9, Math.floor((10 * room) / Math.max(columns, 1)) / 10));
+  // A letter needs nine pixels: below that, tiles of the same verdict share one, or all are widened.
+  const fit = Math.floor((10 * room) / Math.max(columns, 1)) / 10;
+  timeline.tile = Math.min(72, Math.max(state.wide ? 15 : 4, fit));
+  byId("widen").hidden = fit >= 15;
+  byId("widen").setAttribute("aria-pressed", String(state.wide));
   timeline.row = layers.length <= 16 ? 32 : layers.length <= 60 ? 21 : 16;
   timeline.blocks = [];
   const heading = many ? 22 : 0;
@@ -88,10 +91,15 @@ function tileOf(drawing, one, x, y, width, row, inset) {
   drawing.append(svg("rect", {
     class: `tile ph-${phase}${one.u && one.p !== undefined ? " unsure" : ""}`, x: x + inset, y: y + 1, width: width - 2 * inset, height: row - 2, rx: inset ? 2 : 0,
   }));
-  const size = Math.min(14, row - 5, width);
-  const style = `font-size:${size}px`;
+  if (width < 9) return;
+  const style = `font-size:${Math.min(14, row - 5, width)}px`;
   const on = one.u ? "unsure" : phase;
-  drawing.append(svg("text", { class: `letter on-${on}`, x: x + width / 2, y: y + row / 2 + 0.5, style, text: letter(one) }));
+  // A long one says it again, for a reader who has scrolled.
+  const count = Math.max(1, Math.round(width / 240));
+  for (let k = 0; k < count; k += 1) {
+    const at = x + (width * (k + 0.5)) / count;
+    drawing.append(svg("text", { class: `letter on-${on}`, x: at, y: y + row / 2 + 0.5, style, text: letter(one) }));
+  }
 }
 
 // Where the selection is.
