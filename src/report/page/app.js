@@ -134,6 +134,7 @@ function togglePlay() {
     if (next >= times.length) return pause();
     return choose({ time: times[next] });
   }, pace);
+  byId("readout").setAttribute("aria-live", "off");
   byId("play").textContent = "Pause";
   return byId("play").setAttribute("aria-pressed", "true");
 }
@@ -141,6 +142,7 @@ function togglePlay() {
 function pause() {
   clearInterval(state.playing);
   state.playing = null;
+  byId("readout").setAttribute("aria-live", "polite");
   byId("play").textContent = "Play";
   byId("play").setAttribute("aria-pressed", "false");
 }

@@ -101,8 +101,8 @@ function probability(p) {
 
 function pValue(p) {
   if (p === null) return "–";
-  if (p < 1e-4) return "p < 10⁻⁴";
-  return "p = " + (p < 0.01 ? p.toPrecision(1) : p.toFixed(2));
+  if (p < 1e-4) return "p\u00a0<\u00a010⁻⁴";
+  return "p\u00a0=\u00a0" + (p < 0.01 ? p.toPrecision(1) : p.toFixed(2));
 }
 
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";

@@ -64,7 +64,7 @@ function block(run, r) {
     }
   });
   const halo = svg("rect", { class: "cursor-halo", width: tile, height: row, rx: 3 });
-  const cursor = svg("rect", { class: "cursor", width: tile, height: row, rx: 3, role: "gridcell", id: `cursor-${r}` });
+  const cursor = svg("rect", { class: "cursor", width: tile, height: row, rx: 3, role: "img", id: `cursor-${r}` });
   drawing.append(halo, cursor);
   const find = (event) => {
     const area = drawing.getBoundingClientRect();
