@@ -47,6 +47,8 @@ pub(super) struct Data {
 #[derive(Serialize)]
 struct PhaseName {
     letter: char,
+    /// As records have it.
+    name: &'static str,
     title: &'static str,
 }
 
@@ -109,6 +111,7 @@ impl Data {
             phases: Phase::ALL
                 .map(|p| PhaseName {
                     letter: p.letter(),
+                    name: p.name(),
                     title: p.title(),
                 })
                 .into(),

@@ -3,9 +3,10 @@ use crate::analysis::{Config, analyze};
 use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Phase};
 use crate::record::{Header, Record, Scalar};
+use Phase::{BleedingOut, BulkPlusSpikes, HeavyTailed, RandomLike};
 
 /// A record of a layer whose phase is set by hand.
-pub(super) fn record(layer: &str, epoch: usize, phase: Phase, confidence: f64) -> Record {
+fn record(layer: &str, epoch: usize, phase: Phase, confidence: f64) -> Record {
     let values: Vec<f64> = (0..2400)
         .map(|i| f64::from((i * 37) % 101) - 50.0)
         .collect();
@@ -19,7 +20,7 @@ pub(super) fn record(layer: &str, epoch: usize, phase: Phase, confidence: f64) -
     record
 }
 
-pub(super) fn run_of(records: impl IntoIterator<Item = Record>) -> Run {
+fn run_of(records: impl IntoIterator<Item = Record>) -> Run {
     let mut run = Run::new("r");
     for record in records {
         run.push(Line::Layer(Box::new(record)));
@@ -30,7 +31,7 @@ pub(super) fn run_of(records: impl IntoIterator<Item = Record>) -> Run {
 #[test]
 fn names_stay_text() {
     let hostile = "</script><script>alert('1')</script> \"&🔥";
-    let mut run = run_of([record(hostile, 0, Phase::RandomLike, 0.9)]);
+    let mut run = run_of([record(hostile, 0, RandomLike, 0.9)]);
     run.name = hostile.to_owned();
     run.push(Line::Notice(Notice {
         run: "r".to_owned(),
@@ -61,7 +62,7 @@ fn the_page_holds_what_it_needs() {
 #[test]
 fn data_stay_within_their_budget() {
     // 400 layers at 60 epochs: twice the cells that fit.
-    let one = record("w", 0, Phase::BleedingOut, 0.8);
+    let one = record("w", 0, BleedingOut, 0.8);
     let spectrum =
         Spectrum::from_eigenvalues((1..=300).map(f64::from).collect(), 600, 300).unwrap();
     let mut run = Run::new("large");
@@ -103,7 +104,7 @@ fn data_stay_within_their_budget() {
 
 #[test]
 fn a_small_run_is_told_whole() {
-    let mut run = run_of((0..3).map(|e| record("fc", e, Phase::RandomLike, 0.9)));
+    let mut run = run_of((0..3).map(|e| record("fc", e, RandomLike, 0.9)));
     let spectrum = Spectrum::from_eigenvalues((1..=40).map(f64::from).collect(), 60, 40).unwrap();
     run.observe(Stamp::of_epoch(1), &[("fc".to_owned(), spectrum)]);
     run.push(Line::Scalar(Scalar {
@@ -148,7 +149,7 @@ fn a_failed_layer_has_its_reason() {
 
 #[test]
 fn remarks_are_said() {
-    let mut one = record("fc", 0, Phase::BulkPlusSpikes, 0.9);
+    let mut one = record("fc", 0, BulkPlusSpikes, 0.9);
     one.values.as_mut().unwrap().annotations = vec![Annotation::ScaleHeterogeneity];
     let json = Data::of(&[run_of([one])]).unwrap().json().unwrap();
     assert!(json.contains("unequal scales of rows or columns explain the outliers"));
@@ -156,7 +157,7 @@ fn remarks_are_said() {
 
 #[test]
 fn only_what_was_used_is_cited() {
-    let mut run = run_of([record("fc", 0, Phase::RandomLike, 0.9)]);
+    let mut run = run_of([record("fc", 0, RandomLike, 0.9)]);
     run.push(Line::Header(Header::new("r", &Config::live())));
     let cited = |run: &Run| -> String {
         let sources = cite::sources(std::slice::from_ref(run));
@@ -212,13 +213,8 @@ fn folders_are_read_and_told_apart() {
         std::fs::create_dir_all(folder.join("spectra")).unwrap();
         let header =
             serde_json::to_string(&Line::Header(Header::new("same", &Config::live()))).unwrap();
-        let layer = serde_json::to_string(&Line::Layer(Box::new(record(
-            "fc",
-            0,
-            Phase::RandomLike,
-            0.9,
-        ))))
-        .unwrap();
+        let layer = serde_json::to_string(&Line::Layer(Box::new(record("fc", 0, RandomLike, 0.9))))
+            .unwrap();
         std::fs::write(folder.join("log.jsonl"), format!("{header}\n{layer}\n")).unwrap();
         std::fs::write(
             folder.join("spectra/epoch-00000-step-000000000.safetensors"),
@@ -244,4 +240,84 @@ fn folders_are_read_and_told_apart() {
     let missing = write(&[root.path().join("nowhere").into()], &out).unwrap_err();
     assert!(missing.to_string().contains("nowhere"), "{missing}");
     assert_eq!(page, std::fs::read_to_string(&out).unwrap());
+}
+
+fn says(records: impl IntoIterator<Item = Record>) -> Vec<String> {
+    let mut run = run_of(records);
+    run.done = true;
+    words::summary(&run)
+        .iter()
+        .map(|s| words::plain(s))
+        .collect()
+}
+
+#[test]
+fn a_reader_finds_out_which_layer_changed_when_and_how_sure() {
+    let walk = [
+        (RandomLike, 0.95),
+        (RandomLike, 0.97),
+        (RandomLike, 0.9),
+        (BleedingOut, 0.93),
+        (BleedingOut, 0.8),
+        (BulkPlusSpikes, 0.7),
+        (BulkPlusSpikes, 0.999),
+    ];
+    let walk = walk.iter().enumerate();
+    let said = says(walk.flat_map(|(e, &(phase, p))| {
+        [
+            record("fc1", e, phase, p),
+            record("fc2", e, RandomLike, 0.9),
+        ]
+    }));
+    assert_eq!(
+        said[0],
+        "In 6 epochs (7 observations), 1 of 2 layers changed its phase and stayed in the new one for at least two \
+         reliable verdicts in a row."
+    );
+    assert_eq!(
+        said[1],
+        "fc1 left Random-like for Bleeding-out at epoch 3 (confidence 0.93) and moved on to Bulk+Spikes at epoch 5 \
+         (confidence 0.70), which held for 2 of 2 reliable verdicts since, the last with confidence above 0.99: a few \
+         directions stand clear of the noise, and the rest is still random."
+    );
+    assert_eq!(said[2], "fc2 has stayed Random-like.");
+}
+
+#[test]
+fn doubt_is_said() {
+    let said = says([
+        record("a", 0, RandomLike, 0.9),
+        record("a", 1, BleedingOut, 0.9),
+        record("b", 0, RandomLike, 0.9),
+        record("b", 1, BleedingOut, 0.4),
+    ]);
+    assert_eq!(
+        said[0],
+        "In 1 epoch (2 observations), none of the 2 layers has changed its phase."
+    );
+    assert!(
+        said[1].starts_with("a has stayed Random-like, but for the last observation"),
+        "{said:?}"
+    );
+    assert!(
+        said[2].starts_with("Of b nothing reliable can be said at the end"),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn many_layers_on_one_way_are_one_sentence() {
+    let said = says((0..4).flat_map(|epoch| {
+        (0..9).map(move |layer| {
+            let phase = if epoch < 1 + layer % 2 {
+                RandomLike
+            } else {
+                HeavyTailed
+            };
+            record(&format!("layer{layer}"), epoch, phase, 0.9)
+        })
+    }));
+    assert_eq!(said.len(), 2, "{said:?}");
+    assert!(said[1].starts_with("9 layers (layer0, layer1, layer2, layer3 and 5 more) went from Random-like to Heavy-tailed, \
+         where the first arrived at epoch 1 and the last at epoch 2: they are"), "{said:?}");
 }

@@ -83,8 +83,10 @@ function markChips() {
 
 function drawCourse() {
   markChips();
-  const from = times[0];
-  const to = Math.max(times[times.length - 1], from + 1);
+  // What the training reports may begin earlier and go on longer than what was observed.
+  const reported = data.runs.flatMap((run) => run.scalars.flatMap((s) => s.points.map((p) => p[0])));
+  const from = reported.reduce((a, b) => Math.min(a, b), times[0]);
+  const to = reported.reduce((a, b) => Math.max(a, b), Math.max(times[times.length - 1], from + 1));
   for (const panel of panels) {
     const series = seriesOf(panel);
     const values = series.flatMap((s) => s.points.map((p) => p[1])).filter((v) => Number.isFinite(v) && (!panel.log || v > 0));

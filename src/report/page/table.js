@@ -93,7 +93,7 @@ function csv() {
   const names = ["run", "epoch", "step", "layer", "shape", "phase", "indeterminate", "phase_confidence", "noise_alpha_low", "noise_alpha", "noise_alpha_high", ...data.fields];
   const lines = tableRows().filter((row) => row.one).map((row) => {
     const [epoch, step] = row.run.stamps[row.i];
-    const phase = row.one.p === undefined ? null : data.phases[row.one.p].title.replace(/[^A-Za-z+]/g, "");
+    const phase = row.one.p === undefined ? null : data.phases[row.one.p].name;
     const noise = row.about.noise || [null, null, null];
     const numbers = data.fields.map((name) => num(row.one, name));
     return [row.run.name, epoch, step, row.layer, row.about.shape.join("x"), phase, Boolean(row.one.u), confidence(row.one), ...noise, ...numbers].map(quote).join(",");
