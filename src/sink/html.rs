@@ -10,9 +10,9 @@ use crate::spectrum::Spectrum;
 
 /// A page that shows the run while it lives: `report.html`, written whole or not at all.
 ///
-/// It is rewritten when an observation is complete, but never more often than every twentieth part
-/// of the time that a rewrite takes, so that it costs its thread at most 5 %. The last rewrite, by
-/// [`Sink::finish`], says that the run is over.
+/// It is rewritten when an observation is complete; after a rewrite it rests for twenty times what that
+/// took, so that it costs its thread about 5 % at most. The last rewrite, by [`Sink::finish`], says that the
+/// run is over. It holds the run's records in memory, without slices, and at most 264 numbers of each spectrum.
 #[derive(Debug)]
 pub struct HtmlSink {
     path: PathBuf,
@@ -85,5 +85,79 @@ impl Sink for HtmlSink {
     fn finish(&mut self) -> Result<()> {
         self.run.done = true;
         self.write()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::Config;
+    use crate::record::{Header, LayerShape, Record};
+    use crate::sink::JsonlSink;
+
+    fn lines(epoch: usize) -> [Line; 2] {
+        let shape = LayerShape {
+            name: "fc".to_owned(),
+            shape: vec![2, 2],
+        };
+        let record = Record::failed(
+            "r",
+            Stamp::of_epoch(epoch),
+            0,
+            shape,
+            format!("reason {epoch}"),
+        );
+        [
+            Line::Header(Header::new("r", &Config::live())),
+            Line::Layer(Box::new(record)),
+        ]
+    }
+
+    #[test]
+    fn a_run_that_is_continued_keeps_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.html");
+        for epoch in [3, 4] {
+            let mut log = JsonlSink::open(folder.path().join("log.jsonl")).unwrap();
+            let mut page = HtmlSink::open(&path, "r").unwrap();
+            for line in lines(epoch) {
+                log.line(&line).unwrap();
+                page.line(&line).unwrap();
+            }
+            log.flush().unwrap();
+            page.flush().unwrap();
+            assert!(
+                std::fs::read_to_string(&path)
+                    .unwrap()
+                    .contains("\"done\":false")
+            );
+            page.finish().unwrap();
+        }
+        let page = std::fs::read_to_string(&path).unwrap();
+        assert!(page.contains("\"stamps\":[[3,0],[4,0]]") && page.contains("\"done\":true"));
+    }
+
+    #[test]
+    fn rewrites_are_spaced_but_the_last_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.html");
+        let mut page = HtmlSink::open(&path, "r").unwrap();
+        for epoch in 0..50 {
+            for line in lines(epoch) {
+                page.line(&line).unwrap();
+            }
+            page.flush().unwrap();
+            if epoch == 0 {
+                // However fast this machine is.
+                page.rest_until = Some(Instant::now() + Duration::from_secs(60));
+            }
+        }
+        assert!(
+            std::fs::read_to_string(&path)
+                .unwrap()
+                .contains("\"stamps\":[[0,0]]")
+        );
+        page.finish().unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap().contains("[49,0]]"));
     }
 }
