@@ -121,8 +121,9 @@ function path(points, x, y) {
   return text;
 }
 
-const CATEGORIES = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9"];
-const VIRIDIS = ["#440154", "#472D7B", "#3B528B", "#2C728E", "#21918C", "#28AE80", "#5EC962", "#ADDC30"];
+// Okabe and Ito's colours and viridis; the style sheet has them lighter on dark paper.
+const CATEGORIES = [0, 1, 2, 3, 4, 5].map((k) => `var(--c${k})`);
+const VIRIDIS = [0, 1, 2, 3, 4, 5, 6, 7].map((k) => `var(--v${k})`);
 const MARKERS = [
   "M-4 0a4 4 0 1 0 8 0a4 4 0 1 0 -8 0z", "M-3.5 -3.5h7v7h-7z", "M0 -4.5L4.3 3.2H-4.3z", "M0 -4.8L4.2 0L0 4.8L-4.2 0z", "M0 4.5L4.3 -3.2H-4.3z",
   "M0 -4.5L4.3 -1.4L2.6 3.6H-2.6L-4.3 -1.4z",

@@ -166,11 +166,9 @@ function markCourse() {
     hover.style.display = hovered === null ? "none" : "";
     hover.setAttribute("x1", x(time));
     hover.setAttribute("x2", x(time));
-    const chosen = series.filter((s) => s.chosen).map((s) => {
-      const at = s.points.filter((p) => p[0] <= time + 1e-9).pop();
-      return at && at[1] !== null ? written(at[1]) : "–";
-    });
-    const epoch = Number.isInteger(time) ? time : time.toFixed(2);
-    panel.value.textContent = `${chosen.join(" / ")} at epoch ${epoch}`;
+    // A run that ended earlier has its last value.
+    const chosen = series.filter((s) => s.chosen).map((s) => s.points.filter((p) => p[0] <= time + 1e-9).pop() || [time, null]);
+    const at = chosen.reduce((latest, p) => Math.max(latest, p[0]), chosen.length ? -Infinity : time);
+    panel.value.textContent = `${chosen.map((p) => written(p[1])).join(" / ")} at epoch ${Number.isInteger(at) ? at : at.toFixed(2)}`;
   }
 }
