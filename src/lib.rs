@@ -8,7 +8,7 @@
 //! ```text
 //! matrix ─► spectrum ─► law, fit, metrics, beyond ─► phase ─► full, analysis ─► record ─► trajectory
 //!                                                                      │                   │
-//!                         burn ─► monitor, checkpoint ─────────────────┘              sink, plot
+//!                         burn ─► monitor, checkpoint ─────────────────┘              sink, plot, report
 //! ```
 //!
 //! Beside it stand [`sweep`], many runs from one plan, and [`correlation`], of ranks.
@@ -68,6 +68,7 @@
 //! | `burn` | yes | [`Monitor::watch`](monitor::Monitor), `Monitor::observe`, metrics for burn's dashboard |
 //! | `flex` | yes | burn's CPU backend with SIMD and threads |
 //! | `plot` | yes | figures in SVG and PNG |
+//! | `report` | yes | a run as one self-contained page, `report.html` |
 //! | `ndarray`, `wgpu` | | burn's other backends |
 //! | `checkpoint` | | weight files, tensor by tensor: safetensors, PyTorch, burn's records, NumPy |
 //! | `tensorboard` | | event files for TensorBoard |
@@ -101,6 +102,8 @@ pub mod phase;
 #[cfg(feature = "plot")]
 pub mod plot;
 pub mod record;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod sink;
 pub mod spectrum;
 #[cfg(feature = "checkpoint")]

@@ -419,3 +419,58 @@ fn figures_completions_and_errors() {
         assert!(error.contains(words), "{arguments:?}: {error}");
     }
 }
+
+#[test]
+fn runs_are_reported() {
+    use heavytail::matrix::{LayerTensor, Layout};
+    use heavytail::monitor::{Monitor, Snapshot};
+    use heavytail::record::Stamp;
+
+    let dir = tempfile::tempdir().unwrap();
+    let folders = ["one", "two=2"].map(|name| dir.path().join(name));
+    for (seed, folder) in (1..).zip(&folders) {
+        let monitor = Monitor::builder().out(folder).run("same").build().unwrap();
+        let tensor = LayerTensor {
+            name: "fc".into(),
+            layout: Layout::Matrix,
+            shape: vec![60, 40],
+            values: noise(2400, seed),
+        };
+        let tensors = vec![tensor];
+        monitor.submit(
+            Stamp::default(),
+            Snapshot {
+                tensors,
+                ..Snapshot::default()
+            },
+        );
+        assert!(monitor.finish().sink_error.is_none());
+        std::fs::remove_file(folder.join("report.html")).unwrap();
+    }
+    let [one, two] = folders.each_ref().map(|f| f.to_str().unwrap());
+    let written = stdout(&["report", one]);
+    assert_eq!(Path::new(written.trim()), folders[0].join("report.html"));
+    assert!(folders[0].join("report.html").exists());
+
+    let out = dir.path().join("both.html");
+    stdout(&[
+        "report",
+        &format!("batch 4={one}"),
+        two,
+        "--output",
+        out.to_str().unwrap(),
+    ]);
+    let page = std::fs::read_to_string(out).unwrap();
+    // The template's engine writes a slash as its character reference.
+    for said in ["2 runs side by side", "batch 4", "two%3D2&#x2f;log.jsonl"] {
+        assert!(page.contains(said), "{said}");
+    }
+
+    let failed = heavytail(&["report", dir.path().join("nothing").to_str().unwrap()]);
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(
+        String::from_utf8(failed.stderr)
+            .unwrap()
+            .contains("nothing")
+    );
+}

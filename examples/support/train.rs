@@ -355,8 +355,12 @@ pub fn report(outcome: Option<Outcome>, time: Duration, out: &Path) -> Result<()
     let figures =
         heavytail::plot::all(trajectory, Some(&out.join("spectra")), out.join("figures"))?;
     println!("\nwritten:");
-    for file in ["log.jsonl", "layers.csv", "spectra", "burn"] {
-        println!("  {}", out.join(file).display());
+    for file in ["report.html", "log.jsonl", "layers.csv", "spectra", "burn"] {
+        let path = out.join(file);
+        // The page needs the feature `report`.
+        if path.exists() {
+            println!("  {}", path.display());
+        }
     }
     for figure in figures {
         println!("  {}", figure.display());

@@ -90,7 +90,8 @@ impl Builder {
         self
     }
 
-    /// Keep `log.jsonl`, `layers.csv` and `spectra/` in this folder.
+    /// Keep `log.jsonl`, `layers.csv` and `spectra/` in this folder, and with the feature `report` a page that shows
+    /// them, `report.html`.
     pub fn out(mut self, folder: impl Into<PathBuf>) -> Self {
         self.out = Some(folder.into());
         self
@@ -237,6 +238,11 @@ impl Builder {
             name = name.or(stem);
         }
         let run = name.unwrap_or_else(|| "run".to_owned());
+        #[cfg(feature = "report")]
+        if let Some(folder) = &self.out {
+            let page = folder.join("report.html");
+            sinks.push(Box::new(crate::sink::HtmlSink::open(page, &run)?));
+        }
         let resumed = !trajectory.summaries.is_empty();
         let state = Arc::new(Mutex::new(trajectory));
         let header = Header::new(&run, &self.config);

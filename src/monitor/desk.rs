@@ -139,6 +139,7 @@ impl Desk {
             self.notice(None, text);
         }
         self.sinks(|s| s.flush());
+        self.sinks(|s| s.finish());
     }
 
     /// What it cost, copying included; `None` for a moment that was recorded before.

@@ -50,7 +50,8 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::sink::read_spectra;
+use crate::record::Stamp;
+use crate::sink::{read_spectra, stamp_of};
 use crate::spectrum::Spectrum;
 use crate::trajectory::Trajectory;
 use canvas::{Figure, plot_error};
@@ -224,7 +225,7 @@ fn saved_spectra(folder: &Path) -> Result<Vec<(String, Observations)>> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(|e| Error::io(folder, e))? {
         let path = entry.map_err(|e| Error::io(folder, e))?.path();
-        if let Some(stamp) = stamp(&path) {
+        if let Some(stamp) = stamp_of(&path) {
             files.push((stamp, path));
         }
     }
@@ -233,8 +234,8 @@ fn saved_spectra(folder: &Path) -> Result<Vec<(String, Observations)>> {
     let mut chosen = vec![0, count / 2, count.saturating_sub(1)];
     chosen.dedup();
     let mut layers: Vec<(String, Observations)> = Vec::new();
-    for ((epoch, step), path) in chosen.into_iter().filter_map(|i| files.get(i)) {
-        let twice = files.iter().filter(|((e, _), _)| e == epoch).count() > 1;
+    for (Stamp { epoch, step }, path) in chosen.into_iter().filter_map(|i| files.get(i)) {
+        let twice = files.iter().filter(|(s, _)| s.epoch == *epoch).count() > 1;
         let label = if twice {
             format!("epoch {epoch}, step {step}")
         } else {
@@ -250,13 +251,6 @@ fn saved_spectra(folder: &Path) -> Result<Vec<(String, Observations)>> {
     }
     layers.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(layers)
-}
-
-/// Epoch and step of `epoch-00003-step-000000750.safetensors`.
-fn stamp(path: &Path) -> Option<(usize, u64)> {
-    let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
-    let (epoch, step) = name.strip_prefix("epoch-")?.split_once("-step-")?;
-    Some((epoch.parse().ok()?, step.parse().ok()?))
 }
 
 /// A file name of a layer's name that every system accepts and no other layer has.
@@ -292,12 +286,5 @@ mod tests {
         assert_eq!(name("FC1.weight"), "FC1.weight-2");
         assert_eq!(name(""), "");
         assert!(name(&"λ".repeat(500)).len() <= 80);
-    }
-
-    #[test]
-    fn stamps_are_read_from_names() {
-        let path = Path::new("x/epoch-00003-step-000000750.safetensors");
-        assert_eq!(stamp(path), Some((3, 750)));
-        assert_eq!(stamp(Path::new("x/epoch-3-step-7.part")), None);
     }
 }

@@ -1,6 +1,8 @@
 //! Where lines go. A set of sinks is a sink; a [`Trajectory`] is one too.
 
 pub mod csv;
+#[cfg(feature = "report")]
+mod html;
 mod jsonl;
 #[cfg(feature = "parquet")]
 pub mod parquet;
@@ -12,7 +14,11 @@ pub mod tensorboard;
 mod tfevents;
 
 pub use self::csv::CsvSink;
+#[cfg(feature = "report")]
+pub use html::HtmlSink;
 pub use jsonl::JsonlSink;
+#[cfg(any(feature = "plot", feature = "report"))]
+pub(crate) use spectra::stamp_of;
 pub use spectra::{SpectraSink, read_spectra};
 pub use table::COLUMNS;
 #[cfg(feature = "tensorboard")]
@@ -51,6 +57,15 @@ pub trait Sink: Send {
     fn flush(&mut self) -> Result<()> {
         Ok(())
     }
+
+    /// The run is over: nothing more will come. Called once, after the last [`Sink::flush`].
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::line`].
+    fn finish(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl Sink for Trajectory {
@@ -72,6 +87,10 @@ impl Sink for Vec<Box<dyn Sink>> {
 
     fn flush(&mut self) -> Result<()> {
         first_error(self, |sink| sink.flush())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        first_error(self, |sink| sink.finish())
     }
 }
 

@@ -86,6 +86,17 @@ impl Sink for SpectraSink {
     }
 }
 
+/// The observation of `epoch-00003-step-000000750.safetensors`.
+#[cfg(any(feature = "plot", feature = "report"))]
+pub(crate) fn stamp_of(path: &Path) -> Option<Stamp> {
+    let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
+    let (epoch, step) = name.strip_prefix("epoch-")?.split_once("-step-")?;
+    Some(Stamp {
+        epoch: epoch.parse().ok()?,
+        step: step.parse().ok()?,
+    })
+}
+
 /// Read the spectra of one observation back, by layer.
 ///
 /// # Errors
@@ -122,4 +133,22 @@ pub fn read_spectra(path: impl AsRef<Path>) -> Result<Vec<(String, Spectrum)>> {
             Ok((name, spectrum))
         })
         .collect()
+}
+
+#[cfg(all(test, any(feature = "plot", feature = "report")))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stamps_are_read_from_names() {
+        let path = Path::new("x/epoch-00003-step-000000750.safetensors");
+        assert_eq!(
+            stamp_of(path),
+            Some(Stamp {
+                epoch: 3,
+                step: 750
+            })
+        );
+        assert_eq!(stamp_of(Path::new("x/epoch-3-step-7.part")), None);
+    }
 }

@@ -6,6 +6,7 @@ mod describe;
 mod export;
 mod output;
 mod plot;
+mod report;
 mod scores;
 mod shard;
 #[cfg(feature = "watch")]
@@ -41,6 +42,8 @@ enum Command {
     Compare(compare::Options),
     /// Draw the spectral density of each layer, and the exponents of all
     Plot(plot::Options),
+    /// Show runs that a monitor watched as one self-contained page
+    Report(report::Options),
     /// Turn the logs of runs into a table (Parquet, CSV) or event files for TensorBoard
     Export(export::Options),
     /// Follow a running training in the terminal
@@ -84,6 +87,7 @@ fn run(command: Command) -> Result<Ended> {
         Command::Merge(options) => shard::merge_parts(&options),
         Command::Compare(options) => compare::run(&options),
         Command::Plot(options) => plot::run(&options),
+        Command::Report(options) => report::run(&options),
         Command::Export(options) => export::run(&options),
         #[cfg(feature = "watch")]
         Command::Watch(options) => watch::run(&options),

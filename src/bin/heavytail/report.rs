@@ -1,0 +1,42 @@
+//! `heavytail report`.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use heavytail::report::{self, Folder};
+
+use crate::Ended;
+use crate::output::write;
+
+#[derive(Args)]
+pub struct Options {
+    /// Folders of runs, each with its log.jsonl and spectra/; NAME=RUN_DIR gives a run another name
+    #[arg(required = true, value_name = "RUN_DIR", value_parser = folder)]
+    runs: Vec<Folder>,
+    /// Write to this file [default: report.html in the run's folder, or for several runs in the current one]
+    #[arg(short, long)]
+    output: Option<PathBuf>,
+}
+
+/// A folder may have `=` in its own name.
+fn folder(text: &str) -> Result<Folder, String> {
+    Ok(match text.split_once('=') {
+        Some((name, path)) if !PathBuf::from(text).exists() => Folder {
+            path: path.into(),
+            name: Some(name.to_owned()),
+        },
+        _ => text.into(),
+    })
+}
+
+pub fn run(options: &Options) -> Result<Ended> {
+    let path = match (&options.output, options.runs.as_slice()) {
+        (Some(path), _) => path.clone(),
+        (None, [one]) => one.path.join("report.html"),
+        (None, _) => PathBuf::from("report.html"),
+    };
+    report::write(&options.runs, &path).context("no report")?;
+    write(&format!("{}\n", path.display()), None)?;
+    Ok(Ended::Well)
+}

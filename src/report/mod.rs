@@ -1,0 +1,290 @@
+//! One or several runs as one self-contained page: `report.html` opens from the disk, needs no network
+//! and no port, and can be mailed.
+//!
+//! The page says in plain words which layer changed its phase, when, and how sure that is; its map is the
+//! timeline of phases, and each tile opens the layer's spectral density at that epoch, with the fits,
+//! the numbers, their doubt, and the evidence. While the run lives, the page reads itself anew.
+//!
+//! | function | for |
+//! |---|---|
+//! | [`HtmlSink`](crate::sink::HtmlSink) | a run in progress: a [`Monitor`](crate::Monitor) with a folder has one |
+//! | [`write`](write()) | folders that monitors have left |
+//! | [`html`] | anything else; it touches no file |
+//!
+//! ```no_run
+//! heavytail::report::write(&["runs/a".into(), "runs/b".into()], "comparison.html")?;
+//! # Ok::<(), heavytail::Error>(())
+//! ```
+//!
+//! # When it misleads
+//!
+//! Numbers have four significant digits and large spectra are sampled; the page says so where it is.
+//! Compute with `log.jsonl` and `spectra/`, not with the page.
+
+mod cell;
+mod cite;
+mod data;
+mod esd;
+mod still;
+mod words;
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::path::{Component, Path, PathBuf};
+
+use minijinja::{Environment, Value, context};
+use serde::Serialize;
+
+use self::data::Data;
+use self::esd::Esd;
+use crate::error::{Error, Result};
+use crate::files::write_whole;
+use crate::record::{Line, Notice, Stamp};
+use crate::sink::{read_spectra, stamp_of};
+use crate::spectrum::Spectrum;
+use crate::trajectory::Trajectory;
+
+const TEMPLATE: &str = include_str!("page/report.html");
+const STYLE: &str = include_str!("page/report.css");
+/// In this order they are one program.
+const SCRIPTS: [&str; 8] = [
+    include_str!("page/core.js"),
+    include_str!("page/chart.js"),
+    include_str!("page/timeline.js"),
+    include_str!("page/density.js"),
+    include_str!("page/course.js"),
+    include_str!("page/verdict.js"),
+    include_str!("page/table.js"),
+    include_str!("page/app.js"),
+];
+
+/// What a page shows of a run.
+#[derive(Debug, Clone, Default)]
+pub struct Run {
+    /// Its name on the page.
+    pub name: String,
+    /// Its records.
+    pub trajectory: Trajectory,
+    /// Whether it has ended; the page of a run that has not reads itself anew.
+    pub done: bool,
+    /// Where its log is, as a URL relative to the page.
+    pub log: Option<String>,
+    spectra: BTreeMap<Stamp, BTreeMap<String, Esd>>,
+}
+
+impl Run {
+    /// A run without records.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            ..Self::default()
+        }
+    }
+
+    /// A run that a monitor left in a folder: `log.jsonl` and, if it is there, `spectra/`. A file of spectra that
+    /// cannot be read is left out, with a notice.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be read.
+    pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
+        let folder = folder.as_ref();
+        let trajectory = Trajectory::read_jsonl(folder.join("log.jsonl"))?;
+        let mut run = Self::new(trajectory.run());
+        run.trajectory = trajectory;
+        run.done = true;
+        let Ok(files) = std::fs::read_dir(folder.join("spectra")) else {
+            return Ok(run);
+        };
+        for path in files.filter_map(|entry| Some(entry.ok()?.path())) {
+            let Some(stamp) = stamp_of(&path) else {
+                continue;
+            };
+            match read_spectra(&path) {
+                Ok(spectra) => run.observe(stamp, &spectra),
+                Err(error) => run.push(Line::Notice(Notice {
+                    run: run.name.clone(),
+                    epoch: Some(stamp.epoch),
+                    text: format!("no spectra: {error}"),
+                })),
+            }
+        }
+        Ok(run)
+    }
+
+    /// Add a line of its log.
+    pub fn push(&mut self, mut line: Line) {
+        if let Line::Layer(record) = &mut line
+            && let Some(values) = &mut record.values
+        {
+            // A page has no use for them, and they are most of a convolution's record.
+            values.slices = Vec::new();
+            values.pooled = None;
+        }
+        self.trajectory.push(line);
+    }
+
+    /// Add the eigenvalues of one observation, by layer. At most 264 numbers of each are kept.
+    pub fn observe(&mut self, stamp: Stamp, spectra: &[(String, Spectrum)]) {
+        let sampled = spectra.iter().map(|(layer, s)| (layer.clone(), Esd::of(s)));
+        self.spectra.entry(stamp).or_default().extend(sampled);
+    }
+}
+
+/// What the template shows of one run without a script.
+#[derive(Serialize)]
+struct Still<'a> {
+    name: &'a str,
+    headline: words::Sentence,
+    sentences: Vec<words::Sentence>,
+    log: Option<String>,
+    timeline: still::Timeline,
+    rows: Vec<still::Row>,
+    notices: Vec<String>,
+}
+
+/// The page of these runs, side by side.
+///
+/// # Errors
+///
+/// If the records do not serialise; nothing that a monitor writes does that.
+pub fn html(runs: &[Run]) -> Result<String> {
+    let bad = |cause: String| Error::format(Path::new("report.html"), None, cause);
+    let data = Data::of(runs).map_err(|e| bad(e.to_string()))?;
+    let json = data.json().map_err(|e| bad(e.to_string()))?;
+    let stills: Vec<Still<'_>> = runs.iter().map(still).collect();
+    let mut environment = Environment::new();
+    environment
+        .add_template("report.html", TEMPLATE)
+        .map_err(|e| bad(e.to_string()))?;
+    let names: Vec<&str> = runs.iter().map(|r| r.name.as_str()).collect();
+    let page = context! {
+        title => names.join(", "),
+        done => runs.iter().all(|r| r.done),
+        runs => stills,
+        sources => cite::sources(runs),
+        glossary => words::glossary(),
+        notes => &data.notes,
+        version => env!("CARGO_PKG_VERSION"),
+        style => Value::from_safe_string(STYLE.to_owned()),
+        script => Value::from_safe_string(SCRIPTS.concat()),
+        json => Value::from_safe_string(json),
+    };
+    environment
+        .get_template("report.html")
+        .and_then(|template| template.render(page))
+        .map_err(|e| bad(e.to_string()))
+}
+
+fn still(run: &Run) -> Still<'_> {
+    // The log has all of them.
+    const NOTICES: usize = 20;
+    let notices = run.trajectory.notices.iter().rev().take(NOTICES);
+    Still {
+        name: &run.name,
+        headline: words::headline(run),
+        sentences: words::summary(run),
+        log: run.log.clone(),
+        timeline: still::Timeline::of(run),
+        rows: still::rows(run),
+        notices: notices
+            .map(|n| match n.epoch {
+                Some(epoch) => format!("epoch {epoch}: {}", n.text),
+                None => n.text.clone(),
+            })
+            .collect(),
+    }
+}
+
+/// A run on the disk: the folder that its monitor wrote, and a name of one's own for it.
+#[derive(Debug, Clone)]
+pub struct Folder {
+    /// The folder, which holds `log.jsonl`.
+    pub path: PathBuf,
+    /// Its name on the page; else what its log says.
+    pub name: Option<String>,
+}
+
+impl<P: Into<PathBuf>> From<P> for Folder {
+    fn from(path: P) -> Self {
+        Self {
+            path: path.into(),
+            name: None,
+        }
+    }
+}
+
+/// Write the page of runs that monitors left in folders. It is complete or absent.
+///
+/// # Errors
+///
+/// If a folder has no log, a log cannot be read, or the page cannot be written.
+pub fn write(folders: &[Folder], out: impl AsRef<Path>) -> Result<()> {
+    let out = out.as_ref();
+    let mut runs = Vec::new();
+    for folder in folders {
+        let mut run = Run::read(&folder.path)?;
+        run.log = relative(out, &folder.path.join("log.jsonl"));
+        if let Some(name) = &folder.name {
+            run.name.clone_from(name);
+        }
+        runs.push(run);
+    }
+    tell_apart(folders, &mut runs);
+    write_whole(out, html(&runs)?.as_bytes())
+}
+
+/// Runs of the same name have the folder's name beside it.
+fn tell_apart(folders: &[Folder], runs: &mut [Run]) {
+    let names: Vec<String> = runs.iter().map(|r| r.name.clone()).collect();
+    for (i, (folder, run)) in folders.iter().zip(runs).enumerate() {
+        let mut others = names.iter().enumerate().filter(|(j, _)| *j != i);
+        let twin = others.any(|(_, name)| *name == run.name);
+        if let (true, Some(name)) = (twin || run.name.is_empty(), folder.path.file_name()) {
+            let name = name.to_string_lossy();
+            run.name = format!("{} ({name})", run.name).trim_start().to_owned();
+        }
+    }
+}
+
+/// The URL of a file relative to a page, if both have a place that is known.
+fn relative(page: &Path, file: &Path) -> Option<String> {
+    let base = match page.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let (base, file) = (base.canonicalize().ok()?, file.canonicalize().ok()?);
+    let shared = base.components().zip(file.components());
+    let shared = shared.take_while(|(a, b)| a == b).count();
+    // On another drive there is no relative way.
+    if shared == 0 {
+        return None;
+    }
+    let up = base.components().skip(shared).map(|_| Cow::from(".."));
+    let down = file.components().skip(shared).filter_map(|c| match c {
+        Component::Normal(name) => Some(escaped(&name.to_string_lossy()).into()),
+        _ => None,
+    });
+    let steps: Vec<Cow<'_, str>> = std::iter::once(Cow::from("."))
+        .chain(up)
+        .chain(down)
+        .collect();
+    Some(steps.join("/"))
+}
+
+/// A name as a part of a URL.
+fn escaped(name: &str) -> String {
+    let mut url = String::new();
+    for byte in name.bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                url.push(char::from(byte));
+            }
+            _ => url.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    url
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,163 @@
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::Sink;
+use crate::error::{Error, Result};
+use crate::files::write_whole;
+use crate::record::{Line, Stamp};
+use crate::report::{Run, html};
+use crate::spectrum::Spectrum;
+
+/// A page that shows the run while it lives: `report.html`, written whole or not at all.
+///
+/// It is rewritten when an observation is complete; after a rewrite it rests for twenty times what that
+/// took, so that it costs its thread about 5 % at most. The last rewrite, by [`Sink::finish`], says that the
+/// run is over. It holds the run's records in memory, without slices, and at most 264 numbers of each spectrum.
+#[derive(Debug)]
+pub struct HtmlSink {
+    path: PathBuf,
+    run: Run,
+    changed: bool,
+    rest_until: Option<Instant>,
+}
+
+/// Time to rest after a rewrite, in units of what it took.
+const REST: u32 = 20;
+
+impl HtmlSink {
+    /// Show a run in a file; its folder is created. If `log.jsonl` is there already, what it and `spectra/` hold
+    /// comes first.
+    ///
+    /// # Errors
+    ///
+    /// If the folder cannot be created, or the log cannot be read.
+    pub fn open(path: impl Into<PathBuf>, run: &str) -> Result<Self> {
+        let path = path.into();
+        let folder = path.parent().map_or_else(PathBuf::new, PathBuf::from);
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+        let mut shown = if folder.join("log.jsonl").exists() {
+            Run::read(&folder)?
+        } else {
+            Run::default()
+        };
+        shown.name = run.to_owned();
+        shown.done = false;
+        shown.log = Some("./log.jsonl".to_owned());
+        Ok(Self {
+            path,
+            run: shown,
+            changed: false,
+            rest_until: None,
+        })
+    }
+
+    fn write(&mut self) -> Result<()> {
+        let start = Instant::now();
+        let result = html(std::slice::from_ref(&self.run))
+            .and_then(|page| write_whole(&self.path, page.as_bytes()));
+        // A full disk is not tried again at once either.
+        self.rest_until =
+            Some(Instant::now() + (REST * start.elapsed()).min(Duration::from_secs(600)));
+        self.changed = result.is_err();
+        result
+    }
+}
+
+impl Sink for HtmlSink {
+    fn line(&mut self, line: &Line) -> Result<()> {
+        self.changed |= !matches!(line, Line::Header(_) | Line::Model(_));
+        self.run.push(line.clone());
+        Ok(())
+    }
+
+    fn spectra(&mut self, stamp: Stamp, spectra: &[(String, Spectrum)]) -> Result<()> {
+        self.run.observe(stamp, spectra);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        if self.changed && self.rest_until.is_none_or(|until| Instant::now() >= until) {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.run.done = true;
+        self.write()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::Config;
+    use crate::record::{Header, LayerShape, Record};
+    use crate::sink::JsonlSink;
+
+    fn lines(epoch: usize) -> [Line; 2] {
+        let shape = LayerShape {
+            name: "fc".to_owned(),
+            shape: vec![2, 2],
+        };
+        let record = Record::failed(
+            "r",
+            Stamp::of_epoch(epoch),
+            0,
+            shape,
+            format!("reason {epoch}"),
+        );
+        [
+            Line::Header(Header::new("r", &Config::live())),
+            Line::Layer(Box::new(record)),
+        ]
+    }
+
+    #[test]
+    fn a_run_that_is_continued_keeps_its_beginning() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.html");
+        for epoch in [3, 4] {
+            let mut log = JsonlSink::open(folder.path().join("log.jsonl")).unwrap();
+            let mut page = HtmlSink::open(&path, "r").unwrap();
+            for line in lines(epoch) {
+                log.line(&line).unwrap();
+                page.line(&line).unwrap();
+            }
+            log.flush().unwrap();
+            page.flush().unwrap();
+            assert!(
+                std::fs::read_to_string(&path)
+                    .unwrap()
+                    .contains("\"done\":false")
+            );
+            page.finish().unwrap();
+        }
+        let page = std::fs::read_to_string(&path).unwrap();
+        assert!(page.contains("\"stamps\":[[3,0],[4,0]]") && page.contains("\"done\":true"));
+    }
+
+    #[test]
+    fn rewrites_are_spaced_but_the_last_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.html");
+        let mut page = HtmlSink::open(&path, "r").unwrap();
+        for epoch in 0..50 {
+            for line in lines(epoch) {
+                page.line(&line).unwrap();
+            }
+            page.flush().unwrap();
+            if epoch == 0 {
+                // However fast this machine is.
+                page.rest_until = Some(Instant::now() + Duration::from_secs(60));
+            }
+        }
+        assert!(
+            std::fs::read_to_string(&path)
+                .unwrap()
+                .contains("\"stamps\":[[0,0]]")
+        );
+        page.finish().unwrap();
+        assert!(std::fs::read_to_string(&path).unwrap().contains("[49,0]]"));
+    }
+}
