@@ -2,71 +2,130 @@
 //!
 //! A monitor's threads analyse the same layers again and again. Allocating and freeing megabytes each time, between
 //! small records that stay, leaves holes that the allocator cannot return: the process grows. Other threads keep
-//! nothing.
+//! nothing unless asked to.
 
 use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
+use std::thread::LocalKey;
 
-/// From this many values on it is worth it: 32 kB.
-const LARGE: usize = 4096;
+/// From this many bytes on it is worth it.
+const LARGE: usize = 32 << 10;
 /// A thread keeps at most this many times its largest buffer: a layer, its slices, its Gram matrix and scratch.
 const SHARE: usize = 4;
 
-thread_local! {
-    static KEPT: RefCell<Option<Kept>> = const { RefCell::new(None) };
+/// A number whose buffers can be kept.
+pub(crate) trait Keep: Copy + 'static {
+    fn kept() -> &'static LocalKey<RefCell<Option<Kept<Self>>>>;
 }
 
-#[derive(Default)]
-struct Kept {
-    spare: Vec<Vec<f64>>,
-    /// Values in all of them, and the largest that was seen.
+macro_rules! keep {
+    ($t:ty) => {
+        impl Keep for $t {
+            fn kept() -> &'static LocalKey<RefCell<Option<Kept<Self>>>> {
+                thread_local! {
+                    static KEPT: RefCell<Option<Kept<$t>>> = const { RefCell::new(None) };
+                }
+                &KEPT
+            }
+        }
+    };
+}
+keep!(f64);
+keep!(f32);
+
+/// What a thread keeps.
+pub(crate) struct Kept<T> {
+    spare: Vec<Vec<T>>,
+    /// Values in all of them, and in the largest that was seen.
     total: usize,
     largest: usize,
 }
 
-/// From now on this thread keeps its buffers.
-pub(crate) fn keep_on_this_thread() {
-    KEPT.with(|kept| {
-        kept.borrow_mut().get_or_insert_default();
-    });
+/// Let this thread keep the large buffers of its analyses for the next ones, until what is returned is dropped: for
+/// loops over many matrices. At most four times the largest. A monitor's threads and [`survey`](crate::survey) do it.
+pub fn keep_buffers() -> KeptBuffers {
+    fn start<T: Keep>() -> bool {
+        T::kept().with(|kept| {
+            let mut kept = kept.borrow_mut();
+            let starts = kept.is_none();
+            kept.get_or_insert(Kept {
+                spare: Vec::new(),
+                total: 0,
+                largest: 0,
+            });
+            starts
+        })
+    }
+    start::<f32>();
+    KeptBuffers {
+        starts: start::<f64>(),
+        here: PhantomData,
+    }
+}
+
+/// While this lives, its thread keeps its buffers; see [`keep_buffers`].
+#[derive(Debug)]
+#[must_use]
+pub struct KeptBuffers {
+    starts: bool,
+    /// It belongs to its thread.
+    here: PhantomData<*const ()>,
+}
+
+impl Drop for KeptBuffers {
+    fn drop(&mut self) {
+        fn stop<T: Keep>() {
+            // The thread may be ending.
+            let _ = T::kept().try_with(|kept| kept.borrow_mut().take());
+        }
+        if self.starts {
+            stop::<f64>();
+            stop::<f32>();
+        }
+    }
 }
 
 /// Values that go back to their thread.
-#[derive(Debug, Default)]
-pub(crate) struct Buffer(Vec<f64>);
+#[derive(Debug)]
+pub(crate) struct Buffer<T: Keep = f64>(Vec<T>);
 
-impl Buffer {
+impl<T: Keep> Buffer<T> {
     /// An empty one with room for so many.
-    pub(crate) fn with_room(len: usize) -> Self {
+    fn with_room(len: usize) -> Self {
         let spare = || {
-            KEPT.try_with(|kept| kept.borrow_mut().as_mut()?.take(len))
+            T::kept()
+                .try_with(|kept| kept.borrow_mut().as_mut()?.take(len))
                 .ok()
                 .flatten()
         };
-        let spare = if len >= LARGE { spare() } else { None };
+        let spare = if len * size_of::<T>() >= LARGE {
+            spare()
+        } else {
+            None
+        };
         Self(spare.unwrap_or_else(|| Vec::with_capacity(len)))
     }
 
-    #[allow(dead_code)]
-    /// Of `len` zeros.
-    pub(crate) fn zeros(len: usize) -> Self {
+    /// The same value, so many times.
+    pub(crate) fn filled(len: usize, value: T) -> Self {
         let mut buffer = Self::with_room(len);
-        buffer.0.resize(len, 0.0);
+        buffer.0.resize(len, value);
         buffer
     }
 
     /// These values, so many.
-    pub(crate) fn of(len: usize, values: impl IntoIterator<Item = f64>) -> Self {
+    pub(crate) fn of(len: usize, values: impl IntoIterator<Item = T>) -> Self {
         let mut buffer = Self::with_room(len);
         buffer.0.extend(values);
         buffer
     }
 }
 
-impl Kept {
+impl<T> Kept<T> {
     /// The smallest that is large enough, emptied.
-    fn take(&mut self, len: usize) -> Option<Vec<f64>> {
-        let fits = |v: &&Vec<f64>| v.capacity() >= len;
+    fn take(&mut self, len: usize) -> Option<Vec<T>> {
+        let fits = |v: &&Vec<T>| v.capacity() >= len;
         let sizes = self.spare.iter().filter(fits).map(Vec::capacity);
         let best = sizes.min()?;
         // A small matrix in a large buffer would leave the large one without.
@@ -80,7 +139,7 @@ impl Kept {
         Some(buffer)
     }
 
-    fn give(&mut self, buffer: Vec<f64>) {
+    fn give(&mut self, buffer: Vec<T>) {
         let size = buffer.capacity();
         self.largest = self.largest.max(size);
         if self.total + size <= SHARE * self.largest {
@@ -90,12 +149,12 @@ impl Kept {
     }
 }
 
-impl Drop for Buffer {
+impl<T: Keep> Drop for Buffer<T> {
     fn drop(&mut self) {
         let buffer = std::mem::take(&mut self.0);
-        if buffer.capacity() >= LARGE {
+        if buffer.capacity() * size_of::<T>() >= LARGE {
             // A thread that ends keeps nothing.
-            let _ = KEPT.try_with(|kept| {
+            let _ = T::kept().try_with(|kept| {
                 if let Some(kept) = kept.borrow_mut().as_mut() {
                     kept.give(buffer);
                 }
@@ -104,28 +163,29 @@ impl Drop for Buffer {
     }
 }
 
-impl Clone for Buffer {
+impl<T: Keep> Clone for Buffer<T> {
     fn clone(&self) -> Self {
         Self::of(self.len(), self.iter().copied())
     }
 }
 
-impl From<Vec<f64>> for Buffer {
-    fn from(values: Vec<f64>) -> Self {
+#[cfg(feature = "checkpoint")]
+impl<T: Keep> From<Vec<T>> for Buffer<T> {
+    fn from(values: Vec<T>) -> Self {
         Self(values)
     }
 }
 
-impl Deref for Buffer {
-    type Target = [f64];
+impl<T: Keep> Deref for Buffer<T> {
+    type Target = [T];
 
-    fn deref(&self) -> &[f64] {
+    fn deref(&self) -> &[T] {
         &self.0
     }
 }
 
-impl DerefMut for Buffer {
-    fn deref_mut(&mut self) -> &mut [f64] {
+impl<T: Keep> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
         &mut self.0
     }
 }
@@ -137,19 +197,19 @@ mod tests {
     #[test]
     fn a_thread_that_keeps_gets_its_buffers_back() {
         let thread = std::thread::spawn(|| {
-            keep_on_this_thread();
+            let _kept = keep_buffers();
             let first = Buffer::of(10_000, (0..10_000).map(f64::from));
             let at = first.as_ptr();
             drop(first);
-            let again = Buffer::zeros(9_000);
+            let again = Buffer::filled(9_000, 0.0);
             assert_eq!((again.as_ptr(), again.len()), (at, 9_000));
             assert!(again.iter().all(|v| *v == 0.0));
             // Too small to take it, and too large.
             drop(again);
-            assert_ne!(Buffer::zeros(4_500).as_ptr(), at);
-            let buffers: Vec<Buffer> = (0..20).map(|_| Buffer::zeros(10_000)).collect();
+            assert_ne!(Buffer::filled(4_500, 0.0).as_ptr(), at);
+            let buffers: Vec<Buffer<f64>> = (0..20).map(|_| Buffer::filled(10_000, 0.0)).collect();
             drop(buffers);
-            KEPT.with(|kept| {
+            f64::kept().with(|kept| {
                 let kept = kept.borrow();
                 let kept = kept.as_ref().unwrap();
                 assert!(kept.total <= SHARE * kept.largest, "{}", kept.total);
@@ -161,7 +221,7 @@ mod tests {
 
     #[test]
     fn other_threads_keep_nothing() {
-        drop(Buffer::zeros(10_000));
-        KEPT.with(|kept| assert!(kept.borrow().is_none()));
+        drop(Buffer::filled(10_000, 0.0));
+        f64::kept().with(|kept| assert!(kept.borrow().is_none()));
     }
 }

@@ -112,6 +112,7 @@ pub mod sweep;
 pub mod trajectory;
 
 pub use analysis::{Config, Depth, LayerReport, analyze, analyze_tensor};
+pub use buffers::{KeptBuffers, keep_buffers};
 pub use error::{Error, Result};
 pub use matrix::WeightMatrix;
 pub use monitor::Monitor;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use super::desk::guarded;
 use super::worker::Shared;
 use crate::analysis::{Config, LayerReport};
-use crate::buffers::keep_on_this_thread;
+use crate::buffers::keep_buffers;
 use crate::matrix::LayerTensor;
 use crate::record::{FullLine, Line, Notice, Stamp};
 
@@ -36,8 +36,8 @@ impl Closer {
         let thread = std::thread::Builder::new()
             .name("heavytail full".to_owned())
             .spawn(move || {
-                keep_on_this_thread();
                 for live in waiting {
+                    let _kept = keep_buffers();
                     let start = Instant::now();
                     let line = look(&run, live, &config);
                     shared.line(line, start.elapsed().as_secs_f64());

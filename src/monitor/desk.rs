@@ -11,7 +11,7 @@ use super::gate::Gate;
 use super::worker::{Job, Shared};
 use super::{Snapshot, lock};
 use crate::analysis::{Config, LayerReport, analyze_tensor};
-use crate::buffers::keep_on_this_thread;
+use crate::buffers::keep_buffers;
 use crate::error::{Result, panic_message};
 use crate::matrix::LayerTensor;
 use crate::phase::Baseline;
@@ -79,7 +79,7 @@ impl Desk {
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(manner.threads)
             .thread_name(|i| format!("heavytail {i}"))
-            .start_handler(|_| keep_on_this_thread());
+            .start_handler(|_| std::mem::forget(keep_buffers()));
         Self {
             run: run.to_owned(),
             config: manner.config,
@@ -100,7 +100,7 @@ impl Desk {
     }
 
     pub(super) fn work(&mut self) {
-        keep_on_this_thread();
+        let _kept = keep_buffers();
         while let Some(job) = self.shared.next() {
             match job {
                 Job::Line(line) => {

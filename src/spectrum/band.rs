@@ -14,6 +14,7 @@ use pulp::Arch;
 
 use super::chase::Band;
 use super::reflect::{Real, add, factor, reflect, set};
+use crate::buffers::Buffer;
 
 /// What is worked on at once.
 #[derive(Clone, Copy)]
@@ -60,9 +61,9 @@ pub(super) fn band<T: Real>(mut a: MatMut<'_, T>, blocks: Blocks) -> Band {
 }
 
 /// A −= V·Wᵀ + W·Vᵀ on the rows and columns from `top`.
-struct Update<T> {
+struct Update<T: Real> {
     /// [V | W | V], so that both factors are 2b adjoining columns. V is 1 on its diagonal, 0 above.
-    columns: Vec<T>,
+    columns: Buffer<T>,
     width: usize,
     /// First row; `rows` of them. None yet if 0.
     top: usize,
@@ -73,7 +74,7 @@ struct Update<T> {
 impl<T: Real> Update<T> {
     fn new(n: usize, width: usize) -> Self {
         Self {
-            columns: vec![T::ZERO; 3 * width * n],
+            columns: Buffer::filled(3 * width * n, T::ZERO),
             width,
             top: 0,
             rows: 0,

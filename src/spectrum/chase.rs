@@ -10,6 +10,8 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::buffers::Buffer;
+
 use super::kernels::{TILE, dot, dots, gemv, rank2, tile_times, tile_update};
 
 /// Entries that the sweeps under way may span: half of a usual second-level cache.
@@ -17,7 +19,7 @@ const NEAR: usize = 1 << 17;
 
 /// The lower half of a symmetric band matrix, by columns from the diagonal down, with room for the fill.
 pub(super) struct Band {
-    entries: Vec<f64>,
+    entries: Buffer,
     n: usize,
     width: usize,
 }
@@ -26,7 +28,7 @@ impl Band {
     /// The matrix with these entries on and below the diagonal, `width` ≥ 1 of them below.
     pub(super) fn new(n: usize, width: usize, entry: impl Fn(usize, usize) -> f64) -> Self {
         let height = 2 * width;
-        let mut entries = vec![0.0; n * height + 2 * TILE];
+        let mut entries = Buffer::filled(n * height + 2 * TILE, 0.0);
         for (j, column) in entries.chunks_exact_mut(height).take(n).enumerate() {
             for (i, value) in column.iter_mut().take((width + 1).min(n - j)).enumerate() {
                 *value = entry(i + j, j);

@@ -4,11 +4,13 @@
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::matmul::triangular::{BlockStructure, matmul};
-use faer::{Accum, Mat, MatRef, Par, linalg::svd};
+use faer::{Accum, MatRef, Par, linalg::svd};
 
 use super::Eigensolver;
 use super::reflect::Real;
 use super::routes::{or_stock, reduced};
+use super::square::Square;
+use crate::buffers::Buffer;
 
 /// The triangular Gram matrix on the smaller side, then its eigenvalues without vectors: by one reduction
 /// to a tridiagonal matrix, or from M = 512 on by two, through a band.
@@ -68,21 +70,26 @@ impl Eigensolver for GramF32 {
 }
 
 /// The lower half of the smaller of WᵀW and WWᵀ, for W times `unit`.
-pub(super) fn gram_matrix<T: Real>(rows: usize, cols: usize, values: &[f64], unit: f64) -> Mat<T> {
+pub(super) fn gram_matrix<T: Real>(
+    rows: usize,
+    cols: usize,
+    values: &[f64],
+    unit: f64,
+) -> Square<T> {
     let w = MatRef::from_row_major_slice(values, rows, cols);
     let w = if rows >= cols { w } else { w.transpose() };
     let (n, m) = (w.nrows(), w.ncols());
-    let mut gram = Mat::zeros(m, m);
+    let mut gram = Square::zeros(m);
     // The vectors of the product, contiguous: with a left factor contiguous the other way, matmul skips
     // packing it and drops to half its rate.
-    let mut part = vec![T::ZERO; TOGETHER.min(n) * m];
+    let mut part = Buffer::filled(TOGETHER.min(n) * m, T::ZERO);
     for first in (0..n).step_by(TOGETHER) {
         let size = TOGETHER.min(n - first);
         let part = &mut part[..size * m];
         pack(w.subrows(first, size), part, unit);
         let part = MatRef::from_column_major_slice(&*part, size, m);
         matmul(
-            gram.as_mut(),
+            gram.view_mut(),
             BlockStructure::TriangularLower,
             Accum::Add,
             part.transpose(),

@@ -13,6 +13,7 @@ mod lapack;
 mod null;
 mod reflect;
 mod routes;
+mod square;
 mod tridiagonal;
 
 use serde::{Deserialize, Serialize};

@@ -7,8 +7,10 @@ use faer::reborrow::ReborrowMut;
 use faer::traits::RealField;
 use faer::{Accum, MatMut, MatRef, Par};
 
+use crate::buffers::Keep;
+
 /// f64 or f32.
-pub(super) trait Real: RealField + Copy + Into<f64> + Div<Output = Self> {
+pub(super) trait Real: RealField + Keep + Into<f64> + Div<Output = Self> {
     const ZERO: Self;
     const ONE: Self;
     const HALF: Self;

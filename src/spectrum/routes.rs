@@ -6,11 +6,13 @@ use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd::tridiag::{tridiag_in_place, tridiag_in_place_scratch};
 use faer::linalg::qr::no_pivoting::factor::recommended_block_size;
 use faer::reborrow::ReborrowMut;
-use faer::{Mat, MatMut, Par, linalg::evd};
+use faer::{MatMut, Par, linalg::evd};
 
 use super::band::{Blocks, band};
 use super::reflect::Real;
+use super::square::Square;
 use super::tridiagonal;
+use crate::buffers::Buffer;
 
 /// Where two stages become faster than one: even from M = 448 to 640, 1.3 times as fast at 1024, 1.7 at 2048
 /// in interleaved runs (AVX-512, f64, square W).
@@ -26,8 +28,8 @@ const BLOCKS: Blocks = Blocks {
 
 /// The eigenvalues of a Gram matrix by a route that may refuse, else by faer's own.
 pub(super) fn or_stock(
-    route: impl FnOnce(Mat<f64>) -> Option<Vec<f64>>,
-    gram: impl Fn() -> Mat<f64>,
+    route: impl FnOnce(Square<f64>) -> Option<Vec<f64>>,
+    gram: impl Fn() -> Square<f64>,
 ) -> Result<Vec<f64>, String> {
     match route(gram()) {
         Some(values) => Ok(values),
@@ -37,8 +39,8 @@ pub(super) fn or_stock(
 }
 
 /// The eigenvalues of a Gram matrix given by its lower half, which is overwritten.
-pub(super) fn reduced<T: Real>(gram: Mat<T>) -> Option<Vec<f64>> {
-    if gram.nrows() < TWO_STAGES_FROM {
+pub(super) fn reduced<T: Real>(gram: Square<T>) -> Option<Vec<f64>> {
+    if gram.side() < TWO_STAGES_FROM {
         in_units(gram, one_stage)
     } else {
         in_units(gram, |gram| two_stages(gram, BLOCKS))
@@ -47,27 +49,28 @@ pub(super) fn reduced<T: Real>(gram: Mat<T>) -> Option<Vec<f64>> {
 
 /// The eigenvalues found by `route` of a matrix whose entries are of moderate scale.
 fn in_units<T: Real>(
-    mut gram: Mat<T>,
+    mut gram: Square<T>,
     route: impl FnOnce(MatMut<'_, T>) -> Option<Vec<f64>>,
 ) -> Option<Vec<f64>> {
+    let mut entries = gram.view_mut();
     // No entry of a Gram matrix is larger than the largest on the diagonal.
-    let diagonal = (0..gram.nrows()).map(|i| gram[(i, i)].into());
+    let diagonal = (0..entries.nrows()).map(|i| entries[(i, i)].into());
     if !diagonal.clone().all(f64::is_finite) {
         return None;
     }
     let top = diagonal.fold(0.0, f64::max);
     if top == 0.0 {
-        return Some(vec![0.0; gram.nrows()]);
+        return Some(vec![0.0; entries.nrows()]);
     }
     if (1e-10..1e10).contains(&top) {
-        return route(gram.as_mut());
+        return route(entries);
     }
     let unit = (-top.log2().floor()).exp2();
     let factor = T::from_f64(unit);
-    for column in gram.col_iter_mut() {
+    for column in entries.rb_mut().col_iter_mut() {
         column.iter_mut().for_each(|v| *v *= factor);
     }
-    let values = route(gram.as_mut())?;
+    let values = route(entries)?;
     let values: Vec<f64> = values.iter().map(|v| v / unit).collect();
     values.iter().all(|v| v.is_finite()).then_some(values)
 }
@@ -76,11 +79,12 @@ fn in_units<T: Real>(
 fn one_stage<T: Real>(mut gram: MatMut<'_, T>) -> Option<Vec<f64>> {
     let m = gram.nrows();
     let block = recommended_block_size::<T>(m, m);
-    let mut householder = Mat::<T>::zeros(block, m.saturating_sub(1));
+    let columns = m.saturating_sub(1);
+    let mut householder = Buffer::filled(block * columns, T::ZERO);
     let scratch = tridiag_in_place_scratch::<T>(m, Par::Seq, Default::default());
     tridiag_in_place(
         gram.rb_mut(),
-        householder.as_mut(),
+        MatMut::from_column_major_slice_mut(&mut householder, block, columns),
         Par::Seq,
         MemStack::new(&mut MemBuffer::new(scratch)),
         Default::default(),
@@ -97,8 +101,8 @@ fn two_stages<T: Real>(gram: MatMut<'_, T>, blocks: Blocks) -> Option<Vec<f64>> 
 }
 
 /// faer's own route, should ours not converge.
-fn stock(gram: &Mat<f64>) -> Result<Vec<f64>, String> {
-    let m = gram.nrows();
+fn stock(gram: &Square<f64>) -> Result<Vec<f64>, String> {
+    let m = gram.side();
     let mut values = Diag::<f64>::zeros(m);
     let mut buffer = MemBuffer::new(evd::self_adjoint_evd_scratch::<f64>(
         m,
@@ -107,7 +111,7 @@ fn stock(gram: &Mat<f64>) -> Result<Vec<f64>, String> {
         Default::default(),
     ));
     evd::self_adjoint_evd(
-        gram.as_ref(),
+        gram.view(),
         values.as_mut(),
         None,
         Par::Seq,
@@ -235,12 +239,12 @@ mod tests {
         let found = or_stock(|_| None, gram).unwrap();
         agree(&found, &wanted, 1e-14, "refused");
         for spoilt in [f64::NAN, f64::INFINITY] {
-            let spoil = |mut g: Mat<f64>| {
-                g[(7, 3)] = spoilt;
+            let spoil = |mut g: Square<f64>| {
+                g.view_mut()[(7, 3)] = spoilt;
                 g
             };
             let mut gone = gram();
-            gone.fill(spoilt);
+            gone.view_mut().fill(spoilt);
             assert!(in_units(gone, one_stage).is_none());
             assert!(in_units(spoil(gram()), one_stage).is_none());
             assert!(in_units(spoil(gram()), |g| two_stages(g, BLOCKS)).is_none());

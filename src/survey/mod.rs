@@ -10,6 +10,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::analysis::{Config, analyze_cuts};
+use crate::buffers::keep_buffers;
 use crate::checkpoint::{Checkpoint, TensorInfo};
 use crate::error::{Error, Result};
 use crate::matrix::{Cuts, Layout};
@@ -201,6 +202,7 @@ struct Shared<'a> {
 
 impl Shared<'_> {
     fn work(&self, total: usize, progress: &(impl Fn(usize, usize) + Sync)) {
+        let _kept = keep_buffers();
         loop {
             let Some(job) = lock(&self.queue).pop_front() else {
                 return;

@@ -86,7 +86,7 @@ checks["the table sorts"] = firstRow() !== "fc1.weight" && document.querySelecto
 document.querySelector("#table tbody tr:last-child").click();
 checks["a row chooses its layer"] = title().startsWith(document.querySelector("#table tbody tr.on th").textContent);
 $("copy").click();
-for (let i = 0; i < 40 && $("copy").textContent === "Copy as CSV"; i += 1) await wait(50);
+for (let i = 0; i < 400 && $("copy").textContent === "Copy as CSV"; i += 1) await wait(50);
 checks["the table can be copied"] = /Copied|not allowed/.test($("copy").textContent);
 checks["what can be cited is cited"] = /martin2021implicit/.test($("bibtex").textContent) && /johnstone2001/.test($("bibtex").textContent);
 checks["controls have names"] = [...document.querySelectorAll("button, input, select")].every((c) => c.textContent.trim() || c.getAttribute("aria-label") || c.closest("label"));

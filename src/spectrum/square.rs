@@ -1,0 +1,51 @@
+//! A square matrix in a buffer that its thread may keep.
+
+use faer::{MatMut, MatRef};
+
+use super::reflect::Real;
+use crate::buffers::Buffer;
+
+/// Column-major; each column begins at a cache line's boundary from the first.
+pub(super) struct Square<T: Real> {
+    entries: Buffer<T>,
+    side: usize,
+    /// Entries from one column to the next, and before the first.
+    stride: usize,
+    skip: usize,
+}
+
+const LINE: usize = 64;
+const PAGE: usize = 4096;
+
+impl<T: Real> Square<T> {
+    pub(super) fn zeros(side: usize) -> Self {
+        let line = LINE / size_of::<T>();
+        let mut stride = side.next_multiple_of(line);
+        if (stride * size_of::<T>()).is_multiple_of(PAGE) {
+            // Neighbours in a row would compete for the same places in the cache.
+            stride += line;
+        }
+        let entries = Buffer::filled(stride * side + line, T::ZERO);
+        let skip = entries.as_ptr().align_offset(LINE).min(line);
+        Self {
+            entries,
+            side,
+            stride,
+            skip,
+        }
+    }
+
+    pub(super) fn side(&self) -> usize {
+        self.side
+    }
+
+    pub(super) fn view(&self) -> MatRef<'_, T> {
+        let entries = &self.entries[self.skip..];
+        MatRef::from_column_major_slice_with_stride(entries, self.side, self.side, self.stride)
+    }
+
+    pub(super) fn view_mut(&mut self) -> MatMut<'_, T> {
+        let entries = &mut self.entries[self.skip..];
+        MatMut::from_column_major_slice_with_stride_mut(entries, self.side, self.side, self.stride)
+    }
+}
