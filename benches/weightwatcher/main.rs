@@ -13,7 +13,7 @@ use faer::{Accum, Mat, MatRef, Par, linalg::matmul::triangular};
 use heavytail::fit::fit_tail;
 use heavytail::record::{Record, Stamp};
 use heavytail::spectrum::{Solver, Spectrum};
-use heavytail::{Config, WeightMatrix, analyze};
+use heavytail::{Config, WeightMatrix, analyze, keep_buffers};
 use support::{cpu, floor_flops, gemm_rate, median, weights};
 
 /// Shape, and how often each side runs.
@@ -29,6 +29,8 @@ const SHAPES: [(usize, usize, usize); 8] = [
 ];
 
 fn main() -> Result<()> {
+    // As a monitor's threads and the program do.
+    let _kept = keep_buffers();
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/weightwatcher/worker.py");
     let mut child = Command::new(&python)
