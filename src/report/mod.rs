@@ -140,6 +140,7 @@ struct Still<'a> {
     log: Option<String>,
     timeline: still::Timeline,
     rows: Vec<still::Row>,
+    alarms: Vec<String>,
     notices: Vec<String>,
 }
 
@@ -187,6 +188,12 @@ fn still(run: &Run) -> Still<'_> {
         log: run.log.clone(),
         timeline: still::Timeline::of(run),
         rows: still::rows(run),
+        alarms: run
+            .trajectory
+            .alarms
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
         notices: notices
             .map(|n| match n.epoch {
                 Some(epoch) => format!("epoch {epoch}: {}", n.text),

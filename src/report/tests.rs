@@ -2,7 +2,7 @@ use super::*;
 use crate::analysis::{Config, analyze};
 use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Phase};
-use crate::record::{Header, Record, Scalar};
+use crate::record::{Alarm, Header, Record, Rule, Scalar};
 use Phase::{BleedingOut, BulkPlusSpikes, HeavyTailed, RandomLike};
 
 /// A record of a layer whose phase is set by hand.
@@ -37,6 +37,13 @@ fn names_stay_text() {
         run: "r".to_owned(),
         epoch: None,
         text: hostile.to_owned(),
+    }));
+    run.push(Line::Alarm(Alarm {
+        run: "r".to_owned(),
+        stamp: Stamp::of_epoch(2),
+        layer: hostile.to_owned(),
+        rule: Rule::SoftCollapse,
+        evidence: hostile.to_owned(),
     }));
     let page = html(&[run]).unwrap();
     // Those of the template, whatever the names.

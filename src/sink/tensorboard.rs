@@ -12,7 +12,7 @@ use super::spectra::{read_spectra, spectra_name};
 use super::tfevents::{Shown, Value, event, version};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
-use crate::record::{Key, Line, Notice, Record, Scalar, Stamp, Summary, Values};
+use crate::record::{Alarm, Key, Line, Notice, Record, Scalar, Stamp, Summary, Values};
 use crate::spectrum::Spectrum;
 use crate::trajectory::Trajectory;
 
@@ -98,7 +98,7 @@ const MODEL: [Tag<Summary>; 6] = [
 /// | `model/…` | means over the layers, seconds that observing took |
 /// | `training/…` | what the training reported, such as `training/valid loss` |
 /// | `esd_x/`, `esd_log10_x/` + layer | histograms of the eigenvalues of X = WᵀW/N, and of their log₁₀ |
-/// | `verdict/` + layer, `notices` | text: the phase with its evidence; notices |
+/// | `verdict/` + layer, `notices`, `alarms` | text: the phase with its evidence; notices; alarms |
 ///
 /// Scalars are f32, as TensorBoard keeps them. The step is the epoch, or the optimiser step after
 /// [`TensorBoardSink::by_step`]. Each process writes a file of its own, which is how TensorBoard wants
@@ -185,6 +185,7 @@ impl Sink for TensorBoardSink {
             Line::Summary(summary) => (self.axis.of(summary.stamp), of_summary(summary)),
             Line::Scalar(scalar) => (self.axis.of_epoch(scalar.epoch), of_scalar(scalar)),
             Line::Notice(notice) => (self.axis.of_notice(notice), of_notice(notice)),
+            Line::Alarm(alarm) => (self.axis.of(alarm.stamp), of_alarm(alarm)),
             _ => return Ok(()),
         };
         if self.written.insert(line.key()) {
@@ -253,6 +254,9 @@ pub fn export(
     }
     for notice in &trajectory.notices {
         push(axis.of_notice(notice), &of_notice(notice));
+    }
+    for alarm in &trajectory.alarms {
+        push(axis.of(alarm.stamp), &of_alarm(alarm));
     }
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let path = folder.join(file_name(began, "log"));
@@ -372,6 +376,14 @@ fn of_notice(notice: &Notice) -> Vec<Value> {
         tag: "notices".to_owned(),
         description: "what the reader of the log should know",
         shown: Shown::Text(notice.text.clone()),
+    }]
+}
+
+fn of_alarm(alarm: &Alarm) -> Vec<Value> {
+    vec![Value {
+        tag: "alarms".to_owned(),
+        description: "rules that began to hold, with their evidence",
+        shown: Shown::Text(alarm.to_string()),
     }]
 }
 

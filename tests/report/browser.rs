@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -20,11 +21,30 @@ impl Browser {
         if found.is_none() {
             println!("SKIPPED: no browser; install chromium or set CHROME");
         }
-        found.map(Self)
+        found.map(Self).filter(Self::works)
+    }
+
+    /// Whether it opens a file and runs its script: one in a sandbox of its own may do neither.
+    fn works(&self) -> bool {
+        static WORKS: OnceLock<bool> = OnceLock::new();
+        *WORKS.get_or_init(|| {
+            let folder = tempfile::tempdir().unwrap();
+            let page = folder.path().join("probe.html");
+            let text = "<p id=p></p><script>p.textContent = 6 * 7</script>";
+            std::fs::write(&page, text).unwrap();
+            let works = self.dom(&page, "", &[]).contains(">42</p>");
+            if !works {
+                println!("SKIPPED: {} does not open files here", self.0.display());
+            }
+            works
+        })
     }
 
     /// The document after its scripts have run.
     pub fn dom(&self, page: &Path, hash: &str, flags: &[&str]) -> String {
+        // One at a time: some of what is measured is time.
+        static ALONE: Mutex<()> = Mutex::new(());
+        let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let profile = tempfile::tempdir().unwrap();
         let out = profile.path().join("dom.html");
         let mut child = Command::new(&self.0)

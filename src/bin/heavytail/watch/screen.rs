@@ -64,7 +64,7 @@ const NOTICES: usize = 4;
 /// The rows that a whole picture needs.
 pub fn height(view: &View) -> u16 {
     let layers = rows(view.run, Default::default()).len();
-    let notices = view.run.notices.len().min(NOTICES);
+    let notices = (view.run.alarms.len() + view.run.notices.len()).min(NOTICES);
     (6 + layers.max(1) + notices + usize::from(notices > 0)).min(2000) as u16
 }
 
@@ -235,18 +235,21 @@ fn cost(view: &View) -> String {
     words
 }
 
-/// The newest notices under their title.
+/// The newest alarms, then notices, under their title.
 fn notices(view: &View, wide: usize) -> Vec<Line<'static>> {
     let all = &view.run.notices;
     let newest = all[all.len().saturating_sub(NOTICES)..].iter().rev();
-    let mut lines: Vec<Line> = newest
-        .map(|notice| {
-            let epoch = notice
-                .epoch
-                .map_or(String::new(), |e| format!("epoch {e}: "));
-            Line::raw(left(&clean(&(epoch + &notice.text)), wide))
-        })
-        .collect();
+    let alarms = view.run.alarms.iter().rev().map(|alarm| {
+        let text = clean(&format!("! {alarm}"));
+        Line::styled(left(&text, wide), Style::new().add_modifier(Modifier::BOLD))
+    });
+    let notices = newest.map(|notice| {
+        let epoch = notice
+            .epoch
+            .map_or(String::new(), |e| format!("epoch {e}: "));
+        Line::raw(left(&clean(&(epoch + &notice.text)), wide))
+    });
+    let mut lines: Vec<Line> = alarms.chain(notices).take(NOTICES).collect();
     if view.unreadable > 0 {
         let text = format!(
             "{} lines of the log cannot be read by this version",
@@ -255,7 +258,10 @@ fn notices(view: &View, wide: usize) -> Vec<Line<'static>> {
         lines.insert(0, Line::raw(left(&text, wide)));
     }
     if !lines.is_empty() {
-        let title = format!("─ notices ({}) ", all.len());
+        let title = match view.run.alarms.len() {
+            0 => format!("─ notices ({}) ", all.len()),
+            alarms => format!("─ alarms ({alarms}), notices ({}) ", all.len()),
+        };
         let rule = "─".repeat(wide.saturating_sub(width(&title)));
         lines.insert(0, Line::styled(title + &rule, dim()));
     }

@@ -1,4 +1,4 @@
-use heavytail::record::{Line, Notice, Scalar, Stamp, Summary};
+use heavytail::record::{Alarm, Line, Notice, Rule, Scalar, Stamp, Summary};
 use heavytail::{Config, Phase, Record, Trajectory, WeightMatrix, analyze};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -107,6 +107,28 @@ fn text(run: &Trajectory, state: &mut State, wide: u16, high: u16) -> String {
 
 fn press(state: &mut State, run: &Trajectory, key: KeyCode) -> Asked {
     state.key(KeyEvent::new(key, KeyModifiers::NONE), run)
+}
+
+#[test]
+fn alarms_come_before_notices() {
+    let mut run = training();
+    run.push(Line::Alarm(Alarm {
+        run: "demo".into(),
+        stamp: Stamp::of_epoch(2),
+        layer: "fc1.weight".into(),
+        rule: Rule::NotFinite,
+        evidence: "3 weights\u{1b}[31m".into(),
+    }));
+    let text = text(&run, &mut State::default(), 80, 24);
+    let lines: Vec<&str> = text.lines().collect();
+    let title = lines
+        .iter()
+        .position(|l| l.contains("alarms (1), notices (1)"));
+    let alarm = lines[title.expect(&text) + 1];
+    assert!(
+        alarm.starts_with("! fc1.weight not finite at epoch 2: 3 weights\u{FFFD}"),
+        "{text}"
+    );
 }
 
 #[test]
