@@ -9,10 +9,12 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use heavytail::matrix::LayerTensor;
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::Stamp;
-use heavytail::{Config, Monitor, analysis::analyze_tensor};
+use heavytail::{Config, Monitor, analysis::analyze_tensor, keep_buffers};
 use support::{bench, floor_flops, gemm_rate, models};
 
 fn observe(c: &mut Criterion) {
+    // As the monitor's own thread does.
+    let _kept = keep_buffers();
     let mut group = c.benchmark_group("observe");
     group
         .sample_size(10)
