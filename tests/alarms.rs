@@ -1,18 +1,19 @@
 //! Alarms: off unless asked for, once for each beginning, with their evidence, and what a user does about them.
 
+#[allow(dead_code)]
+#[path = "support/noise.rs"]
+mod noise;
+
 use std::sync::{Arc, Mutex};
 
 use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::{Alarm, Rule, Stamp};
 use heavytail::{Monitor, Phase, Trajectory};
-use rand::{RngExt, SeedableRng};
+use noise::matrix;
 
 fn noise(rows: usize, cols: usize, seed: u64) -> Vec<f32> {
-    let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
-    (0..rows * cols)
-        .map(|_| rng.random::<f32>() - 0.5)
-        .collect()
+    matrix("", rows, cols, seed).values
 }
 
 fn layer(rows: usize, cols: usize, values: Vec<f32>) -> Snapshot {

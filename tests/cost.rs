@@ -1,24 +1,16 @@
 //! What a monitor does to stay cheap, and what it says about that.
 
+#[path = "support/noise.rs"]
+mod noise;
+
 use std::time::{Duration, Instant};
 
 use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::{Record, Stamp};
 use heavytail::{Monitor, Trajectory};
+use noise::{matrix, tensor};
 use rand::{RngExt, SeedableRng};
-
-fn tensor(name: &str, layout: Layout, shape: &[usize], seed: u64) -> LayerTensor {
-    let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
-    LayerTensor {
-        name: name.into(),
-        layout,
-        shape: shape.to_vec(),
-        values: (0..shape.iter().product())
-            .map(|_| rng.random::<f32>() - 0.5)
-            .collect(),
-    }
-}
 
 fn snapshot(tensors: Vec<LayerTensor>) -> Snapshot {
     Snapshot {
@@ -41,11 +33,11 @@ fn an_unchanged_layer_is_carried_and_the_record_says_so() {
         .build()
         .unwrap();
     for epoch in 0..4usize {
-        let frozen = tensor("frozen", Layout::Matrix, &[120, 60], 1);
-        let mut creeps = tensor("creeps", Layout::Matrix, &[120, 60], 2);
+        let frozen = matrix("frozen", 120, 60, 1);
+        let mut creeps = matrix("creeps", 120, 60, 2);
         // 1e-9 of itself from epoch to epoch.
         creeps.values[0] *= 1.0 + 1e-7 * epoch as f32;
-        let learns = tensor("learns", Layout::Matrix, &[120, 60], 3 + epoch as u64);
+        let learns = matrix("learns", 120, 60, 3 + epoch as u64);
         let tensors = vec![frozen, creeps, learns];
         monitor.submit(Stamp::of_epoch(epoch), snapshot(tensors));
     }
@@ -79,7 +71,7 @@ fn carried_alphas_are_what_an_analysis_would_have_found() {
             builder = builder.skip_unchanged(tolerance);
         }
         let monitor = builder.build().unwrap();
-        let mut weights = tensor("fc", Layout::Matrix, &[200, 40], 9);
+        let mut weights = matrix("fc", 200, 40, 9);
         let mut rng = rand_pcg::Pcg64::seed_from_u64(10);
         for epoch in 0..30 {
             for w in &mut weights.values {
@@ -103,8 +95,8 @@ fn more_threads_change_no_bit() {
         let monitor = Monitor::builder().threads(threads).build().unwrap();
         let tensors = vec![
             tensor("conv", Layout::Conv, &[24, 16, 3, 3], 1),
-            tensor("fc1", Layout::Matrix, &[150, 80], 2),
-            tensor("fc2", Layout::Matrix, &[80, 30], 3),
+            matrix("fc1", 150, 80, 2),
+            matrix("fc2", 80, 30, 3),
         ];
         monitor.submit(Stamp::of_epoch(0), snapshot(tensors));
         let t = monitor.finish().trajectory;
@@ -136,7 +128,7 @@ fn a_budget_is_kept() {
     // The share is that of the time until now, so the run must have one.
     while start.elapsed() < Duration::from_millis(1500) {
         if monitor.affords() {
-            let layer = tensor("fc", Layout::Matrix, &[90, 40], asked as u64);
+            let layer = matrix("fc", 90, 40, asked as u64);
             monitor.submit(Stamp::of_epoch(asked), snapshot(vec![layer]));
         }
         asked += 1;

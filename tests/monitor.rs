@@ -1,32 +1,23 @@
 //! The monitor's promises without any framework: what goes wrong is recorded and stops nothing.
 
+#[allow(dead_code)]
+#[path = "support/noise.rs"]
+mod noise;
+
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
 use heavytail::error::Result;
 use heavytail::fit::fit_bulk;
-use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::{Line, Stamp};
 use heavytail::sink::{COLUMNS, Sink, read_spectra};
 use heavytail::{Error, Monitor, Phase, Trajectory};
-use rand::{RngExt, SeedableRng};
-
-fn tensor(name: &str, rows: usize, cols: usize, seed: u64) -> LayerTensor {
-    let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
-    LayerTensor {
-        name: name.into(),
-        layout: Layout::Matrix,
-        shape: vec![rows, cols],
-        values: (0..rows * cols)
-            .map(|_| rng.random::<f32>() - 0.5)
-            .collect(),
-    }
-}
+use noise::matrix;
 
 fn snapshot(seed: u64) -> Snapshot {
     Snapshot {
-        tensors: vec![tensor("fc1", 120, 60, seed), tensor("fc2", 60, 12, seed)],
+        tensors: vec![matrix("fc1", 120, 60, seed), matrix("fc2", 60, 12, seed)],
         ..Snapshot::default()
     }
 }

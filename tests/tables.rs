@@ -3,15 +3,18 @@
 
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::record::Field;
-use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::Stamp;
 use heavytail::sink::{COLUMNS, csv, parquet};
 use heavytail::{Monitor, Trajectory};
-use rand::{RngExt, SeedableRng};
 
-mod support;
-use support::python;
+#[allow(dead_code)]
+#[path = "support/noise.rs"]
+mod noise;
+#[path = "support/python.rs"]
+mod python;
+use noise::matrix;
+use python::python;
 
 /// A run of which one layer fails once, one is too small for a phase, and one has an awkward name.
 fn run(name: &str, out: &std::path::Path) -> Trajectory {
@@ -21,18 +24,9 @@ fn run(name: &str, out: &std::path::Path) -> Trajectory {
         .overload(Overload::Wait);
     let monitor = monitor.build().unwrap();
     for epoch in 0..4 {
-        let mut rng = rand_pcg::Pcg64::seed_from_u64(epoch);
-        let mut tensor = |name: &str, rows: usize, cols: usize| LayerTensor {
-            name: name.into(),
-            layout: Layout::Matrix,
-            shape: vec![rows, cols],
-            values: (0..rows * cols)
-                .map(|_| rng.random::<f32>() - 0.5)
-                .collect(),
-        };
         let mut tensors = vec![
-            tensor("fc1.weight", 120, 60),
-            tensor("fc2, \"the\" head – λ", 60, 5),
+            matrix("fc1.weight", 120, 60, epoch),
+            matrix("fc2, \"the\" head – λ", 60, 5, epoch),
         ];
         if epoch == 2 {
             tensors[0].values[3] = f32::INFINITY;

@@ -5,15 +5,18 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::Stamp;
 use heavytail::sink::{TensorBoardSink, read_spectra, tensorboard};
 use heavytail::{Monitor, Trajectory};
-use rand::{RngExt, SeedableRng};
 
-mod support;
-use support::python;
+#[allow(dead_code)]
+#[path = "support/noise.rs"]
+mod noise;
+#[path = "support/python.rs"]
+mod python;
+use noise::matrix;
+use python::python;
 
 /// A protobuf message taken apart: field numbers with what they hold.
 struct Message(Vec<(u64, Field)>);
@@ -174,16 +177,10 @@ fn shown(path: &Path) -> BTreeMap<(String, u64), Shown> {
 }
 
 fn snapshot(seed: u64) -> Snapshot {
-    let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
-    let mut tensor = |name: &str, rows: usize, cols: usize| LayerTensor {
-        name: name.into(),
-        layout: Layout::Matrix,
-        shape: vec![rows, cols],
-        values: (0..rows * cols)
-            .map(|_| rng.random::<f32>() - 0.5)
-            .collect(),
-    };
-    let mut tensors = vec![tensor("fc1.weight", 120, 60), tensor("fc2.weight", 60, 5)];
+    let mut tensors = vec![
+        matrix("fc1.weight", 120, 60, seed),
+        matrix("fc2.weight", 60, 5, seed),
+    ];
     if seed == 1 {
         tensors[1].values[7] = f32::NAN;
     }
