@@ -43,7 +43,8 @@ pub(crate) struct Kept<T> {
 }
 
 /// Let this thread keep the large buffers of its analyses for the next ones, until what is returned is dropped: for
-/// loops over many matrices. At most four times the largest. A monitor's threads and [`survey`](crate::survey) do it.
+/// loops over many matrices. At most four times the largest. A monitor's threads do it, and the surveys of
+/// checkpoints.
 pub fn keep_buffers() -> KeptBuffers {
     fn start<T: Keep>() -> bool {
         T::kept().with(|kept| {

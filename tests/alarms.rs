@@ -181,6 +181,45 @@ fn what_is_not_finite_alarms_and_a_user_can_act_on_it() {
 }
 
 #[test]
+fn a_rule_that_is_new_to_a_log_is_not_silenced_by_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let low = Rule::AlphaBelow {
+        alpha: 50.0,
+        observations: 2,
+    };
+    let builder = || Monitor::builder().out(dir.path()).resume();
+    let monitor = builder().build().unwrap();
+    for epoch in 0..3 {
+        let values = noise(60, 30, epoch as u64);
+        monitor.submit(Stamp::of_epoch(epoch), layer(60, 30, values));
+    }
+    assert!(monitor.finish().trajectory.alarms.is_empty());
+    for (epoch, alarms) in [(3, 1), (4, 1)] {
+        let monitor = builder().alarm(low).build().unwrap();
+        monitor.submit(Stamp::of_epoch(epoch), layer(60, 30, noise(60, 30, 9)));
+        let t = monitor.finish().trajectory;
+        assert_eq!(t.alarms.len(), alarms, "{:?}", t.alarms);
+    }
+}
+
+#[test]
+fn what_is_done_about_an_alarm_may_ask_the_monitor_to_finish() {
+    let cell: Arc<Mutex<Option<Monitor>>> = Arc::default();
+    let inside = Arc::clone(&cell);
+    let monitor = Monitor::builder()
+        .alarm(Rule::NotFinite)
+        .on_alarm(move |_| {
+            let monitor = inside.lock().unwrap().take();
+            monitor.unwrap().finish();
+        })
+        .build()
+        .unwrap();
+    *cell.lock().unwrap() = Some(monitor.clone());
+    monitor.submit(Stamp::of_epoch(0), layer(60, 30, vec![f32::NAN; 1800]));
+    assert_eq!(monitor.finish().trajectory.alarms.len(), 1);
+}
+
+#[test]
 fn without_a_rule_there_is_no_alarm() {
     let monitor = Monitor::builder()
         .on_alarm(|_| unreachable!())

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::monitor::{Overload, Snapshot};
-use heavytail::record::{Record, Stamp};
+use heavytail::record::{Record, Rule, Stamp};
 use heavytail::{Monitor, Trajectory};
 use noise::{matrix, tensor};
 use rand::{RngExt, SeedableRng};
@@ -154,11 +154,16 @@ fn a_budget_is_kept() {
 #[test]
 fn nonsense_is_refused() {
     let refused = |builder: heavytail::monitor::Builder| builder.build().unwrap_err().to_string();
+    let never = Rule::AlphaBelow {
+        alpha: f64::INFINITY,
+        observations: 1,
+    };
     for (builder, option) in [
         (Monitor::builder().threads(0), "threads"),
         (Monitor::builder().budget(0.0), "budget"),
         (Monitor::builder().budget(f64::NAN), "budget"),
         (Monitor::builder().skip_unchanged(-1.0), "skip_unchanged"),
+        (Monitor::builder().alarm(never), "alarm"),
     ] {
         let why = refused(builder);
         assert!(why.contains(option), "{why}");

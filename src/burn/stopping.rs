@@ -19,7 +19,8 @@ pub struct AlarmStopping {
 
 impl Monitor {
     /// Stop burn's training after an epoch with an alarm; see [`Builder::alarm`](crate::monitor::Builder::alarm).
-    /// The end of each epoch then waits for its analysis, for a minute at most.
+    /// The end of each epoch then waits for its analysis, for a minute at most. A number that burn reports only
+    /// after that counts at the next epoch's end.
     pub fn stop_on_alarm(&self) -> AlarmStopping {
         AlarmStopping {
             monitor: self.clone(),
@@ -30,7 +31,7 @@ impl Monitor {
 
 impl EarlyStoppingStrategy for AlarmStopping {
     fn should_stop(&mut self, _: usize, _: &EventStoreClient) -> bool {
-        self.monitor.settle(PATIENCE);
+        self.monitor.wait(PATIENCE);
         self.monitor.with_trajectory(|t| t.alarms.len()) > self.known
     }
 }

@@ -4,12 +4,14 @@ use super::search::{SMALL, SMALL_TAIL, Search};
 use super::tail::{FLAT, FLOOR, logs, usable};
 
 /// Whether α of a matrix that has moved by ΔW is within `tolerance` of the α of its old `eigenvalues`
-/// (ascending, of X = WᵀW/N), for certain. `drift` is ‖ΔW‖_F/√N, in the units of √λ.
+/// (ascending, of X = WᵀW/N), for certain. `drift` is ‖ΔW‖_F/√N, in the units of √λ; `error` bounds what the
+/// eigensolver is off by, in units of λmax.
 ///
 /// # Formula
 ///
 /// With σ = √λ: no σ moves by more than `drift` (Weyl), and Σ(Δσ)² ≤ drift² (Mirsky). So each ln λ_j lies in a
 /// known interval, and by Cauchy's inequality Σ_{j>i} ln λ_j moves by at most 2·drift·√(Σ_{j>i} 1/(σ_j − drift)²).
+/// Both are widened by what the solver may be off by before and after.
 /// These bound α_i and D_i of every start i of the tail. A start whose D_i cannot fall to what the old best start
 /// can rise to cannot win; every other start must keep its α_i within the tolerance.
 ///
@@ -21,30 +23,41 @@ use super::tail::{FLAT, FLOOR, logs, usable};
 /// # Source
 ///
 /// L. Mirsky, *Symmetric gauge functions and unitarily invariant norms* (1960).
-pub(crate) fn alpha_holds(eigenvalues: &[f64], drift: f64, tolerance: f64) -> bool {
+pub(crate) fn alpha_holds(eigenvalues: &[f64], drift: f64, error: f64, tolerance: f64) -> bool {
     if drift == 0.0 {
+        // The same entries have the same eigenvalues, to the bit.
         return true;
     }
     match usable(eigenvalues) {
         Ok(x) if drift.is_finite() => {
+            let error = error * x[x.len() - 1];
             let below = eigenvalues.len() - x.len();
-            same_values(&eigenvalues[..below], x, drift)
-                && Moved::new(x, drift).is_some_and(|m| m.holds(&logs(x), tolerance))
+            same_values(&eigenvalues[..below], x, drift, error)
+                && Moved::new(x, drift, error).is_some_and(|m| m.holds(&logs(x), tolerance))
         }
         _ => false,
     }
 }
 
+/// What the solver may say of λ after the move.
+fn after(lambda: f64, drift: f64, error: f64) -> Range {
+    let low = ((lambda - error).max(0.0).sqrt() - drift).max(0.0);
+    let high = (lambda + error).sqrt() + drift;
+    Range {
+        low: low * low - error,
+        high: high * high + error,
+    }
+}
+
 /// Whether the same eigenvalues take part in the fit after the move: none crosses the floor, and they stay
 /// unequal.
-fn same_values(below: &[f64], x: &[f64], drift: f64) -> bool {
-    let (low, top) = (x[0].sqrt(), x[x.len() - 1].sqrt());
-    let floor = FLOOR.sqrt();
-    let under = below.last().map_or(0.0, |v| v.sqrt());
-    let flat = (1.0 - FLAT).sqrt();
-    low - drift > floor * (top + drift)
-        && (below.is_empty() || under + drift < floor * (top - drift))
-        && low + drift < flat * (top - drift)
+fn same_values(below: &[f64], x: &[f64], drift: f64, error: f64) -> bool {
+    let low = after(x[0], drift, error);
+    let top = after(x[x.len() - 1], drift, error);
+    let under = below.last().map_or(0.0, |v| after(*v, drift, error).high);
+    low.low > FLOOR * top.high
+        && (below.is_empty() || under < FLOOR * top.low)
+        && low.high < (1.0 - FLAT) * top.low
 }
 
 /// An interval.
@@ -66,19 +79,19 @@ const SLACK: f64 = 1e-9;
 
 impl Moved {
     /// `None` if an eigenvalue can reach zero.
-    fn new(x: &[f64], drift: f64) -> Option<Self> {
-        let top = x.last()?.sqrt();
-        let ln = |sigma: f64| 2.0 * (sigma / top).ln();
-        let logs: Vec<Range> = x
-            .iter()
-            .map(|v| v.sqrt())
-            .map(|s| Range {
-                low: ln(s - drift) - SLACK,
-                high: ln(s + drift) + SLACK,
-            })
-            .collect();
-        if !logs.iter().all(|r| r.low.is_finite()) {
-            return None;
+    fn new(x: &[f64], drift: f64, error: f64) -> Option<Self> {
+        let top = *x.last()?;
+        let ln = |lambda: f64| (lambda / top).ln();
+        let mut logs = Vec::with_capacity(x.len());
+        for &lambda in x {
+            let range = after(lambda, drift, error);
+            if range.low <= 0.0 {
+                return None;
+            }
+            logs.push(Range {
+                low: ln(range.low) - SLACK,
+                high: ln(range.high) + SLACK,
+            });
         }
         let mut above = vec![
             Range {
@@ -87,12 +100,15 @@ impl Moved {
             };
             x.len()
         ];
-        let (mut sum, mut steepness) = (0.0, 0.0);
+        let (mut sum, mut steepness, mut off) = (0.0, 0.0, 0.0);
         for i in (0..x.len() - 1).rev() {
-            let sigma = x[i + 1].sqrt();
-            sum += ln(sigma);
-            steepness += (sigma - drift).powi(-2);
-            let by = 2.0 * drift * f64::sqrt(steepness) + SLACK * (x.len() - i) as f64;
+            let lambda = x[i + 1];
+            // The true σ is at least this, before and after.
+            let sigma = (lambda - error).sqrt() - drift;
+            sum += ln(lambda);
+            steepness += sigma.powi(-2);
+            off -= (-error / lambda).ln_1p() + (-error / (sigma * sigma)).ln_1p();
+            let by = 2.0 * drift * f64::sqrt(steepness) + off + SLACK * (x.len() - i) as f64;
             above[i] = Range {
                 low: sum - by,
                 high: sum + by,
@@ -173,6 +189,8 @@ mod tests {
     use crate::fit::fit_tail;
     use crate::law::{Law, MarchenkoPastur, PowerLaw};
 
+    const ERROR: f64 = 1e-13;
+
     fn spectrum(kind: usize, n: usize, rng: &mut Pcg64) -> Vec<f64> {
         let noise = MarchenkoPastur::new(1.0, 4 * n, n).midpoint_quantiles(n);
         let mut x: Vec<f64> = (0..n)
@@ -222,7 +240,7 @@ mod tests {
             let x = spectrum(trial % 4, n, &mut rng);
             let drift = 10f64.powf(-7.0 + 5.0 * rng.random::<f64>());
             let tolerance = [0.01, 0.1][trial % 2];
-            if !alpha_holds(&x, drift, tolerance) {
+            if !alpha_holds(&x, drift, ERROR, tolerance) {
                 continue;
             }
             skipped += 1;
@@ -236,14 +254,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_solver_may_be_off_by_counts() {
+        let x: Vec<f64> = (0..60).map(|i| 0.7f64.powi(60 - i)).collect();
+        // From 1e-9 of the largest upwards.
+        assert!(alpha_holds(&x, 1e-9, 1e-15, 0.1));
+        assert!(!alpha_holds(&x, 1e-9, 1e-6, 0.1));
+        assert!(alpha_holds(&x, 0.0, 1e-6, 0.1));
+    }
+
+    #[test]
     fn a_large_move_is_never_skipped() {
         let mut rng = Pcg64::seed_from_u64(4);
         for kind in 0..4 {
             let x = spectrum(kind, 100, &mut rng);
-            assert!(alpha_holds(&x, 0.0, 0.01));
-            assert!(!alpha_holds(&x, 0.3, 0.01));
-            assert!(!alpha_holds(&x, f64::NAN, 0.01));
+            assert!(alpha_holds(&x, 0.0, ERROR, 0.01));
+            assert!(!alpha_holds(&x, 0.3, ERROR, 0.01));
+            assert!(!alpha_holds(&x, f64::NAN, ERROR, 0.01));
         }
-        assert!(!alpha_holds(&[0.0; 20], 1e-9, 0.1));
+        assert!(!alpha_holds(&[0.0; 20], 1e-9, ERROR, 0.1));
     }
 }

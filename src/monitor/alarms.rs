@@ -2,6 +2,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::phase::{Annotation, Phase};
 use crate::record::{Alarm, FullLine, Record, Rule, Stamp, Values};
+use crate::spectrum::NOT_FINITE;
 use crate::trajectory::Transition;
 
 /// Which rules hold for which layers.
@@ -42,10 +43,14 @@ impl Alarms {
                     .filter(|v| v.annotations.contains(&Annotation::CorrelationTrap))
                     .map(|_| Annotation::CorrelationTrap.to_string()),
                 Rule::SoftCollapse => record.values.as_deref().and_then(soft_collapse),
-                Rule::NotFinite => record.reason.clone(),
+                Rule::NotFinite => {
+                    let reason = record.reason.as_ref();
+                    reason.filter(|why| why.contains(NOT_FINITE)).cloned()
+                }
             };
             // A trap is found by full analyses only; what a live one does not say has not ceased.
-            let ceases = rule != Rule::CorrelationTrap;
+            let full = record.values.as_ref().is_some_and(|v| v.full.is_some());
+            let ceases = rule != Rule::CorrelationTrap || full;
             alarms.extend(self.edge(i, record.stamp, &record.layer, evidence, ceases));
         }
         alarms
@@ -70,6 +75,15 @@ impl Alarms {
         let rule = self.rules.iter().position(|r| *r == Rule::NotFinite)?;
         let evidence = (!value.is_finite()).then(|| format!("the training reports {value}"));
         self.edge(rule, Stamp::of_epoch(epoch), name, evidence, true)
+    }
+
+    /// Of the conditions that hold, only those count as raised of which the log has an alarm: a rule may be new.
+    pub(super) fn raised_only(&mut self, log: &[Alarm]) {
+        let rules = &self.rules;
+        self.raised.retain(|(rule, layer)| {
+            log.iter()
+                .any(|a| a.rule == rules[*rule] && a.layer == *layer)
+        });
     }
 
     fn edge(
@@ -98,13 +112,15 @@ impl Alarms {
 
     fn low(&mut self, rule: usize, record: &Record, below: f64, needed: usize) -> Option<String> {
         let count = self.low.entry((rule, record.layer.clone())).or_default();
-        let row = &record.values.as_ref()?.row;
-        match row.alpha {
-            Some(alpha) if alpha < below => *count += 1,
-            _ => *count = 0,
-        }
-        (*count >= needed.max(1)).then(|| {
-            let (alpha, sigma) = (row.alpha.unwrap_or(0.0), row.sigma.unwrap_or(0.0));
+        let row = record.values.as_ref().map(|v| &v.row);
+        let found = row.and_then(|row| Some((row, row.alpha.filter(|&a| a < below)?)));
+        let Some((row, alpha)) = found else {
+            *count = 0;
+            return None;
+        };
+        *count += 1;
+        (*count >= needed).then(|| {
+            let sigma = row.sigma.unwrap_or(0.0);
             let tail = row.num_pl_spikes.unwrap_or(0);
             let mut says = format!("α = {alpha:.2} ± {sigma:.2} over {tail} eigenvalues");
             for doubt in &row.alpha_doubts {

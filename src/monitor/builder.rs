@@ -125,7 +125,8 @@ impl Builder {
     /// How many snapshots may wait; 4 by default. Memory is bounded by this many and four more
     /// copies of the watched weights (the one in work, the newest, and what waits for its full analysis), each
     /// thread's buffers (four times the largest layer in f64), and the records, which stay: about 2 kB a layer and
-    /// observation, and 0.5 kB for each kernel position of a convolution.
+    /// observation, and 0.5 kB for each kernel position of a convolution; with a page among the sinks its own copy of
+    /// them, without kernel positions, and at most 1 kB of each spectrum.
     pub fn queue(mut self, capacity: usize) -> Self {
         self.queue = Some(capacity);
         self
@@ -147,9 +148,11 @@ impl Builder {
         self
     }
 
-    /// Spend at most this share of the run's wall time on observing (0.01 is one per cent), copies and
-    /// full analyses included, by leaving observations out that are due. The first is made in any case, and
-    /// the last where the monitor sees the end. Off by default, since what is observed then depends on the machine.
+    /// Make an observation that is due only if all of observing would then stay below this share of the run's wall
+    /// time (0.01 is one per cent): copies, the seconds of each layer's analysis on whatever thread, finished full
+    /// analyses, and writing. The first observation is made in any case, and the last where the monitor sees the end,
+    /// each with its full analysis: in a short run they can be more than the share. Off by default, since what is
+    /// observed then depends on the machine.
     pub fn budget(mut self, share: f64) -> Self {
         self.budget = Some(share);
         self
@@ -161,7 +164,8 @@ impl Builder {
         self
     }
 
-    /// Call this with every alarm, on the worker's thread; what it does should be short. A panic in it is recorded.
+    /// Call this with every alarm, on the worker's thread; what it does should be short. A panic in it is recorded;
+    /// what it asks of the monitor itself waits for nothing.
     ///
     /// To stop burn's training in the middle of an epoch, share an interrupter with it:
     ///
@@ -172,7 +176,7 @@ impl Builder {
     ///     .alarm(Rule::NotFinite)
     ///     .on_alarm(move |alarm| stop.stop(Some(&alarm.to_string())))
     ///     .build()?;
-    /// let training = SupervisedTraining::new(…).with_interrupter(interrupter);
+    /// let training = SupervisedTraining::new(dir, train, valid).with_interrupter(interrupter);
     /// ```
     ///
     /// To stop it between two epochs, `training.early_stopping(monitor.stop_on_alarm())`.
@@ -186,7 +190,7 @@ impl Builder {
     /// # Errors
     ///
     /// If a pattern is no regular expression, the cadence, queue or threads are 0, the tolerance is negative,
-    /// the budget not a positive share, the folder cannot be written, or it holds a log already and [`Builder::resume`] was not asked for.
+    /// the budget not a positive share, a rule can never hold, the folder cannot be written, or it holds a log already and [`Builder::resume`] was not asked for.
     pub fn build(self) -> Result<Monitor> {
         let selection = Selection::new(&self.include, &self.exclude)?;
         let cadence = self.cadence.unwrap_or(Cadence::Epochs(1));
@@ -211,6 +215,16 @@ impl Builder {
         }
         if self.budget.is_some_and(|b| !(b > 0.0 && b <= 1.0)) {
             return config_error("budget", "must be a share above 0, at most 1");
+        }
+        for rule in &self.rules {
+            if let Rule::AlphaBelow {
+                alpha,
+                observations,
+            } = rule
+                && !(alpha.is_finite() && *observations > 0)
+            {
+                return config_error("alarm", "α must be finite, and observations at least 1");
+            }
         }
         let mut sinks = self.sinks;
         let mut trajectory = Trajectory::default();

@@ -1,6 +1,7 @@
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
 
 use rayon::ThreadPool;
 use rayon::prelude::*;
@@ -71,21 +72,28 @@ impl Desk {
         let baselines = baselines(&lock(&state));
         let mut phases: HashMap<String, Hysteresis> = HashMap::new();
         let mut alarms = Alarms::new(run, manner.rules);
-        // What a resumed log holds has been alarmed about.
-        for record in &lock(&state).records {
-            let phase = phases.entry(record.layer.clone()).or_default();
-            let _ = alarms.see(record, phase.see(record).as_ref());
+        {
+            // What a resumed log holds. A moment that a crash cut short is observed again.
+            let log = lock(&state);
+            let whole: HashSet<Stamp> = log.summaries.iter().map(|s| s.stamp).collect();
+            for record in log.records.iter().filter(|r| whole.contains(&r.stamp)) {
+                let phase = phases.entry(record.layer.clone()).or_default();
+                let _ = alarms.see(record, phase.see(record).as_ref());
+            }
+            alarms.raised_only(&log.alarms);
         }
+        let config = manner.config;
+        let gate = manner.tolerance.map(|t| Gate::new(t, config.solver));
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(manner.threads)
             .thread_name(|i| format!("heavytail {i}"))
             .start_handler(|_| std::mem::forget(keep_buffers()));
         Self {
             run: run.to_owned(),
-            config: manner.config,
+            config,
             // Where the system refuses threads, the worker's own does.
             pool: (manner.threads > 1).then(|| threads.build().ok()).flatten(),
-            gate: manner.tolerance.map(Gate::new),
+            gate,
             baselines,
             phases,
             alarms,
@@ -117,8 +125,14 @@ impl Desk {
             }
         }
         // The last observation in full, then whatever the closer looks have found.
-        if let Some(closer) = self.closer.take() {
-            closer.finish(std::mem::take(&mut self.last));
+        let last = std::mem::take(&mut self.last);
+        match self.closer.take() {
+            Some(closer) => closer.finish(last),
+            None if last.is_empty() => {}
+            None => {
+                let text = "no full analysis at the end: the system refused a thread";
+                self.notice(None, text.to_owned());
+            }
         }
         while let Some(Job::Line(line)) = self.shared.next() {
             self.line(*line);
@@ -152,7 +166,9 @@ impl Desk {
             let room = (2 * snapshot.tensors.len()).max(1);
             self.closer = Closer::spawn(&self.run, &self.config, &self.shared, room);
         }
+        let start = Instant::now();
         let seen = self.look(stamp, snapshot.tensors);
+        let looked = start.elapsed();
         let mut records = Vec::with_capacity(seen.len());
         let mut spectra = Vec::with_capacity(seen.len());
         let mut before = std::mem::take(&mut self.last);
@@ -212,14 +228,16 @@ impl Desk {
         self.sinks(|s| s.spectra(stamp, &spectra));
         self.sinks(|s| s.flush());
         self.look_closer(stamp, |live| first || turned.contains(&live.tensor.name));
-        Some(seconds)
+        // Threads count one by one; what is not analysis is writing.
+        Some(seconds + (start.elapsed() - looked).as_secs_f64())
     }
 
     /// Carry or analyse each layer.
     fn look(&self, stamp: Stamp, tensors: Vec<LayerTensor>) -> Vec<Seen> {
         let (config, baselines, gate) = (&self.config, &self.baselines, self.gate.as_ref());
         let look = |tensor: LayerTensor| {
-            if let Some(record) = gate.and_then(|gate| gate.carry(stamp, &tensor)) {
+            let carried = guarded(|| Ok(gate.and_then(|gate| gate.carry(stamp, &tensor))));
+            if let Ok(Some(record)) = carried {
                 return Seen::Carried(Box::new(record));
             }
             let baseline = baselines.get(&tensor.name);

@@ -5,10 +5,12 @@ use std::time::Instant;
 use crate::fit::alpha_holds;
 use crate::matrix::LayerTensor;
 use crate::record::{Carried, Record, Stamp};
+use crate::spectrum::Solver;
 
 /// Repeats the record of a layer that has hardly moved since it was analysed.
 pub(super) struct Gate {
     tolerance: f64,
+    solver: Solver,
     anchors: HashMap<String, Anchor>,
 }
 
@@ -20,9 +22,10 @@ struct Anchor {
 }
 
 impl Gate {
-    pub(super) fn new(tolerance: f64) -> Self {
+    pub(super) fn new(tolerance: f64, solver: Solver) -> Self {
         Self {
             tolerance,
+            solver,
             anchors: HashMap::new(),
         }
     }
@@ -31,10 +34,11 @@ impl Gate {
     pub(super) fn carry(&self, stamp: Stamp, tensor: &LayerTensor) -> Option<Record> {
         let start = Instant::now();
         let anchor = self.anchors.get(&tensor.name)?;
-        let (moved, norm) = drift(&anchor.tensor, tensor)?;
+        let Drift { moved, old, new } = drift(&anchor.tensor, tensor)?;
         let row = &anchor.record.values.as_ref()?.row;
         let scaled = moved / (row.n as f64).sqrt();
-        if !alpha_holds(&anchor.eigenvalues, scaled, self.tolerance) {
+        let error = self.solver.error();
+        if !alpha_holds(&anchor.eigenvalues, scaled, error, self.tolerance) {
             return None;
         }
         Some(Record {
@@ -42,8 +46,9 @@ impl Gate {
             seconds_analysis: start.elapsed().as_secs_f64(),
             carried: Some(Carried {
                 from: anchor.record.stamp,
-                drift: if moved == 0.0 { 0.0 } else { moved / norm },
+                drift: if moved == 0.0 { 0.0 } else { moved / old },
                 alpha_tolerance: self.tolerance,
+                norm: new * new,
             }),
             ..anchor.record.clone()
         })
@@ -70,16 +75,28 @@ impl Gate {
     }
 }
 
-/// ‖W − W₀‖_F and ‖W₀‖_F, unless the tensors differ in kind.
-fn drift(old: &LayerTensor, new: &LayerTensor) -> Option<(f64, f64)> {
+/// ‖W − W₀‖_F, ‖W₀‖_F and ‖W‖_F.
+struct Drift {
+    moved: f64,
+    old: f64,
+    new: f64,
+}
+
+/// `None` if the tensors differ in kind.
+fn drift(old: &LayerTensor, new: &LayerTensor) -> Option<Drift> {
     if old.shape != new.shape || old.values.len() != new.values.len() {
         return None;
     }
-    let (mut moved, mut norm) = (0.0, 0.0);
+    let (mut moved, mut before, mut after) = (0.0, 0.0, 0.0);
     for (&a, &b) in old.values.iter().zip(&new.values) {
         let (a, b) = (f64::from(a), f64::from(b));
         moved += (b - a) * (b - a);
-        norm += a * a;
+        before += a * a;
+        after += b * b;
     }
-    Some((moved.sqrt(), norm.sqrt()))
+    Some(Drift {
+        moved: moved.sqrt(),
+        old: before.sqrt(),
+        new: after.sqrt(),
+    })
 }

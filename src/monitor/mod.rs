@@ -17,8 +17,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 use crate::matrix::LayerTensor;
-#[cfg(feature = "burn")]
-use crate::record::Record;
 use crate::record::{LayerShape, LeftOutLayer, Line, ModelLine, Notice, Stamp};
 use crate::trajectory::Trajectory;
 
@@ -213,8 +211,14 @@ impl Monitor {
     pub(crate) fn settle(&self, patience: std::time::Duration) {
         let submitted = *lock(&self.inner.submitted);
         if let Some(rest) = submitted.and_then(|at| patience.checked_sub(at.elapsed())) {
-            self.inner.worker.wait_idle(rest);
+            self.wait(rest);
         }
+    }
+
+    /// Wait until all that was handed over is done, but no longer than `patience`.
+    #[cfg(feature = "burn")]
+    pub(crate) fn wait(&self, patience: std::time::Duration) {
+        self.inner.worker.wait_idle(patience);
     }
 
     /// Wait for the analysis, and return everything. Later observations are ignored.
@@ -253,12 +257,11 @@ impl Monitor {
                 norms.iter().all(|(name, norm)| {
                     let mut records = t.records.iter();
                     let record = records.find(|r| r.stamp == stamp && r.layer == *name);
-                    // The norm of a layer that was not analysed again may have drifted.
-                    let slack = |r: &Record| 1e-9 + 3.0 * r.carried.map_or(0.0, |c| c.drift);
-                    record.is_some_and(|r| {
-                        let known = r.values.as_ref().map(|v| v.row.norm);
-                        known.is_some_and(|k| (k - norm).abs() <= slack(r) * norm)
-                    })
+                    let known = record.and_then(|r| match r.carried {
+                        Some(carried) => Some(carried.norm),
+                        None => Some(r.values.as_ref()?.row.norm),
+                    });
+                    known.is_some_and(|k| (k - norm).abs() <= 1e-9 * norm)
                 })
             };
             let mut stamps = t.summaries.iter().rev().map(|s| s.stamp);

@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
-use std::thread::JoinHandle;
+use std::thread::{JoinHandle, ThreadId};
 #[cfg(feature = "burn")]
 use std::time::Duration;
 
@@ -50,7 +50,8 @@ pub(super) struct Counts {
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
-    /// An observation is being analysed.
+    /// A job is in work, and whether it is an observation.
+    working: bool,
     busy: bool,
     closed: bool,
     counts: Counts,
@@ -88,8 +89,11 @@ impl Shared {
     /// The next job, or none once the queue is closed and empty.
     pub(super) fn next(&self) -> Option<Job> {
         let mut queue = lock(&self.queue);
+        queue.working = false;
+        self.changed.notify_all();
         loop {
             if let Some(job) = queue.jobs.pop_front() {
+                queue.working = true;
                 queue.busy = matches!(job, Job::Observe { .. });
                 drop(queue);
                 self.changed.notify_all();
@@ -135,7 +139,10 @@ struct HangUp(Arc<Shared>);
 
 impl Drop for HangUp {
     fn drop(&mut self) {
-        lock(&self.0.queue).closed = true;
+        let mut queue = lock(&self.0.queue);
+        (queue.closed, queue.working, queue.busy) = (true, false, false);
+        queue.jobs.clear();
+        drop(queue);
         self.0.changed.notify_all();
     }
 }
@@ -144,6 +151,8 @@ impl Drop for HangUp {
 pub(super) struct Worker {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    /// Its own, for a user's closure may call the monitor from there.
+    id: ThreadId,
     policy: Overload,
     capacity: usize,
 }
@@ -170,6 +179,7 @@ impl Worker {
             .map_err(|e| Error::Worker(e.to_string()))?;
         Ok(Self {
             shared,
+            id: thread.thread().id(),
             thread: Mutex::new(Some(thread)),
             policy,
             capacity,
@@ -187,6 +197,10 @@ impl Worker {
             }
             while queue.waiting() >= self.capacity {
                 match self.policy {
+                    Overload::Wait if self.is_here() => {
+                        queue.counts.dropped += 1;
+                        return;
+                    }
                     Overload::Wait => {
                         queue = self
                             .shared
@@ -212,10 +226,13 @@ impl Worker {
                             .map(|(i, _)| i)
                             .nth(usize::from(first_kept));
                         queue.counts.dropped += 1;
-                        match victim {
-                            Some(i) => queue.jobs.remove(i),
-                            None => return,
+                        let Some(Job::Observe { snapshot, .. }) =
+                            victim.and_then(|i| queue.jobs.remove(i))
+                        else {
+                            return;
                         };
+                        // Copying it was not free.
+                        queue.spent += snapshot.seconds;
                     }
                 }
             }
@@ -225,10 +242,18 @@ impl Worker {
         self.shared.changed.notify_all();
     }
 
+    fn is_here(&self) -> bool {
+        std::thread::current().id() == self.id
+    }
+
     /// Let the worker finish what waits, and wait for it.
     pub(super) fn close(&self) {
         lock(&self.shared.queue).closed = true;
         self.shared.changed.notify_all();
+        if self.is_here() {
+            return;
+        }
+        // Whoever comes second waits for the lock, and so for the end.
         if let Some(thread) = lock(&self.thread).take()
             && let Err(panic) = thread.join()
         {
@@ -239,11 +264,11 @@ impl Worker {
         }
     }
 
-    /// Wait until nothing is left to analyse, but no longer than `patience`.
+    /// Wait until nothing is left to do, but no longer than `patience`.
     #[cfg(feature = "burn")]
     pub(super) fn wait_idle(&self, patience: Duration) {
         let queue = lock(&self.shared.queue);
-        let busy = |q: &mut Queue| q.busy || q.waiting() > 0;
+        let busy = |q: &mut Queue| q.working || !q.jobs.is_empty();
         // Whether it timed out makes no difference to the caller.
         let _ = self
             .shared

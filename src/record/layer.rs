@@ -44,6 +44,8 @@ pub struct Carried {
     pub drift: f64,
     /// α of a new analysis would differ by at most this much, for certain.
     pub alpha_tolerance: f64,
+    /// ‖W‖²_F of the weights that were seen.
+    pub norm: f64,
 }
 
 /// The numbers of one layer.
