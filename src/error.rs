@@ -1,5 +1,6 @@
 //! One error type. Each variant names the place: layer, file, option.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 /// Everything that heavytail can refuse, with the place and the cause.
@@ -87,4 +88,13 @@ pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         .map(|s| (*s).to_owned())
         .or_else(|| panic.downcast_ref::<String>().cloned())
         .unwrap_or_else(|| "no message".to_owned())
+}
+
+/// Whatever goes wrong in an analysis becomes a sentence.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, String> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(panic) => Err(format!("the analysis panicked: {}", panic_message(&*panic))),
+    }
 }

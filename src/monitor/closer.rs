@@ -3,10 +3,10 @@ use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use super::desk::guarded;
-use super::worker::Shared;
+use super::queue::Shared;
 use crate::analysis::{Config, LayerReport};
 use crate::buffers::keep_buffers;
+use crate::error::guarded;
 use crate::matrix::LayerTensor;
 use crate::record::{FullLine, Line, Notice, Stamp};
 

@@ -1,5 +1,4 @@
 use std::collections::{HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
@@ -9,11 +8,11 @@ use rayon::prelude::*;
 use super::alarms::Alarms;
 use super::closer::{Closer, Live};
 use super::gate::Gate;
-use super::worker::{Job, Shared};
+use super::queue::{Job, Shared};
 use super::{Snapshot, lock};
 use crate::analysis::{Config, LayerReport, analyze_tensor};
 use crate::buffers::keep_buffers;
-use crate::error::{Result, panic_message};
+use crate::error::{Result, guarded};
 use crate::matrix::LayerTensor;
 use crate::phase::Baseline;
 use crate::record::{Alarm, LayerShape, Line, Notice, Record, Rule, Scalar, Stamp, Summary};
@@ -334,15 +333,6 @@ impl Desk {
             self.shared.failed(error);
             self.notice(None, text);
         }
-    }
-}
-
-/// Whatever goes wrong in the analysis becomes a sentence.
-pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, String> {
-    match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(error.to_string()),
-        Err(panic) => Err(format!("the analysis panicked: {}", panic_message(&*panic))),
     }
 }
 

@@ -10,6 +10,7 @@ mod builder;
 mod closer;
 mod desk;
 mod gate;
+mod queue;
 mod selection;
 mod worker;
 
@@ -22,9 +23,10 @@ use crate::trajectory::Trajectory;
 
 use budget::Budget;
 pub use builder::Builder;
+use queue::Job;
 pub use selection::Selection;
 pub use worker::Overload;
-use worker::{Job, Worker};
+use worker::Worker;
 
 /// When to observe. The initial and the last weights are observed in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,0 +1,140 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+use super::{Snapshot, lock};
+use crate::error::Error;
+use crate::record::{Line, Stamp};
+
+/// What the worker is asked to do.
+pub(super) enum Job {
+    Observe {
+        stamp: Stamp,
+        snapshot: Snapshot,
+    },
+    Line(Box<Line>),
+    Number {
+        epoch: usize,
+        name: String,
+        value: f64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Counts {
+    pub observed: usize,
+    pub deferred: usize,
+    pub dropped: usize,
+    /// Left out to keep within the budget.
+    pub spared: usize,
+}
+
+#[derive(Default)]
+pub(super) struct Queue {
+    pub(super) jobs: VecDeque<Job>,
+    /// A job is in work, and whether it is an observation.
+    pub(super) working: bool,
+    pub(super) busy: bool,
+    pub(super) closed: bool,
+    pub(super) counts: Counts,
+    /// Wall time of all analyses and of the latest one, in seconds.
+    pub(super) spent: f64,
+    pub(super) latest: Option<f64>,
+    pub(super) first_error: Option<Error>,
+}
+
+impl Queue {
+    /// Observations that wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.jobs
+            .iter()
+            .filter(|j| matches!(j, Job::Observe { .. }))
+            .count()
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Shared {
+    pub(super) queue: Mutex<Queue>,
+    pub(super) changed: Condvar,
+}
+
+impl Shared {
+    /// A line from a thread of ours, and what it took; taken also while the worker closes.
+    pub(super) fn line(&self, line: Line, seconds: f64) {
+        let mut queue = lock(&self.queue);
+        queue.spent += seconds;
+        queue.jobs.push_back(Job::Line(Box::new(line)));
+        drop(queue);
+        self.changed.notify_all();
+    }
+
+    /// The next job, or none once the queue is closed and empty.
+    pub(super) fn next(&self) -> Option<Job> {
+        let mut queue = lock(&self.queue);
+        queue.working = false;
+        self.changed.notify_all();
+        loop {
+            if let Some(job) = queue.jobs.pop_front() {
+                queue.working = true;
+                queue.busy = matches!(job, Job::Observe { .. });
+                drop(queue);
+                self.changed.notify_all();
+                return Some(job);
+            }
+            if queue.closed {
+                return None;
+            }
+            queue = self
+                .changed
+                .wait(queue)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.queue).jobs.is_empty()
+    }
+
+    /// An observation is done, and took so many seconds unless its moment was known.
+    pub(super) fn observed(&self, seconds: Option<f64>) {
+        let mut queue = lock(&self.queue);
+        queue.busy = false;
+        if let Some(seconds) = seconds {
+            queue.counts.observed += 1;
+            queue.spent += seconds;
+            queue.latest = Some(seconds);
+        }
+        drop(queue);
+        self.changed.notify_all();
+    }
+
+    pub(super) fn failed(&self, error: Error) {
+        lock(&self.queue).first_error.get_or_insert(error);
+    }
+
+    /// Wait until nothing is left to do, but no longer than `patience`.
+    #[cfg(feature = "burn")]
+    pub(super) fn wait_idle(&self, patience: std::time::Duration) {
+        let queue = lock(&self.queue);
+        let busy = |q: &mut Queue| q.working || !q.jobs.is_empty();
+        // Whether it timed out makes no difference to the caller.
+        let _ = self.changed.wait_timeout_while(queue, patience, busy);
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        lock(&self.queue).counts
+    }
+}
+
+/// Closes the queue when its thread ends, however that happens.
+pub(super) struct HangUp(pub(super) Arc<Shared>);
+
+impl Drop for HangUp {
+    fn drop(&mut self) {
+        let mut queue = lock(&self.0.queue);
+        (queue.closed, queue.working, queue.busy) = (true, false, false);
+        queue.jobs.clear();
+        drop(queue);
+        self.0.changed.notify_all();
+    }
+}
