@@ -25,6 +25,7 @@ mod cell;
 mod cite;
 mod data;
 mod esd;
+mod keep;
 mod still;
 mod words;
 
@@ -39,7 +40,7 @@ use self::data::Data;
 use self::esd::Esd;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
-use crate::record::{Line, Notice, Stamp};
+use crate::record::{Line, Notice, Record, Stamp};
 use crate::sink::{read_spectra, stamp_of};
 use crate::spectrum::Spectrum;
 use crate::trajectory::Trajectory;
@@ -92,6 +93,7 @@ impl Run {
         let trajectory = Trajectory::read_jsonl(folder.join("log.jsonl"))?;
         let mut run = Self::new(trajectory.run());
         run.trajectory = trajectory;
+        run.trajectory.records.iter_mut().for_each(strip);
         run.done = true;
         let Ok(files) = std::fs::read_dir(folder.join("spectra")) else {
             return Ok(run);
@@ -114,12 +116,8 @@ impl Run {
 
     /// Add a line of its log.
     pub fn push(&mut self, mut line: Line) {
-        if let Line::Layer(record) = &mut line
-            && let Some(values) = &mut record.values
-        {
-            // A page has no use for them, and they are most of a convolution's record.
-            values.slices = Vec::new();
-            values.pooled = None;
+        if let Line::Layer(record) = &mut line {
+            strip(record);
         }
         self.trajectory.push(line);
     }
@@ -131,6 +129,14 @@ impl Run {
     }
 }
 
+/// A page has no use for slices, and they are most of a convolution's record.
+fn strip(record: &mut Record) {
+    if let Some(values) = &mut record.values {
+        values.slices = Vec::new();
+        values.pooled = None;
+    }
+}
+
 /// What the template shows of one run without a script.
 #[derive(Serialize)]
 struct Still<'a> {
@@ -138,8 +144,9 @@ struct Still<'a> {
     headline: words::Sentence,
     sentences: Vec<words::Sentence>,
     log: Option<String>,
-    timeline: still::Timeline,
-    rows: Vec<still::Row>,
+    timeline: &'a still::Timeline,
+    rows: &'a [still::Row],
+    note: Option<&'a str>,
     alarms: Vec<String>,
     notices: Vec<String>,
 }
@@ -153,7 +160,8 @@ pub fn html(runs: &[Run]) -> Result<String> {
     let bad = |cause: String| Error::format(Path::new("report.html"), None, cause);
     let data = Data::of(runs).map_err(|e| bad(e.to_string()))?;
     let json = data.json().map_err(|e| bad(e.to_string()))?;
-    let stills: Vec<Still<'_>> = runs.iter().map(still).collect();
+    let stills = runs.iter().zip(&data.plain);
+    let stills: Vec<Still<'_>> = stills.map(|(run, plain)| still(run, plain)).collect();
     let mut environment = Environment::new();
     environment
         .add_template("report.html", TEMPLATE)
@@ -177,23 +185,24 @@ pub fn html(runs: &[Run]) -> Result<String> {
         .map_err(|e| bad(e.to_string()))
 }
 
-fn still(run: &Run) -> Still<'_> {
+fn still<'a>(run: &'a Run, plain: &'a still::Plain) -> Still<'a> {
     // The log has all of them.
     const NOTICES: usize = 20;
+    const ALARMS: usize = 200;
+    let all = &run.trajectory.alarms;
+    let earlier = all.len().saturating_sub(ALARMS);
+    let earlier_are = (earlier > 0).then(|| format!("{earlier} earlier ones are in the log"));
+    let alarms = all[earlier..].iter().map(ToString::to_string);
     let notices = run.trajectory.notices.iter().rev().take(NOTICES);
     Still {
         name: &run.name,
         headline: words::headline(run),
         sentences: words::summary(run),
         log: run.log.clone(),
-        timeline: still::Timeline::of(run),
-        rows: still::rows(run),
-        alarms: run
-            .trajectory
-            .alarms
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        timeline: &plain.timeline,
+        rows: &plain.rows,
+        note: plain.note.as_deref(),
+        alarms: earlier_are.into_iter().chain(alarms).collect(),
         notices: notices
             .map(|n| match n.epoch {
                 Some(epoch) => format!("epoch {epoch}: {}", n.text),

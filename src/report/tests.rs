@@ -2,7 +2,7 @@ use super::*;
 use crate::analysis::{Config, analyze};
 use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Phase};
-use crate::record::{Alarm, Header, Record, Rule, Scalar};
+use crate::record::{Alarm, Header, Rule, Scalar};
 use Phase::{BleedingOut, BulkPlusSpikes, HeavyTailed, RandomLike};
 
 /// A record of a layer whose phase is set by hand.
@@ -107,6 +107,78 @@ fn data_stay_within_their_budget() {
         ),
         (Some(0), Some(59))
     );
+}
+
+/// A run whose neighbours in the timeline differ, with spectra and numbers that the training reports.
+fn grid(layers: usize, epochs: usize, scalars: usize, name: &str) -> Run {
+    let bases = [BleedingOut, HeavyTailed].map(|phase| record("w", 0, phase, 0.8));
+    let eigenvalues = (1..=40).map(f64::from).collect();
+    let spectrum = Spectrum::from_eigenvalues(eigenvalues, 60, 40).unwrap();
+    let mut run = Run::new(name);
+    for epoch in 0..epochs {
+        let stamp = Stamp::of_epoch(epoch);
+        let mut spectra = Vec::new();
+        for layer in 0..layers {
+            let mut record = bases[(epoch + layer) % 2].clone();
+            record.layer = format!("blocks.{layer}.weight");
+            record.stamp = stamp;
+            spectra.push((record.layer.clone(), spectrum.clone()));
+            run.push(Line::Layer(Box::new(record)));
+        }
+        for scalar in 0..scalars {
+            run.push(Line::Scalar(Scalar {
+                run: "r".to_owned(),
+                epoch,
+                name: format!("scalar {scalar}"),
+                value: 1.0 / (1.3 + (epoch * scalar) as f64),
+            }));
+        }
+        run.observe(stamp, &spectra);
+    }
+    run
+}
+
+fn size_of(runs: &[Run]) -> (usize, Vec<String>) {
+    let start = std::time::Instant::now();
+    let page = html(runs).unwrap();
+    let notes = Data::of(runs).unwrap().notes;
+    println!("{} bytes in {:?}; {notes:?}", page.len(), start.elapsed());
+    (page.len(), notes)
+}
+
+#[test]
+fn many_layers_end_and_fit() {
+    let (size, notes) = size_of(&[grid(6200, 3, 0, "wide")]);
+    assert!(size < 5_600_000, "{size}");
+    assert!(notes[0].contains("one in 2"), "{notes:?}");
+}
+
+#[test]
+fn many_runs_end_and_fit() {
+    let names = (0..60).map(|i| format!("run {i}"));
+    let runs: Vec<Run> = names.map(|name| grid(8, 201, 10, &name)).collect();
+    let (size, _) = size_of(&runs);
+    assert!(size < 5_600_000, "{size}");
+}
+
+#[test]
+fn many_observations_fit() {
+    let (size, notes) = size_of(&[grid(12, 20_000, 1, "long")]);
+    assert!(size < 5_600_000, "{size}");
+    assert!(notes[0].contains("counted from the last"), "{notes:?}");
+}
+
+#[test]
+fn no_room_for_spectra_ends() {
+    let runs = [grid(30, 3, 0, "r")];
+    let mut data = Data::of(&runs).unwrap();
+    data.add_spectra(&runs, 0);
+    let none = data.notes.iter().any(|n| n.contains("no room"));
+    assert!(none, "{:?}", data.notes);
+    let mut data = Data::of(&runs).unwrap();
+    data.add_spectra(&runs, 1000);
+    let few = data.notes.iter().any(|n| n.contains("first 10 layers"));
+    assert!(few, "{:?}", data.notes);
 }
 
 #[test]
