@@ -185,7 +185,7 @@ impl Sink for TensorBoardSink {
             Line::Summary(summary) => (self.axis.of(summary.stamp), of_summary(summary)),
             Line::Scalar(scalar) => (self.axis.of_epoch(scalar.epoch), of_scalar(scalar)),
             Line::Notice(notice) => (self.axis.of_notice(notice), of_notice(notice)),
-            Line::Alarm(alarm) => (self.axis.of(alarm.stamp), of_alarm(alarm)),
+            Line::Alarm(alarm) => (self.axis.of_alarm(alarm), of_alarm(alarm)),
             _ => return Ok(()),
         };
         if self.written.insert(line.key()) {
@@ -256,7 +256,7 @@ pub fn export(
         push(axis.of_notice(notice), &of_notice(notice));
     }
     for alarm in &trajectory.alarms {
-        push(axis.of(alarm.stamp), &of_alarm(alarm));
+        push(axis.of_alarm(alarm), &of_alarm(alarm));
     }
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let path = folder.join(file_name(began, "log"));
@@ -290,6 +290,14 @@ impl Axis {
         after
             .or(self.steps.last_key_value())
             .map_or(0, |(_, &step)| step)
+    }
+
+    /// An alarm that a number of the training raised knows no step. It is no observation: it makes no place.
+    fn of_alarm(&self, alarm: &Alarm) -> u64 {
+        match alarm.stamp.step {
+            step if step > 0 && self.by_step => step,
+            _ => self.of_epoch(alarm.stamp.epoch),
+        }
     }
 
     /// A notice without an epoch stands at the newest observation.
@@ -326,6 +334,14 @@ fn of_record(record: &Record) -> Vec<Value> {
 
 /// The phase in words, as Markdown.
 fn verdict(record: &Record) -> String {
+    let text = judged(record);
+    match &record.carried {
+        Some(carried) => format!("{text}\n\n{carried}"),
+        None => text,
+    }
+}
+
+fn judged(record: &Record) -> String {
     let Some(values) = &record.values else {
         return format!(
             "no spectrum: {}",
@@ -453,5 +469,40 @@ fn host() -> String {
         "host".to_owned()
     } else {
         name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Rule;
+
+    #[test]
+    fn an_alarm_without_a_step_makes_no_place_on_the_axis() {
+        let alarm = |epoch, step| Alarm {
+            run: "r".to_owned(),
+            stamp: Stamp { epoch, step },
+            layer: "loss".to_owned(),
+            rule: Rule::NotFinite,
+            evidence: "NaN".to_owned(),
+        };
+        let mut axis = Axis {
+            by_step: true,
+            ..Axis::default()
+        };
+        axis.of(Stamp {
+            epoch: 1,
+            step: 100,
+        });
+        assert_eq!(axis.of_alarm(&alarm(2, 0)), 100);
+        axis.of(Stamp {
+            epoch: 2,
+            step: 200,
+        });
+        assert_eq!(axis.of_alarm(&alarm(2, 0)), 200);
+        assert_eq!(axis.of_alarm(&alarm(2, 240)), 240);
+        assert_eq!(axis.of_epoch(2), 200);
+        axis.by_step = false;
+        assert_eq!(axis.of_alarm(&alarm(2, 240)), 2);
     }
 }
