@@ -220,3 +220,34 @@ fn an_empty_run_is_a_page_too() {
     let path = page_with(folder.path(), "empty.html", &page, "return {}");
     assert_quiet(&browser.result(&path, "", &["--virtual-time-budget=3000"]));
 }
+
+#[test]
+fn an_empty_run_beside_a_full_one_can_be_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (empty, full) = (Run::new("empty"), runs::synthetic("full", 3, 5));
+    let orders = [
+        [empty.clone(), full.clone(), empty.clone()],
+        [full.clone(), empty, full],
+    ];
+    let driver = "const $ = (id) => document.getElementById(id); const says = [];\
+                  const key = (name) => $('timeline').dispatchEvent(new KeyboardEvent('keydown', { key: name, bubbles: true }));\
+                  for (const run of [1, 0, 2]) {\
+                    $('run').value = run; $('run').dispatchEvent(new Event('change')); says.push($('when').textContent);\
+                    for (const name of ['Home', 'ArrowLeft', 'ArrowRight', 'ArrowRight', 'End']) key(name);\
+                  }\
+                  return { says, when: $('when').textContent, tiles: document.querySelectorAll('.tile').length }";
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    for (order, name) in orders.iter().zip(["outside.html", "inside.html"]) {
+        let path = page_with(folder.path(), name, &html(order).unwrap(), driver);
+        let result = browser.result(&path, "", &["--virtual-time-budget=3000"]);
+        assert_quiet(&result);
+        let says = result["says"].to_string();
+        assert!(
+            says.contains("no observation of 4") && says.contains("epoch 4 of 4"),
+            "{result}"
+        );
+        assert!(result["tiles"].as_u64().unwrap() > 0, "{result}");
+    }
+}

@@ -138,6 +138,9 @@ impl Cell {
             full: None,
             spectrum: None,
         };
+        if let Some(carried) = &record.carried {
+            cell.remarks.push(texts.say(&carried.to_string(), digits));
+        }
         if let Some(why) = &record.reason {
             cell.reasons.push(texts.say(why, digits));
         }

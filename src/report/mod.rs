@@ -32,6 +32,7 @@ mod words;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
@@ -85,6 +86,11 @@ impl Run {
     /// A run that a monitor left in a folder: `log.jsonl` and, if it is there, `spectra/`. A file of spectra that
     /// cannot be read is left out, with a notice.
     ///
+    /// A log does not say that it has ended. The run counts as [done](Self::done) if its log was not written to within
+    /// the last 60 seconds, or if `report.html` beside it is no older than the log and says that the run is over, which
+    /// a monitor writes when it finishes. So a run whose observations are more than a minute apart may be called
+    /// finished while it lives, and one that was killed is called running for a minute.
+    ///
     /// # Errors
     ///
     /// If the log cannot be read.
@@ -94,7 +100,7 @@ impl Run {
         let mut run = Self::new(trajectory.run());
         run.trajectory = trajectory;
         run.trajectory.records.iter_mut().for_each(strip);
-        run.done = true;
+        run.done = !seems_alive(folder);
         let Ok(files) = std::fs::read_dir(folder.join("spectra")) else {
             return Ok(run);
         };
@@ -128,6 +134,26 @@ impl Run {
         self.spectra.entry(stamp).or_default().extend(sampled);
     }
 }
+
+/// Whether a run's log was written to just now, and no page says that this was the end.
+fn seems_alive(folder: &Path) -> bool {
+    const QUIET: Duration = Duration::from_secs(60);
+    let written = |name: &str| folder.join(name).metadata().and_then(|m| m.modified());
+    let Ok(log) = written("log.jsonl") else {
+        return false;
+    };
+    // A time in the future is a clock that differs, and recent.
+    let recent = log.elapsed().map_or(true, |age| age < QUIET);
+    let page = folder.join("report.html");
+    let over = || {
+        written("report.html").is_ok_and(|page| page >= log)
+            && std::fs::read_to_string(&page).is_ok_and(|page| page.contains(OVER))
+    };
+    recent && !over()
+}
+
+/// What the data of a page say at their beginning when all of its runs are over: in no text would the quotes be bare.
+const OVER: &str = "\",\"done\":true,\"phases\":[";
 
 /// A page has no use for slices, and they are most of a convolution's record.
 fn strip(record: &mut Record) {
@@ -230,7 +256,8 @@ impl<P: Into<PathBuf>> From<P> for Folder {
     }
 }
 
-/// Write the page of runs that monitors left in folders. It is complete or absent.
+/// Write the page of runs that monitors left in folders. It is complete or absent. Whether a run is over is judged
+/// as by [`Run::read`]; the monitor of one that is not writes `report.html` in its folder anew.
 ///
 /// # Errors
 ///

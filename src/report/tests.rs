@@ -321,6 +321,75 @@ fn folders_are_read_and_told_apart() {
     assert_eq!(page, std::fs::read_to_string(&out).unwrap());
 }
 
+#[test]
+fn a_log_just_written_is_of_a_living_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.jsonl");
+    let layer = Line::Layer(Box::new(record("fc", 0, RandomLike, 0.9)));
+    std::fs::write(&log, serde_json::to_string(&layer).unwrap() + "\n").unwrap();
+    let ago = |seconds| std::time::SystemTime::now() - Duration::from_secs(seconds);
+    let file = std::fs::File::options().append(true).open(&log).unwrap();
+    let read = || Run::read(folder.path()).unwrap();
+    assert!(!read().done);
+    file.set_modified(ago(61)).unwrap();
+    assert!(read().done);
+    // A page that says so, unless the log went on.
+    file.set_modified(ago(10)).unwrap();
+    let page = folder.path().join("report.html");
+    let mut run = read();
+    std::fs::write(&page, html(&[run.clone()]).unwrap()).unwrap();
+    assert!(!read().done);
+    run.done = true;
+    std::fs::write(&page, html(&[run]).unwrap()).unwrap();
+    assert!(read().done);
+    let file = std::fs::File::options().append(true).open(&page).unwrap();
+    file.set_modified(ago(20)).unwrap();
+    assert!(!read().done);
+}
+
+#[test]
+fn slices_are_left_to_the_log() {
+    let mut one = record("fc", 0, RandomLike, 0.9);
+    let values = one.values.as_mut().unwrap();
+    values.slices = vec![values.row.clone()];
+    values.pooled = Some(values.row.clone());
+    let folder = tempfile::tempdir().unwrap();
+    let line = serde_json::to_string(&Line::Layer(Box::new(one.clone()))).unwrap();
+    std::fs::write(folder.path().join("log.jsonl"), line + "\n").unwrap();
+    for run in [run_of([one]), Run::read(folder.path()).unwrap()] {
+        let values = run.trajectory.records[0].values.as_ref().unwrap();
+        assert!(values.slices.is_empty() && values.pooled.is_none());
+    }
+}
+
+#[test]
+fn a_carried_layer_says_since_when_and_has_its_anchor_s_spectrum() {
+    let mut carried = record("fc", 2, RandomLike, 0.9);
+    carried.carried = Some(crate::record::Carried {
+        from: Stamp::of_epoch(1),
+        drift: 0.001_234,
+        alpha_tolerance: 0.25,
+    });
+    let mut run = run_of([0, 1].map(|e| record("fc", e, RandomLike, 0.9)));
+    run.push(Line::Layer(Box::new(carried)));
+    let spectrum = Spectrum::from_eigenvalues((1..=40).map(f64::from).collect(), 60, 40).unwrap();
+    for epoch in [0, 1] {
+        run.observe(
+            Stamp::of_epoch(epoch),
+            &[("fc".to_owned(), spectrum.clone())],
+        );
+    }
+    let json = Data::of(&[run]).unwrap().json().unwrap();
+    assert!(json.contains("not analysed again"), "{json}");
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let cells = &value["runs"][0]["cells"][0];
+    assert_eq!(cells[2]["c"], serde_json::json!([1, 0]));
+    assert!(cells[1]["c"].is_null());
+    // One of the two has it, and it is found by the other.
+    let has = [0, 1, 2].map(|i| cells[i]["s"].is_array());
+    assert_eq!(has, [true, false, true]);
+}
+
 fn says(records: impl IntoIterator<Item = Record>) -> Vec<String> {
     let mut run = run_of(records);
     run.done = true;
