@@ -475,7 +475,24 @@ fn host() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Rule;
+    use crate::record::{Carried, LayerShape, Rule};
+
+    #[test]
+    fn a_carried_verdict_says_so() {
+        let shape = LayerShape {
+            name: "fc".to_owned(),
+            shape: vec![2, 2],
+        };
+        let mut record = Record::failed("r", Stamp::of_epoch(5), 0, shape, "NaN".to_owned());
+        assert_eq!(verdict(&record), "no spectrum: NaN");
+        record.carried = Some(Carried {
+            from: Stamp::of_epoch(3),
+            drift: 0.001,
+            alpha_tolerance: 0.1,
+        });
+        let text = verdict(&record);
+        assert!(text.ends_with("so α is within 0.10 for certain"), "{text}");
+    }
 
     #[test]
     fn an_alarm_without_a_step_makes_no_place_on_the_axis() {
