@@ -1,5 +1,7 @@
 //! Where lines go. A set of sinks is a sink; a [`Trajectory`] is one too.
 
+#[cfg(feature = "tensorboard")]
+mod axis;
 pub mod csv;
 #[cfg(feature = "report")]
 mod html;

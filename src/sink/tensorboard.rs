@@ -1,12 +1,13 @@
 //! TensorBoard: a sink of a running training, and the export of a finished one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Sink;
+use super::axis::Axis;
 use super::jsonl::write_pending;
 use super::spectra::{read_spectra, spectra_name};
 use super::tfevents::{Shown, Value, event, version};
@@ -264,49 +265,6 @@ pub fn export(
     Ok(path)
 }
 
-/// Where an observation stands along TensorBoard's axis.
-#[derive(Debug, Default)]
-struct Axis {
-    by_step: bool,
-    /// The first observed step of each epoch.
-    steps: BTreeMap<usize, u64>,
-}
-
-impl Axis {
-    fn of(&mut self, stamp: Stamp) -> u64 {
-        self.steps.entry(stamp.epoch).or_insert(stamp.step);
-        if self.by_step {
-            stamp.step
-        } else {
-            stamp.epoch as u64
-        }
-    }
-
-    fn of_epoch(&self, epoch: usize) -> u64 {
-        if !self.by_step {
-            return epoch as u64;
-        }
-        let after = self.steps.range(epoch..).next();
-        after
-            .or(self.steps.last_key_value())
-            .map_or(0, |(_, &step)| step)
-    }
-
-    /// An alarm that a number of the training raised knows no step. It is no observation: it makes no place.
-    fn of_alarm(&self, alarm: &Alarm) -> u64 {
-        match alarm.stamp.step {
-            step if step > 0 && self.by_step => step,
-            _ => self.of_epoch(alarm.stamp.epoch),
-        }
-    }
-
-    /// A notice without an epoch stands at the newest observation.
-    fn of_notice(&self, notice: &Notice) -> u64 {
-        let newest = self.steps.last_key_value().map_or(0, |(&epoch, _)| epoch);
-        self.of_epoch(notice.epoch.unwrap_or(newest))
-    }
-}
-
 fn scalar(tag: String, description: &'static str, number: Option<f64>) -> Option<Value> {
     let number = number? as f32;
     let shown = Shown::Scalar(number);
@@ -475,7 +433,7 @@ fn host() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{Carried, LayerShape, Rule};
+    use crate::record::{Carried, LayerShape};
 
     #[test]
     fn a_carried_verdict_says_so() {
@@ -492,34 +450,5 @@ mod tests {
         });
         let text = verdict(&record);
         assert!(text.ends_with("so α is within 0.10 for certain"), "{text}");
-    }
-
-    #[test]
-    fn an_alarm_without_a_step_makes_no_place_on_the_axis() {
-        let alarm = |epoch, step| Alarm {
-            run: "r".to_owned(),
-            stamp: Stamp { epoch, step },
-            layer: "loss".to_owned(),
-            rule: Rule::NotFinite,
-            evidence: "NaN".to_owned(),
-        };
-        let mut axis = Axis {
-            by_step: true,
-            ..Axis::default()
-        };
-        axis.of(Stamp {
-            epoch: 1,
-            step: 100,
-        });
-        assert_eq!(axis.of_alarm(&alarm(2, 0)), 100);
-        axis.of(Stamp {
-            epoch: 2,
-            step: 200,
-        });
-        assert_eq!(axis.of_alarm(&alarm(2, 0)), 200);
-        assert_eq!(axis.of_alarm(&alarm(2, 240)), 240);
-        assert_eq!(axis.of_epoch(2), 200);
-        axis.by_step = false;
-        assert_eq!(axis.of_alarm(&alarm(2, 240)), 2);
     }
 }
