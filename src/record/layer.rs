@@ -1,5 +1,3 @@
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::{LayerShape, Stamp};
@@ -46,17 +44,6 @@ pub struct Carried {
     pub drift: f64,
     /// α of a new analysis would differ by at most this much, for certain.
     pub alpha_tolerance: f64,
-}
-
-impl fmt::Display for Carried {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "not analysed again: the numbers are those of epoch {}; ‖ΔW‖/‖W‖ = {:.2e} since then, so α is within {:.2} \
-             for certain",
-            self.from.epoch, self.drift, self.alpha_tolerance
-        )
-    }
 }
 
 /// The numbers of one layer.

@@ -2,6 +2,7 @@
 
 #[cfg(feature = "tensorboard")]
 mod axis;
+mod carried;
 pub mod csv;
 #[cfg(feature = "report")]
 mod html;
