@@ -10,6 +10,7 @@ mod runs;
 use std::time::Instant;
 
 use browser::{Browser, framed, page_with};
+use heavytail::record::{Carried, Line};
 use heavytail::report::{Run, html};
 use serde_json::Value;
 
@@ -219,4 +220,77 @@ fn an_empty_run_is_a_page_too() {
     };
     let path = page_with(folder.path(), "empty.html", &page, "return {}");
     assert_quiet(&browser.result(&path, "", &["--virtual-time-budget=3000"]));
+}
+
+#[test]
+fn an_empty_run_beside_a_full_one_can_be_chosen() {
+    let folder = tempfile::tempdir().unwrap();
+    let (empty, full) = (Run::new("empty"), runs::synthetic("full", 3, 5));
+    let orders = [
+        [empty.clone(), full.clone(), empty.clone()],
+        [full.clone(), empty, full],
+    ];
+    let driver = "const $ = (id) => document.getElementById(id); const says = [];\
+                  const key = (name) => $('timeline').dispatchEvent(new KeyboardEvent('keydown', { key: name, bubbles: true }));\
+                  for (const run of [1, 0, 2]) {\
+                    $('run').value = run; $('run').dispatchEvent(new Event('change')); says.push($('when').textContent);\
+                    for (const name of ['Home', 'ArrowLeft', 'ArrowRight', 'ArrowRight', 'End']) key(name);\
+                  }\
+                  return { says, when: $('when').textContent, tiles: document.querySelectorAll('.tile').length }";
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    for (order, name) in orders.iter().zip(["outside.html", "inside.html"]) {
+        let path = page_with(folder.path(), name, &html(order).unwrap(), driver);
+        let result = browser.result(&path, "", &["--virtual-time-budget=3000"]);
+        assert_quiet(&result);
+        let says = result["says"].to_string();
+        assert!(
+            says.contains("no observation of 4") && says.contains("epoch 4 of 4"),
+            "{result}"
+        );
+        assert!(result["tiles"].as_u64().unwrap() > 0, "{result}");
+    }
+}
+
+#[test]
+fn a_carried_layer_shows_its_anchor_s_spectrum() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut run = runs::synthetic("carried", 2, 3);
+    let anchor = run.trajectory.records[2].clone();
+    let spectrum = anchor.values.as_ref().unwrap().row.num_evals;
+    assert_eq!((anchor.stamp.epoch, spectrum), (1, 120));
+    for layer in [0, 1] {
+        let mut record = run.trajectory.records[4 + layer].clone();
+        record.stamp.epoch = 3;
+        record.carried = Some(Carried {
+            from: run.trajectory.records[2 * layer].stamp,
+            drift: 0.001,
+            alpha_tolerance: 0.1,
+        });
+        run.push(Line::Layer(Box::new(record)));
+    }
+    let page = html(&[run]).unwrap();
+    let Some(browser) = Browser::find() else {
+        return;
+    };
+    let driver = "const $ = (id) => document.getElementById(id); const says = [];\
+                  for (const layer of [0, 1]) {\
+                    $('layer').value = layer; $('layer').dispatchEvent(new Event('change'));\
+                    says.push($('spectrum-title').textContent, $('spectrum-hint').textContent, $('evidence').textContent);\
+                  }\
+                  return { says, bars: document.querySelectorAll('#linear .esd').length }";
+    let path = page_with(folder.path(), "carried.html", &page, driver);
+    let result = browser.result(&path, "", &["--virtual-time-budget=3000"]);
+    assert_quiet(&result);
+    let says = result["says"].to_string();
+    for said in [
+        "at epoch 3",
+        "The spectrum of epoch 0: not analysed again since.",
+        "The spectrum of epoch 1: not analysed again since.",
+        "not analysed again: the numbers are those of epoch 1",
+    ] {
+        assert!(says.contains(said), "{said}: {result}");
+    }
+    assert!(result["bars"].as_u64().unwrap() > 10, "{result}");
 }

@@ -87,6 +87,9 @@ pub(super) struct Cell {
     /// What is missing and why: text, the text's numbers.
     #[serde(rename = "r", skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Vec<Num>>,
+    /// Epoch and step of the observation whose numbers and spectrum these are, if it is not this one.
+    #[serde(rename = "c", skip_serializing_if = "Option::is_none")]
+    pub(super) carried: Option<(usize, u64)>,
     /// What a full analysis added.
     #[serde(rename = "f", skip_serializing_if = "Option::is_none")]
     full: Option<Deep>,
@@ -131,9 +134,13 @@ impl Cell {
             evidence: Vec::new(),
             remarks: Vec::new(),
             reasons: Vec::new(),
+            carried: record.carried.map(|c| (c.from.epoch, c.from.step)),
             full: None,
             spectrum: None,
         };
+        if let Some(carried) = &record.carried {
+            cell.remarks.push(texts.say(&carried.to_string(), digits));
+        }
         if let Some(why) = &record.reason {
             cell.reasons.push(texts.say(why, digits));
         }

@@ -1,23 +1,25 @@
 //! What a page holds: the numbers of each layer and observation, and samples of the spectra, within
 //! a budget of bytes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
 use super::Run;
 use super::cell::{Cell, FIELDS, Num, Texts};
-use super::esd::{BODY, TOP};
+use super::esd::{BODY, Esd, TOP};
+use super::keep::{Plan, Scalars, Size, stamps};
+use super::still::Plain;
 use crate::law::{Law, TracyWidom};
 use crate::phase::Phase;
 use crate::record::{Record, Stamp};
 
 /// Bytes of JSON that a page may hold.
 const BYTES: usize = 5_000_000;
-/// Cells (layer × observation, over all runs) that it may hold.
-const CELLS: usize = 12_000;
-/// Points of a scalar that it may hold.
-const POINTS: usize = 2_000;
+/// Bytes that it may hold beside them, about, for what is shown without a script.
+const PLAIN: usize = 600_000;
+/// So many of them are for spectra, where there are any.
+const FOR_SPECTRA: usize = BYTES / 5;
 /// Fewer points than this are no spectrum.
 const FEWEST: usize = 24;
 /// Above so many cells, one digit less.
@@ -42,6 +44,9 @@ pub(super) struct Data {
     /// What was left out for the page's size.
     #[serde(skip)]
     pub(super) notes: Vec<String>,
+    /// What each run shows without a script.
+    #[serde(skip)]
+    pub(super) plain: Vec<Plain>,
 }
 
 #[derive(Serialize)]
@@ -58,7 +63,7 @@ struct RunData {
     /// Epoch and step of each observation.
     stamps: Vec<(usize, u64)>,
     layers: Vec<LayerData>,
-    scalars: Vec<ScalarData>,
+    scalars: Vec<Scalars>,
     /// By layer, by observation.
     cells: Vec<Vec<Option<Cell>>>,
 }
@@ -73,12 +78,6 @@ struct LayerData {
     noise: Option<[Num; 3]>,
 }
 
-#[derive(Serialize)]
-struct ScalarData {
-    name: String,
-    points: Vec<(usize, Num)>,
-}
-
 impl Data {
     /// Choose what fits.
     ///
@@ -86,26 +85,35 @@ impl Data {
     ///
     /// If the numbers do not serialise.
     pub(super) fn of(runs: &[Run]) -> serde_json::Result<Self> {
-        let mut notes = Vec::new();
-        let asked: usize = runs.iter().map(cells).sum();
-        let digits = if asked > MANY { 3 } else { 4 };
-        let stride = stride(runs);
-        if stride > 1 {
-            notes.push(format!(
-                "Of each run, the first observation is shown and one in {stride} counted from the last."
-            ));
+        let mut plan = Plan::of(runs.iter().map(Size::of).collect());
+        let spectra = runs.iter().any(|r| !r.spectra.is_empty());
+        let limit = BYTES - if spectra { FOR_SPECTRA } else { 0 };
+        loop {
+            let mut data = Self::planned(runs, &plan);
+            let bytes = data.json()?.len();
+            if bytes <= limit || !plan.tighten(bytes, limit) {
+                data.add_spectra(runs, BYTES.saturating_sub(bytes));
+                return Ok(data);
+            }
         }
-        let layers = CELLS / runs.len().max(1);
-        if runs.iter().any(|r| r.trajectory.layers().len() > layers) {
-            notes.push(format!("The first {layers} layers of each run are shown."));
-        }
+    }
+
+    /// All but the spectra.
+    fn planned(runs: &[Run], plan: &Plan) -> Self {
+        let digits = if plan.asked() > MANY { 3 } else { 4 };
+        let share = PLAIN / runs.len().max(1);
         let mut texts = Texts::default();
-        let shown: Vec<RunData> = runs
-            .iter()
-            .map(|run| run_data(run, stride, layers, digits, &mut texts))
-            .collect();
+        let mut plain = Vec::new();
+        let mut shown = Vec::new();
+        for run in runs {
+            let kept = plan.kept(&stamps(run));
+            let layers = run.trajectory.layers();
+            let layers = &layers[..layers.len().min(plan.layers)];
+            plain.push(Plain::of(run, &kept, layers, share));
+            shown.push(run_data(run, &kept, layers, plan, digits, &mut texts));
+        }
         let (low, high) = (TracyWidom.quantile(0.01), TracyWidom.quantile(0.99));
-        let mut data = Self {
+        Self {
             heavytail: env!("CARGO_PKG_VERSION"),
             done: runs.iter().all(|r| r.done),
             phases: Phase::ALL
@@ -119,10 +127,9 @@ impl Data {
             tw_band: (high - low) / high,
             runs: shown,
             texts: texts.list,
-            notes,
-        };
-        data.add_spectra(runs)?;
-        Ok(data)
+            notes: plan.notes(),
+            plain,
+        }
     }
 
     /// The data as JSON that is safe inside of a script element.
@@ -136,25 +143,46 @@ impl Data {
     }
 
     /// Spectra as fine as the rest of the budget allows.
-    fn add_spectra(&mut self, runs: &[Run]) -> serde_json::Result<()> {
-        let room = BYTES.saturating_sub(self.json()?.len());
+    pub(super) fn add_spectra(&mut self, runs: &[Run], room: usize) {
         let largest = runs.iter().flat_map(|r| r.spectra.values());
-        let largest = largest.flat_map(BTreeMap::values).map(|e| e.points());
-        let largest = largest.max().unwrap_or(0);
-        let mut every = 1;
-        let points = loop {
-            let count: usize = self.runs.iter().map(|r| r.with_spectra(every)).sum();
-            let points = (room / count.max(1)).saturating_sub(OVERHEAD) / 2;
-            if points >= FEWEST.min(largest) || count <= self.runs.len() {
-                break points.clamp(FEWEST, TOP + BODY);
-            }
-            every += 1;
+        let largest = largest.flat_map(BTreeMap::values).map(Esd::points);
+        let fewest = FEWEST.min(largest.max().unwrap_or(0));
+        let longest = self.runs.iter().map(|r| r.stamps.len()).max();
+        let longest = longest.unwrap_or(1).max(1);
+        let points = |every| {
+            let chosen = self.runs.iter().zip(runs);
+            let count: usize = chosen.map(|(r, run)| r.spectra(run, every).len()).sum();
+            (room / count.max(1)).saturating_sub(OVERHEAD) / 2
+        };
+        let fine = (1..=longest).map(|every| (every, points(every)));
+        let fine = fine.into_iter().find(|&(_, points)| points >= fewest);
+        // Not even the last observation's fit: those of the first layers.
+        let few = room / (OVERHEAD + 2 * FEWEST) / runs.len().max(1);
+        let (every, points, layers) = match fine {
+            Some((every, points)) => (every, points.clamp(FEWEST, TOP + BODY), usize::MAX),
+            None => (longest, FEWEST, few),
         };
         let mut sampled = false;
         for (shown, run) in self.runs.iter_mut().zip(runs) {
-            sampled |= shown.add_spectra(run, every, points);
+            for (layer, observation, esd) in shown.spectra(run, every) {
+                if layer >= layers {
+                    continue;
+                }
+                if let Some(cell) = &mut shown.cells[layer][observation] {
+                    let esd = esd.thin(points);
+                    sampled |= esd.is_sampled();
+                    cell.spectrum = Some(esd.packed());
+                }
+            }
         }
-        if every > 1 {
+        if fine.is_none() {
+            self.notes.push(match few {
+                0 => "Spectra are not shown: there is no room for them.".to_owned(),
+                n => format!(
+                    "Spectra are shown for the last observation of the first {n} layers of each run."
+                ),
+            });
+        } else if every > 1 {
             self.notes.push(format!(
                 "Spectra are shown for one in {every} of these observations, counted from the last."
             ));
@@ -167,42 +195,17 @@ impl Data {
                 points - top
             ));
         }
-        Ok(())
     }
 }
 
-fn stamps(run: &Run) -> BTreeSet<Stamp> {
-    run.trajectory.records.iter().map(|r| r.stamp).collect()
-}
-
-fn cells(run: &Run) -> usize {
-    stamps(run).len() * run.trajectory.layers().len()
-}
-
-/// Every how manieth observation fits.
-fn stride(runs: &[Run]) -> usize {
-    let sizes: Vec<(usize, usize)> = runs
-        .iter()
-        .map(|r| (stamps(r).len(), r.trajectory.layers().len()))
-        .collect();
-    let longest = sizes.iter().map(|s| s.0).max().unwrap_or(1).max(1);
-    let fits = |stride: &usize| {
-        let kept = |&(stamps, layers): &(usize, usize)| (stamps.div_ceil(*stride)) * layers;
-        sizes.iter().map(kept).sum::<usize>() <= CELLS
-    };
-    (1..longest).find(fits).unwrap_or(longest)
-}
-
-fn run_data(run: &Run, stride: usize, layers: usize, digits: usize, texts: &mut Texts) -> RunData {
-    let all: Vec<Stamp> = stamps(run).into_iter().collect();
-    let kept: Vec<Stamp> = all
-        .iter()
-        .enumerate()
-        .filter(|(i, _)| *i == 0 || (all.len() - 1 - i).is_multiple_of(stride))
-        .map(|(_, &stamp)| stamp)
-        .collect();
-    let names = run.trajectory.layers();
-    let names = &names[..names.len().min(layers)];
+fn run_data(
+    run: &Run,
+    kept: &[Stamp],
+    names: &[String],
+    plan: &Plan,
+    digits: usize,
+    texts: &mut Texts,
+) -> RunData {
     let mut records: BTreeMap<(&str, Stamp), &Record> = BTreeMap::new();
     for record in &run.trajectory.records {
         records.insert((&record.layer, record.stamp), record);
@@ -238,67 +241,33 @@ fn run_data(run: &Run, stride: usize, layers: usize, digits: usize, texts: &mut 
         name: run.name.clone(),
         stamps: kept.iter().map(|s| (s.epoch, s.step)).collect(),
         layers,
-        scalars: scalars(run),
+        scalars: plan.scalars(run),
         cells,
     }
 }
 
 impl RunData {
-    /// Whether this observation has its spectra, of those counted from the last.
-    fn has_spectra(&self, observation: usize, every: usize) -> bool {
-        (self.stamps.len() - 1 - observation).is_multiple_of(every)
-    }
-
-    fn with_spectra(&self, every: usize) -> usize {
-        let shown = (0..self.stamps.len()).filter(|&i| self.has_spectra(i, every));
-        shown.count() * self.layers.len()
-    }
-
-    /// Whether any of them was sampled.
-    fn add_spectra(&mut self, run: &Run, every: usize, points: usize) -> bool {
-        let mut sampled = false;
-        for observation in 0..self.stamps.len() {
-            let (epoch, step) = self.stamps[observation];
-            let Some(spectra) = run.spectra.get(&Stamp { epoch, step }) else {
-                continue;
-            };
-            if !self.has_spectra(observation, every) {
-                continue;
-            }
-            for (layer, row) in self.layers.iter().zip(&mut self.cells) {
-                if let (Some(cell), Some(esd)) = (&mut row[observation], spectra.get(&layer.name)) {
-                    let esd = esd.thin(points);
-                    sampled |= esd.is_sampled();
-                    cell.spectrum = Some(esd.packed());
+    /// The spectra of one in so many observations, counted from the last: layer, observation, spectrum. One that
+    /// was carried along is there once.
+    fn spectra<'a>(&self, run: &'a Run, every: usize) -> Vec<(usize, usize, &'a Esd)> {
+        let mut chosen = Vec::new();
+        for (layer, (about, row)) in self.layers.iter().zip(&self.cells).enumerate() {
+            let mut newest = None;
+            for observation in (0..self.stamps.len()).rev().step_by(every) {
+                let Some(cell) = &row[observation] else {
+                    continue;
+                };
+                let (epoch, step) = cell.carried.unwrap_or(self.stamps[observation]);
+                let of = Stamp { epoch, step };
+                if newest == Some(of) {
+                    continue;
+                }
+                if let Some(esd) = run.spectra.get(&of).and_then(|all| all.get(&about.name)) {
+                    newest = Some(of);
+                    chosen.push((layer, observation, esd));
                 }
             }
         }
-        sampled
+        chosen
     }
-}
-
-fn scalars(run: &Run) -> Vec<ScalarData> {
-    let mut series: Vec<ScalarData> = Vec::new();
-    for scalar in &run.trajectory.scalars {
-        let point = (scalar.epoch, Num::of(scalar.value, 5));
-        match series.iter_mut().find(|s| s.name == scalar.name) {
-            Some(known) => known.points.push(point),
-            None => series.push(ScalarData {
-                name: scalar.name.clone(),
-                points: vec![point],
-            }),
-        }
-    }
-    for one in &mut series {
-        one.points.sort_by_key(|p| p.0);
-        let every = one.points.len().div_ceil(POINTS).max(1);
-        let last = one.points.len().saturating_sub(1);
-        let mut place = 0..;
-        one.points.retain(|_| {
-            place
-                .next()
-                .is_some_and(|i: usize| (last - i).is_multiple_of(every))
-        });
-    }
-    series
 }

@@ -25,12 +25,14 @@ mod cell;
 mod cite;
 mod data;
 mod esd;
+mod keep;
 mod still;
 mod words;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
@@ -39,7 +41,7 @@ use self::data::Data;
 use self::esd::Esd;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
-use crate::record::{Line, Notice, Stamp};
+use crate::record::{Line, Notice, Record, Stamp};
 use crate::sink::{read_spectra, stamp_of};
 use crate::spectrum::Spectrum;
 use crate::trajectory::Trajectory;
@@ -84,6 +86,11 @@ impl Run {
     /// A run that a monitor left in a folder: `log.jsonl` and, if it is there, `spectra/`. A file of spectra that
     /// cannot be read is left out, with a notice.
     ///
+    /// A log does not say that it has ended. The run counts as [done](Self::done) if its log was not written to within
+    /// the last 60 seconds, or if `report.html` beside it is no older than the log and says that the run is over, which
+    /// a monitor writes when it finishes. So a run whose observations are more than a minute apart may be called
+    /// finished while it lives, and one that was killed is called running for a minute.
+    ///
     /// # Errors
     ///
     /// If the log cannot be read.
@@ -92,7 +99,8 @@ impl Run {
         let trajectory = Trajectory::read_jsonl(folder.join("log.jsonl"))?;
         let mut run = Self::new(trajectory.run());
         run.trajectory = trajectory;
-        run.done = true;
+        run.trajectory.records.iter_mut().for_each(strip);
+        run.done = !seems_alive(folder);
         let Ok(files) = std::fs::read_dir(folder.join("spectra")) else {
             return Ok(run);
         };
@@ -114,12 +122,8 @@ impl Run {
 
     /// Add a line of its log.
     pub fn push(&mut self, mut line: Line) {
-        if let Line::Layer(record) = &mut line
-            && let Some(values) = &mut record.values
-        {
-            // A page has no use for them, and they are most of a convolution's record.
-            values.slices = Vec::new();
-            values.pooled = None;
+        if let Line::Layer(record) = &mut line {
+            strip(record);
         }
         self.trajectory.push(line);
     }
@@ -131,6 +135,34 @@ impl Run {
     }
 }
 
+/// Whether a run's log was written to just now, and no page says that this was the end.
+fn seems_alive(folder: &Path) -> bool {
+    const QUIET: Duration = Duration::from_secs(60);
+    let written = |name: &str| folder.join(name).metadata().and_then(|m| m.modified());
+    let Ok(log) = written("log.jsonl") else {
+        return false;
+    };
+    // A time in the future is a clock that differs, and recent.
+    let recent = log.elapsed().map_or(true, |age| age < QUIET);
+    let page = folder.join("report.html");
+    let over = || {
+        written("report.html").is_ok_and(|page| page >= log)
+            && std::fs::read_to_string(&page).is_ok_and(|page| page.contains(OVER))
+    };
+    recent && !over()
+}
+
+/// What the data of a page say at their beginning when all of its runs are over: in no text would the quotes be bare.
+const OVER: &str = "\",\"done\":true,\"phases\":[";
+
+/// A page has no use for slices, and they are most of a convolution's record.
+fn strip(record: &mut Record) {
+    if let Some(values) = &mut record.values {
+        values.slices = Vec::new();
+        values.pooled = None;
+    }
+}
+
 /// What the template shows of one run without a script.
 #[derive(Serialize)]
 struct Still<'a> {
@@ -138,8 +170,9 @@ struct Still<'a> {
     headline: words::Sentence,
     sentences: Vec<words::Sentence>,
     log: Option<String>,
-    timeline: still::Timeline,
-    rows: Vec<still::Row>,
+    timeline: &'a still::Timeline,
+    rows: &'a [still::Row],
+    note: Option<&'a str>,
     alarms: Vec<String>,
     notices: Vec<String>,
 }
@@ -153,7 +186,8 @@ pub fn html(runs: &[Run]) -> Result<String> {
     let bad = |cause: String| Error::format(Path::new("report.html"), None, cause);
     let data = Data::of(runs).map_err(|e| bad(e.to_string()))?;
     let json = data.json().map_err(|e| bad(e.to_string()))?;
-    let stills: Vec<Still<'_>> = runs.iter().map(still).collect();
+    let stills = runs.iter().zip(&data.plain);
+    let stills: Vec<Still<'_>> = stills.map(|(run, plain)| still(run, plain)).collect();
     let mut environment = Environment::new();
     environment
         .add_template("report.html", TEMPLATE)
@@ -177,23 +211,24 @@ pub fn html(runs: &[Run]) -> Result<String> {
         .map_err(|e| bad(e.to_string()))
 }
 
-fn still(run: &Run) -> Still<'_> {
+fn still<'a>(run: &'a Run, plain: &'a still::Plain) -> Still<'a> {
     // The log has all of them.
     const NOTICES: usize = 20;
+    const ALARMS: usize = 200;
+    let all = &run.trajectory.alarms;
+    let earlier = all.len().saturating_sub(ALARMS);
+    let earlier_are = (earlier > 0).then(|| format!("{earlier} earlier ones are in the log"));
+    let alarms = all[earlier..].iter().map(ToString::to_string);
     let notices = run.trajectory.notices.iter().rev().take(NOTICES);
     Still {
         name: &run.name,
         headline: words::headline(run),
         sentences: words::summary(run),
         log: run.log.clone(),
-        timeline: still::Timeline::of(run),
-        rows: still::rows(run),
-        alarms: run
-            .trajectory
-            .alarms
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
+        timeline: &plain.timeline,
+        rows: &plain.rows,
+        note: plain.note.as_deref(),
+        alarms: earlier_are.into_iter().chain(alarms).collect(),
         notices: notices
             .map(|n| match n.epoch {
                 Some(epoch) => format!("epoch {epoch}: {}", n.text),
@@ -221,7 +256,8 @@ impl<P: Into<PathBuf>> From<P> for Folder {
     }
 }
 
-/// Write the page of runs that monitors left in folders. It is complete or absent.
+/// Write the page of runs that monitors left in folders. It is complete or absent. Whether a run is over is judged
+/// as by [`Run::read`]; the monitor of one that is not writes `report.html` in its folder anew.
 ///
 /// # Errors
 ///

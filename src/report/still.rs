@@ -1,6 +1,6 @@
 //! What the page shows where no script runs: the timeline as a drawing, the last observation as a table.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -8,6 +8,60 @@ use super::Run;
 use super::cell::rounded;
 use super::words::probability;
 use crate::record::{Record, Stamp};
+
+/// A run without a script.
+pub(super) struct Plain {
+    pub(super) timeline: Timeline,
+    pub(super) rows: Vec<Row>,
+    /// What was left out for the page's size.
+    pub(super) note: Option<String>,
+}
+
+impl Plain {
+    /// These observations and layers of a run, or what fits of them.
+    pub(super) fn of(run: &Run, stamps: &[Stamp], layers: &[String], room: usize) -> Self {
+        let (mut every, mut first) = (1, layers.len());
+        loop {
+            let last = stamps.len().saturating_sub(1);
+            let kept = stamps.iter().enumerate();
+            let kept = kept.filter(|(i, _)| (last - i).is_multiple_of(every));
+            let kept: Vec<Stamp> = kept.map(|(_, &stamp)| stamp).collect();
+            let mut plain = Self {
+                timeline: Timeline::of(run, &kept, &layers[..first]),
+                rows: rows(run, &layers[..first]),
+                note: None,
+            };
+            let bytes = plain.bytes();
+            if bytes > room && kept.len() > 2 {
+                every *= 2;
+            } else if bytes > room && first > 1 {
+                first = (first * room / bytes).min(first * 4 / 5).max(1);
+            } else {
+                if every > 1 || first < layers.len() {
+                    plain.note = Some(format!(
+                        "For the page's size, here are {} of {} observations, and {first} of {} layers.",
+                        kept.len(),
+                        stamps.len(),
+                        layers.len()
+                    ));
+                }
+                return plain;
+            }
+        }
+    }
+
+    /// About how long it is on the page.
+    fn bytes(&self) -> usize {
+        let rows = self.timeline.rows.iter();
+        let drawing = rows.map(|row| {
+            let tile = |tile: &Tile| if tile.width >= LETTER { 140 } else { 80 };
+            100 + row.name.len() + row.tiles.iter().map(tile).sum::<usize>()
+        });
+        let table = self.rows.iter();
+        let table = table.map(|row| 240 + row.layer.len() + row.phase.len());
+        drawing.sum::<usize>() + table.sum::<usize>()
+    }
+}
 
 /// The timeline of a run, in units of the drawing.
 #[derive(Serialize)]
@@ -42,6 +96,8 @@ struct Tile {
 const LEFT: f64 = 220.0;
 const ROW: f64 = 22.0;
 const TILES: f64 = 760.0;
+/// A tile of this width has its letter; the template knows it too.
+const LETTER: f64 = 9.0;
 
 fn letters(record: &Record) -> (char, char) {
     match record.phase() {
@@ -57,51 +113,45 @@ fn short(v: f64) -> f64 {
 }
 
 impl Timeline {
-    pub(super) fn of(run: &Run) -> Self {
-        let records = &run.trajectory.records;
-        let stamps: BTreeSet<Stamp> = records.iter().map(|r| r.stamp).collect();
-        let stamps: Vec<Stamp> = stamps.into_iter().collect();
+    fn of(run: &Run, stamps: &[Stamp], layers: &[String]) -> Self {
         let place: BTreeMap<Stamp, usize> = stamps.iter().copied().zip(0..).collect();
         let tile = (TILES / stamps.len().max(1) as f64).min(44.0);
         let mut verdicts: BTreeMap<&str, BTreeMap<usize, (char, char)>> = BTreeMap::new();
-        for record in records {
-            let row = verdicts.entry(&record.layer).or_default();
-            row.insert(place[&record.stamp], letters(record));
+        for record in &run.trajectory.records {
+            if let Some(&at) = place.get(&record.stamp) {
+                let row = verdicts.entry(&record.layer).or_default();
+                row.insert(at, letters(record));
+            }
         }
-        let rows = run
-            .trajectory
-            .layers()
-            .iter()
-            .enumerate()
-            .map(|(i, layer)| {
-                let mut tiles: Vec<Tile> = Vec::new();
-                let mut end = usize::MAX;
-                for (&at, &(phase, letter)) in verdicts.get(layer.as_str()).into_iter().flatten() {
-                    let joined = tile < 14.0 && end == at;
-                    end = at + 1;
-                    match tiles.last_mut() {
-                        Some(last) if joined && (last.phase, last.letter) == (phase, letter) => {
-                            last.width = short(LEFT + tile * end as f64 - last.x);
-                        }
-                        _ => tiles.push(Tile {
-                            x: short(LEFT + tile * at as f64),
-                            width: short(tile),
-                            phase,
-                            letter,
-                        }),
+        let rows = layers.iter().enumerate().map(|(i, layer)| {
+            let mut tiles: Vec<Tile> = Vec::new();
+            let mut end = usize::MAX;
+            for (&at, &(phase, letter)) in verdicts.get(layer.as_str()).into_iter().flatten() {
+                let joined = tile < 14.0 && end == at;
+                end = at + 1;
+                match tiles.last_mut() {
+                    Some(last) if joined && (last.phase, last.letter) == (phase, letter) => {
+                        last.width = short(LEFT + tile * end as f64 - last.x);
                     }
+                    _ => tiles.push(Tile {
+                        x: short(LEFT + tile * at as f64),
+                        width: short(tile),
+                        phase,
+                        letter,
+                    }),
                 }
-                TileRow {
-                    y: ROW * i as f64,
-                    name: tail(layer, 30),
-                    tiles,
-                }
-            });
+            }
+            TileRow {
+                y: ROW * i as f64,
+                name: tail(layer, 30),
+                tiles,
+            }
+        });
         let every = stamps.len().div_ceil(20).max(1);
         let ticks = stamps.iter().enumerate().step_by(every);
         Self {
             width: LEFT + tile * stamps.len() as f64 + 10.0,
-            height: ROW * run.trajectory.layers().len() as f64 + 40.0,
+            height: ROW * layers.len() as f64 + 40.0,
             left: LEFT,
             rows: rows.collect(),
             ticks: ticks
@@ -140,13 +190,13 @@ fn digits(value: Option<f64>) -> String {
     value.map_or_else(|| "–".to_owned(), |v| rounded(v, 4).to_string())
 }
 
-pub(super) fn rows(run: &Run) -> Vec<Row> {
+fn rows(run: &Run, layers: &[String]) -> Vec<Row> {
     let mut last: BTreeMap<&str, &Record> = BTreeMap::new();
     for record in &run.trajectory.records {
         last.insert(&record.layer, record);
     }
-    let layers = run.trajectory.layers().iter();
     layers
+        .iter()
         .filter_map(|layer| last.get(layer.as_str()).copied())
         .map(row)
         .collect()

@@ -2,7 +2,7 @@ use super::*;
 use crate::analysis::{Config, analyze};
 use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Phase};
-use crate::record::{Alarm, Header, Record, Rule, Scalar};
+use crate::record::{Alarm, Header, Rule, Scalar};
 use Phase::{BleedingOut, BulkPlusSpikes, HeavyTailed, RandomLike};
 
 /// A record of a layer whose phase is set by hand.
@@ -107,6 +107,78 @@ fn data_stay_within_their_budget() {
         ),
         (Some(0), Some(59))
     );
+}
+
+/// A run whose neighbours in the timeline differ, with spectra and numbers that the training reports.
+fn grid(layers: usize, epochs: usize, scalars: usize, name: &str) -> Run {
+    let bases = [BleedingOut, HeavyTailed].map(|phase| record("w", 0, phase, 0.8));
+    let eigenvalues = (1..=40).map(f64::from).collect();
+    let spectrum = Spectrum::from_eigenvalues(eigenvalues, 60, 40).unwrap();
+    let mut run = Run::new(name);
+    for epoch in 0..epochs {
+        let stamp = Stamp::of_epoch(epoch);
+        let mut spectra = Vec::new();
+        for layer in 0..layers {
+            let mut record = bases[(epoch + layer) % 2].clone();
+            record.layer = format!("blocks.{layer}.weight");
+            record.stamp = stamp;
+            spectra.push((record.layer.clone(), spectrum.clone()));
+            run.push(Line::Layer(Box::new(record)));
+        }
+        for scalar in 0..scalars {
+            run.push(Line::Scalar(Scalar {
+                run: "r".to_owned(),
+                epoch,
+                name: format!("scalar {scalar}"),
+                value: 1.0 / (1.3 + (epoch * scalar) as f64),
+            }));
+        }
+        run.observe(stamp, &spectra);
+    }
+    run
+}
+
+fn size_of(runs: &[Run]) -> (usize, Vec<String>) {
+    let start = std::time::Instant::now();
+    let page = html(runs).unwrap();
+    let notes = Data::of(runs).unwrap().notes;
+    println!("{} bytes in {:?}; {notes:?}", page.len(), start.elapsed());
+    (page.len(), notes)
+}
+
+#[test]
+fn many_layers_end_and_fit() {
+    let (size, notes) = size_of(&[grid(6200, 3, 0, "wide")]);
+    assert!(size < 5_600_000, "{size}");
+    assert!(notes[0].contains("one in 2"), "{notes:?}");
+}
+
+#[test]
+fn many_runs_end_and_fit() {
+    let names = (0..60).map(|i| format!("run {i}"));
+    let runs: Vec<Run> = names.map(|name| grid(8, 201, 10, &name)).collect();
+    let (size, _) = size_of(&runs);
+    assert!(size < 5_600_000, "{size}");
+}
+
+#[test]
+fn many_observations_fit() {
+    let (size, notes) = size_of(&[grid(12, 20_000, 1, "long")]);
+    assert!(size < 5_600_000, "{size}");
+    assert!(notes[0].contains("counted from the last"), "{notes:?}");
+}
+
+#[test]
+fn no_room_for_spectra_ends() {
+    let runs = [grid(30, 3, 0, "r")];
+    let mut data = Data::of(&runs).unwrap();
+    data.add_spectra(&runs, 0);
+    let none = data.notes.iter().any(|n| n.contains("no room"));
+    assert!(none, "{:?}", data.notes);
+    let mut data = Data::of(&runs).unwrap();
+    data.add_spectra(&runs, 1000);
+    let few = data.notes.iter().any(|n| n.contains("first 10 layers"));
+    assert!(few, "{:?}", data.notes);
 }
 
 #[test]
@@ -247,6 +319,75 @@ fn folders_are_read_and_told_apart() {
     let missing = write(&[root.path().join("nowhere").into()], &out).unwrap_err();
     assert!(missing.to_string().contains("nowhere"), "{missing}");
     assert_eq!(page, std::fs::read_to_string(&out).unwrap());
+}
+
+#[test]
+fn a_log_just_written_is_of_a_living_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log.jsonl");
+    let layer = Line::Layer(Box::new(record("fc", 0, RandomLike, 0.9)));
+    std::fs::write(&log, serde_json::to_string(&layer).unwrap() + "\n").unwrap();
+    let ago = |seconds| std::time::SystemTime::now() - Duration::from_secs(seconds);
+    let file = std::fs::File::options().append(true).open(&log).unwrap();
+    let read = || Run::read(folder.path()).unwrap();
+    assert!(!read().done);
+    file.set_modified(ago(61)).unwrap();
+    assert!(read().done);
+    // A page that says so, unless the log went on.
+    file.set_modified(ago(10)).unwrap();
+    let page = folder.path().join("report.html");
+    let mut run = read();
+    std::fs::write(&page, html(&[run.clone()]).unwrap()).unwrap();
+    assert!(!read().done);
+    run.done = true;
+    std::fs::write(&page, html(&[run]).unwrap()).unwrap();
+    assert!(read().done);
+    let file = std::fs::File::options().append(true).open(&page).unwrap();
+    file.set_modified(ago(20)).unwrap();
+    assert!(!read().done);
+}
+
+#[test]
+fn slices_are_left_to_the_log() {
+    let mut one = record("fc", 0, RandomLike, 0.9);
+    let values = one.values.as_mut().unwrap();
+    values.slices = vec![values.row.clone()];
+    values.pooled = Some(values.row.clone());
+    let folder = tempfile::tempdir().unwrap();
+    let line = serde_json::to_string(&Line::Layer(Box::new(one.clone()))).unwrap();
+    std::fs::write(folder.path().join("log.jsonl"), line + "\n").unwrap();
+    for run in [run_of([one]), Run::read(folder.path()).unwrap()] {
+        let values = run.trajectory.records[0].values.as_ref().unwrap();
+        assert!(values.slices.is_empty() && values.pooled.is_none());
+    }
+}
+
+#[test]
+fn a_carried_layer_says_since_when_and_has_its_anchor_s_spectrum() {
+    let mut carried = record("fc", 2, RandomLike, 0.9);
+    carried.carried = Some(crate::record::Carried {
+        from: Stamp::of_epoch(1),
+        drift: 0.001_234,
+        alpha_tolerance: 0.25,
+    });
+    let mut run = run_of([0, 1].map(|e| record("fc", e, RandomLike, 0.9)));
+    run.push(Line::Layer(Box::new(carried)));
+    let spectrum = Spectrum::from_eigenvalues((1..=40).map(f64::from).collect(), 60, 40).unwrap();
+    for epoch in [0, 1] {
+        run.observe(
+            Stamp::of_epoch(epoch),
+            &[("fc".to_owned(), spectrum.clone())],
+        );
+    }
+    let json = Data::of(&[run]).unwrap().json().unwrap();
+    assert!(json.contains("not analysed again"), "{json}");
+    let value: serde_json::Value = serde_json::from_str(&json).unwrap();
+    let cells = &value["runs"][0]["cells"][0];
+    assert_eq!(cells[2]["c"], serde_json::json!([1, 0]));
+    assert!(cells[1]["c"].is_null());
+    // One of the two has it, and it is found by the other.
+    let has = [0, 1, 2].map(|i| cells[i]["s"].is_array());
+    assert_eq!(has, [true, false, true]);
 }
 
 fn says(records: impl IntoIterator<Item = Record>) -> Vec<String> {

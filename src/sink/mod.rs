@@ -1,5 +1,8 @@
 //! Where lines go. A set of sinks is a sink; a [`Trajectory`] is one too.
 
+#[cfg(feature = "tensorboard")]
+mod axis;
+mod carried;
 pub mod csv;
 #[cfg(feature = "report")]
 mod html;

@@ -1,4 +1,4 @@
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::record::Record;
 
@@ -18,7 +18,7 @@ pub(super) struct Column {
     /// Only formats with types ask.
     #[cfg_attr(not(feature = "parquet"), expect(dead_code))]
     pub kind: Kind,
-    /// The field of [`Record`] that it shows.
+    /// The field of [`Record`] that it shows, or the way to it from `/`.
     field: &'static str,
 }
 
@@ -81,10 +81,12 @@ pub(super) const TABLE: &[Column] = &[
     text("status"),
     text("reason"),
     real("seconds_analysis"),
+    int("carried_from_epoch").of("/carried/from/epoch"),
 ];
 
 /// The columns of the table, in order: names as WeightWatcher has them where it has one. Each is
-/// the field of [`Record`](crate::Record) of that name (`name` and `longname` are `layer`, `spectral_norm` is `lambda_max`).
+/// the field of [`Record`](crate::Record) of that name (`name` and `longname` are `layer`, `spectral_norm` is `lambda_max`; `carried_from_epoch` is the epoch of the
+/// analysis that a [carried](crate::record::Carried) record repeats).
 pub const COLUMNS: &[&str] = &names();
 
 const fn names() -> [&'static str; TABLE.len()] {
@@ -129,21 +131,46 @@ impl Column {
 
     /// The cell of one row; `Null` where the record has no such number.
     pub(super) fn cell<'a>(&self, row: &'a Row) -> &'a Value {
-        row.0.get(self.field).unwrap_or(&Value::Null)
+        let found = match self.field.starts_with('/') {
+            true => row.0.pointer(self.field),
+            false => row.0.get(self.field),
+        };
+        found.unwrap_or(&Value::Null)
     }
 }
 
 /// A record as a row of the table.
-pub(super) struct Row(Map<String, Value>);
+pub(super) struct Row(Value);
 
 impl Row {
     /// # Errors
     ///
     /// If the record cannot be serialised.
     pub(super) fn of(record: &Record) -> Result<Self, serde_json::Error> {
-        match serde_json::to_value(record)? {
-            Value::Object(fields) => Ok(Self(fields)),
-            _ => Ok(Self(Map::new())),
-        }
+        serde_json::to_value(record).map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Carried, LayerShape, Stamp};
+
+    #[test]
+    fn a_carried_row_says_whose_numbers_it_has() {
+        let shape = LayerShape {
+            name: "fc".to_owned(),
+            shape: vec![2, 2],
+        };
+        let mut record = Record::failed("r", Stamp::of_epoch(5), 0, shape, String::new());
+        let last = TABLE.last().unwrap();
+        assert_eq!(last.name, "carried_from_epoch");
+        assert!(last.cell(&Row::of(&record).unwrap()).is_null());
+        record.carried = Some(Carried {
+            from: Stamp::of_epoch(3),
+            drift: 0.001,
+            alpha_tolerance: 0.1,
+        });
+        assert_eq!(last.cell(&Row::of(&record).unwrap()), 3);
     }
 }

@@ -1,12 +1,13 @@
 //! TensorBoard: a sink of a running training, and the export of a finished one.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Sink;
+use super::axis::Axis;
 use super::jsonl::write_pending;
 use super::spectra::{read_spectra, spectra_name};
 use super::tfevents::{Shown, Value, event, version};
@@ -185,7 +186,7 @@ impl Sink for TensorBoardSink {
             Line::Summary(summary) => (self.axis.of(summary.stamp), of_summary(summary)),
             Line::Scalar(scalar) => (self.axis.of_epoch(scalar.epoch), of_scalar(scalar)),
             Line::Notice(notice) => (self.axis.of_notice(notice), of_notice(notice)),
-            Line::Alarm(alarm) => (self.axis.of(alarm.stamp), of_alarm(alarm)),
+            Line::Alarm(alarm) => (self.axis.of_alarm(alarm), of_alarm(alarm)),
             _ => return Ok(()),
         };
         if self.written.insert(line.key()) {
@@ -256,47 +257,12 @@ pub fn export(
         push(axis.of_notice(notice), &of_notice(notice));
     }
     for alarm in &trajectory.alarms {
-        push(axis.of(alarm.stamp), &of_alarm(alarm));
+        push(axis.of_alarm(alarm), &of_alarm(alarm));
     }
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let path = folder.join(file_name(began, "log"));
     write_whole(&path, &bytes)?;
     Ok(path)
-}
-
-/// Where an observation stands along TensorBoard's axis.
-#[derive(Debug, Default)]
-struct Axis {
-    by_step: bool,
-    /// The first observed step of each epoch.
-    steps: BTreeMap<usize, u64>,
-}
-
-impl Axis {
-    fn of(&mut self, stamp: Stamp) -> u64 {
-        self.steps.entry(stamp.epoch).or_insert(stamp.step);
-        if self.by_step {
-            stamp.step
-        } else {
-            stamp.epoch as u64
-        }
-    }
-
-    fn of_epoch(&self, epoch: usize) -> u64 {
-        if !self.by_step {
-            return epoch as u64;
-        }
-        let after = self.steps.range(epoch..).next();
-        after
-            .or(self.steps.last_key_value())
-            .map_or(0, |(_, &step)| step)
-    }
-
-    /// A notice without an epoch stands at the newest observation.
-    fn of_notice(&self, notice: &Notice) -> u64 {
-        let newest = self.steps.last_key_value().map_or(0, |(&epoch, _)| epoch);
-        self.of_epoch(notice.epoch.unwrap_or(newest))
-    }
 }
 
 fn scalar(tag: String, description: &'static str, number: Option<f64>) -> Option<Value> {
@@ -326,6 +292,14 @@ fn of_record(record: &Record) -> Vec<Value> {
 
 /// The phase in words, as Markdown.
 fn verdict(record: &Record) -> String {
+    let text = judged(record);
+    match &record.carried {
+        Some(carried) => format!("{text}\n\n{carried}"),
+        None => text,
+    }
+}
+
+fn judged(record: &Record) -> String {
     let Some(values) = &record.values else {
         return format!(
             "no spectrum: {}",
@@ -453,5 +427,28 @@ fn host() -> String {
         "host".to_owned()
     } else {
         name
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{Carried, LayerShape};
+
+    #[test]
+    fn a_carried_verdict_says_so() {
+        let shape = LayerShape {
+            name: "fc".to_owned(),
+            shape: vec![2, 2],
+        };
+        let mut record = Record::failed("r", Stamp::of_epoch(5), 0, shape, "NaN".to_owned());
+        assert_eq!(verdict(&record), "no spectrum: NaN");
+        record.carried = Some(Carried {
+            from: Stamp::of_epoch(3),
+            drift: 0.001,
+            alpha_tolerance: 0.1,
+        });
+        let text = verdict(&record);
+        assert!(text.ends_with("so α is within 0.10 for certain"), "{text}");
     }
 }

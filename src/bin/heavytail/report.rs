@@ -38,5 +38,13 @@ pub fn run(options: &Options) -> Result<Ended> {
     };
     report::write(&options.runs, &path).context("no report")?;
     write(&format!("{}\n", path.display()), None)?;
+    // The data say so at their beginning; a name cannot, its quotes are escaped.
+    let living = |page: String| page.contains("\",\"done\":false,\"phases\":[");
+    if options.output.is_none()
+        && options.runs.len() == 1
+        && std::fs::read_to_string(&path).is_ok_and(living)
+    {
+        eprintln!("heavytail: the run seems to be alive; its monitor writes this page anew");
+    }
     Ok(Ended::Well)
 }

@@ -6,9 +6,11 @@ const SEEN = 6;
 
 function choose(place) {
   const before = { run: state.run, layer: state.layer };
-  Object.assign(state, place);
+  // A run without observations has no time to go to.
+  const { time = state.time, ...rest } = place;
+  Object.assign(state, rest, { time });
   const run = data.runs[state.run];
-  if (observation(run, state.time) < 0) state.time = run.times[0];
+  if (run.times.length > 0 && observation(run, state.time) < 0) state.time = run.times[0];
   state.follow = state.time >= times[times.length - 1];
   draw(before.run !== state.run || before.layer !== state.layer);
   keep();
@@ -117,7 +119,8 @@ function buildBar() {
 function markBar() {
   const i = times.indexOf(state.time);
   const run = data.runs[state.run];
-  const when = moment(run, observation(run, state.time));
+  const at = observation(run, state.time);
+  const when = at < 0 ? "no observation" : moment(run, at);
   byId("scrubber").value = i;
   byId("scrubber").setAttribute("aria-valuetext", when);
   byId("when").textContent = `${when} of ${Math.floor(times[times.length - 1])}`;

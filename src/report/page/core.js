@@ -22,6 +22,18 @@ for (const run of data.runs) {
 }
 const times = [...new Set(data.runs.flatMap((run) => run.times))].sort((a, b) => a - b);
 
+// A cell that was not analysed again shares its spectrum with those of the same analysis.
+for (const run of data.runs) {
+  for (const row of run.cells) {
+    const source = (one, i) => String(one.c || run.stamps[i]);
+    const kept = new Map();
+    row.forEach((one, i) => one && one.s && kept.set(source(one, i), one));
+    row.forEach((one, i) => {
+      if (one && !one.s) one.same = kept.get(source(one, i));
+    });
+  }
+}
+
 // The last observation of a run up to a time, or -1.
 function observation(run, time) {
   let i = run.times.length - 1;
@@ -110,6 +122,7 @@ const DIGIT = new Map([...DIGITS].map((c, i) => [c, i]));
 
 // The sampled spectrum: ascending values and how many eigenvalues each stands for.
 function spectrum(one) {
+  if (one && one.same) return spectrum(one.same);
   if (!one || !one.s) return null;
   if (one.points) return one.points;
   const [count, single, low, high, text] = one.s;

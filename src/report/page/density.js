@@ -105,12 +105,12 @@ function drawDensity() {
   const about = layerOf(run, state.layer);
   const sides = about && about.sides;
   byId("spectrum-hint").textContent = sides
-    ? `Eigenvalues of X = WᵀW/N for the ${written(sides[0])}×${written(sides[1])} matrix W, Q = N/M = ${written(sides[2])}.`
+    ? `${one && one.c && spectrum(one) ? `The spectrum of epoch ${one.c[0]}: not analysed again since. ` : ""}Eigenvalues of X = WᵀW/N for the ${written(sides[0])}×${written(sides[1])} matrix W, Q = N/M = ${written(sides[2])}.`
     : "";
   const points = spectrum(one);
   const scene = sceneOf(state.layer);
   if (!points || !scene || points.high <= 1e-30) {
-    const why = one && one.s ? "Every eigenvalue is zero." : "No spectrum of this observation is in the page.";
+    const why = points ? "Every eigenvalue is zero." : one && one.c ? `Not analysed again since epoch ${one.c[0]}, whose spectrum is not in the page.` : "No spectrum of this observation is in the page.";
     for (const id of ["linear", "loglog"]) {
       drawn[id] = null;
       byId(id).replaceChildren(html("p", { class: "nothing", text: why }));

@@ -60,6 +60,9 @@ pub fn lines(run: &Trajectory, row: &Row, colors: Colors, wide: usize) -> Vec<Li
         page.text(&format!("not analysed: {why}"));
         return page.lines;
     };
+    if let Some(carried) = &record.carried {
+        page.text(&carried.to_string());
+    }
     match (values.phase, &values.phase_reason) {
         (None, why) => page.text(&format!(
             "no phase: {}",

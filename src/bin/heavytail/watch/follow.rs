@@ -163,7 +163,7 @@ mod tests {
         assert_eq!(texts(&follower), ["one", "two – λ"]);
 
         // A line of a later version, then one that is known.
-        file.write_all(b"{\"kind\":\"alarm\"}\n").unwrap();
+        file.write_all(b"{\"kind\":\"not known yet\"}\n").unwrap();
         file.write_all(line("three").as_bytes()).unwrap();
         assert!(follower.poll().unwrap());
         assert_eq!(texts(&follower).len(), 3);

@@ -1,4 +1,4 @@
-use heavytail::record::{Alarm, Line, Notice, Rule, Scalar, Stamp, Summary};
+use heavytail::record::{Alarm, Carried, Line, Notice, Rule, Scalar, Stamp, Summary};
 use heavytail::{Config, Phase, Record, Trajectory, WeightMatrix, analyze};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -284,6 +284,26 @@ fn keys_select_sort_and_open_a_layer() {
     assert_eq!(press(&mut state, &run, KeyCode::Char('q')), Asked::Quit);
     let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
     assert_eq!(state.key(interrupt, &run), Asked::Quit);
+}
+
+#[test]
+fn a_layer_that_was_not_analysed_again_says_so() {
+    let mut run = Trajectory::default();
+    let mut record = training().records[0].clone();
+    record.stamp = Stamp::of_epoch(7);
+    record.carried = Some(Carried {
+        from: Stamp::of_epoch(5),
+        drift: 0.0012,
+        alpha_tolerance: 0.25,
+    });
+    run.push(Line::Layer(Box::new(record)));
+    let mut state = State::default();
+    press(&mut state, &run, KeyCode::Enter);
+    let text = text(&run, &mut state, 160, 40);
+    assert!(
+        text.contains("not analysed again: the numbers are those of epoch 5; ‖ΔW‖/‖W‖ = 1.20e-3"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -1,0 +1,83 @@
+//! TensorBoard's axis.
+
+use std::collections::BTreeMap;
+
+use crate::record::{Alarm, Notice, Stamp};
+
+/// Where an observation stands along TensorBoard's axis.
+#[derive(Debug, Default)]
+pub(super) struct Axis {
+    pub(super) by_step: bool,
+    /// The first observed step of each epoch.
+    steps: BTreeMap<usize, u64>,
+}
+
+impl Axis {
+    pub(super) fn of(&mut self, stamp: Stamp) -> u64 {
+        self.steps.entry(stamp.epoch).or_insert(stamp.step);
+        if self.by_step {
+            stamp.step
+        } else {
+            stamp.epoch as u64
+        }
+    }
+
+    pub(super) fn of_epoch(&self, epoch: usize) -> u64 {
+        if !self.by_step {
+            return epoch as u64;
+        }
+        let after = self.steps.range(epoch..).next();
+        after
+            .or(self.steps.last_key_value())
+            .map_or(0, |(_, &step)| step)
+    }
+
+    /// An alarm that a number of the training raised knows no step. It is no observation: it makes no place.
+    pub(super) fn of_alarm(&self, alarm: &Alarm) -> u64 {
+        match alarm.stamp.step {
+            step if step > 0 && self.by_step => step,
+            _ => self.of_epoch(alarm.stamp.epoch),
+        }
+    }
+
+    /// A notice without an epoch stands at the newest observation.
+    pub(super) fn of_notice(&self, notice: &Notice) -> u64 {
+        let newest = self.steps.last_key_value().map_or(0, |(&epoch, _)| epoch);
+        self.of_epoch(notice.epoch.unwrap_or(newest))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::Rule;
+
+    #[test]
+    fn an_alarm_without_a_step_makes_no_place_on_the_axis() {
+        let alarm = |epoch, step| Alarm {
+            run: "r".to_owned(),
+            stamp: Stamp { epoch, step },
+            layer: "loss".to_owned(),
+            rule: Rule::NotFinite,
+            evidence: "NaN".to_owned(),
+        };
+        let mut axis = Axis {
+            by_step: true,
+            ..Axis::default()
+        };
+        axis.of(Stamp {
+            epoch: 1,
+            step: 100,
+        });
+        assert_eq!(axis.of_alarm(&alarm(2, 0)), 100);
+        axis.of(Stamp {
+            epoch: 2,
+            step: 200,
+        });
+        assert_eq!(axis.of_alarm(&alarm(2, 0)), 200);
+        assert_eq!(axis.of_alarm(&alarm(2, 240)), 240);
+        assert_eq!(axis.of_epoch(2), 200);
+        axis.by_step = false;
+        assert_eq!(axis.of_alarm(&alarm(2, 240)), 2);
+    }
+}
