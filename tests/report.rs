@@ -267,6 +267,7 @@ fn a_carried_layer_shows_its_anchor_s_spectrum() {
             from: run.trajectory.records[2 * layer].stamp,
             drift: 0.001,
             alpha_tolerance: 0.1,
+            norm: 1.0,
         });
         run.push(Line::Layer(Box::new(record)));
     }

@@ -257,7 +257,7 @@ impl Builder {
         #[cfg(feature = "report")]
         if let Some(folder) = &self.out {
             let page = folder.join("report.html");
-            sinks.push(Box::new(crate::sink::HtmlSink::open(page, &run)?));
+            sinks.push(Box::new(crate::report::HtmlSink::open(page, &run)?));
         }
         let resumed = !trajectory.summaries.is_empty();
         let state = Arc::new(Mutex::new(trajectory));

@@ -1,3 +1,5 @@
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::{LayerShape, Stamp};
@@ -46,6 +48,17 @@ pub struct Carried {
     pub alpha_tolerance: f64,
     /// ‖W‖²_F of the weights that were seen.
     pub norm: f64,
+}
+
+impl fmt::Display for Carried {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "not analysed again: the numbers are those of epoch {}; ‖ΔW‖/‖W‖ = {:.2e} since then, so α is within {:.2} \
+             for certain",
+            self.from.epoch, self.drift, self.alpha_tolerance
+        )
+    }
 }
 
 /// The numbers of one layer.

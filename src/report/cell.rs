@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde::{Serialize, Serializer};
 
-use super::esd::Packed;
+use super::esd::{Packed, rounded};
 use crate::full::Full;
 use crate::phase::Phase;
 use crate::record::{Record, Values};
@@ -288,25 +288,6 @@ impl Num {
     /// With so many significant digits: the page is for looking, the log for computing.
     pub(super) fn of(value: f64, digits: usize) -> Self {
         Self(rounded(value, digits))
-    }
-}
-
-/// The number with so many significant digits.
-pub(super) fn rounded(value: f64, digits: usize) -> f64 {
-    if value == 0.0 || !value.is_finite() {
-        return value;
-    }
-    let exponent = value.abs().log10().floor() as i32;
-    let shift = digits as i32 - 1 - exponent;
-    // Powers of ten up to this one are exact, and the quotient is the nearest number to the decimal.
-    if shift.abs() > 22 {
-        return format!("{value:.*e}", digits - 1).parse().unwrap_or(value);
-    }
-    let power = 10f64.powi(shift.abs());
-    if shift >= 0 {
-        (value * power).round() / power
-    } else {
-        (value / power).round() * power
     }
 }
 

@@ -2,7 +2,6 @@
 
 use serde::Serialize;
 
-use super::cell::rounded;
 use crate::spectrum::Spectrum;
 
 /// So many of the largest eigenvalues are kept as they are, …
@@ -111,6 +110,25 @@ const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz
 /// Eigenvalues in all, how many of the points are single ones, the smallest, the largest, the points.
 #[derive(Debug, Serialize)]
 pub(super) struct Packed(usize, usize, f64, f64, String);
+
+/// The number with so many significant digits.
+pub(super) fn rounded(value: f64, digits: usize) -> f64 {
+    if value == 0.0 || !value.is_finite() {
+        return value;
+    }
+    let exponent = value.abs().log10().floor() as i32;
+    let shift = digits as i32 - 1 - exponent;
+    // Powers of ten up to this one are exact, and the quotient is the nearest number to the decimal.
+    if shift.abs() > 22 {
+        return format!("{value:.*e}", digits - 1).parse().unwrap_or(value);
+    }
+    let power = 10f64.powi(shift.abs());
+    if shift >= 0 {
+        (value * power).round() / power
+    } else {
+        (value / power).round() * power
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@
 //!
 //! | function | for |
 //! |---|---|
-//! | [`HtmlSink`](crate::sink::HtmlSink) | a run in progress: a [`Monitor`](crate::Monitor) with a folder has one |
+//! | [`HtmlSink`] | a run in progress: a [`Monitor`](crate::Monitor) with a folder has one |
 //! | [`write`](write()) | folders that monitors have left |
 //! | [`html`] | anything else; it touches no file |
 //!
@@ -26,6 +26,7 @@ mod cite;
 mod data;
 mod esd;
 mod keep;
+mod sink;
 mod still;
 mod words;
 
@@ -39,6 +40,7 @@ use serde::Serialize;
 
 use self::data::Data;
 use self::esd::Esd;
+pub use self::sink::HtmlSink;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::record::{Line, Notice, Record, Stamp};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Run;
-use super::cell::rounded;
+use super::esd::rounded;
 use super::words::probability;
 use crate::record::{Record, Stamp};
 

@@ -369,6 +369,7 @@ fn a_carried_layer_says_since_when_and_has_its_anchor_s_spectrum() {
         from: Stamp::of_epoch(1),
         drift: 0.001_234,
         alpha_tolerance: 0.25,
+        norm: 1.0,
     });
     let mut run = run_of([0, 1].map(|e| record("fc", e, RandomLike, 0.9)));
     run.push(Line::Layer(Box::new(carried)));

@@ -440,7 +440,7 @@ fn training(run: &Run) -> Option<Sentence> {
     if from == to {
         return None;
     }
-    let digits = |v: f64| super::cell::rounded(v, 3);
+    let digits = |v: f64| super::esd::rounded(v, 3);
     Some(vec![text(format!(
         "Meanwhile the {name} went from {} at epoch {from} to {} at epoch {to}.",
         digits(first),

@@ -2,10 +2,7 @@
 
 #[cfg(feature = "tensorboard")]
 mod axis;
-mod carried;
 pub mod csv;
-#[cfg(feature = "report")]
-mod html;
 mod jsonl;
 #[cfg(feature = "parquet")]
 pub mod parquet;
@@ -17,8 +14,6 @@ pub mod tensorboard;
 mod tfevents;
 
 pub use self::csv::CsvSink;
-#[cfg(feature = "report")]
-pub use html::HtmlSink;
 pub use jsonl::JsonlSink;
 #[cfg(any(feature = "plot", feature = "report"))]
 pub(crate) use spectra::stamp_of;

@@ -170,6 +170,7 @@ mod tests {
             from: Stamp::of_epoch(3),
             drift: 0.001,
             alpha_tolerance: 0.1,
+            norm: 1.0,
         });
         assert_eq!(last.cell(&Row::of(&record).unwrap()), 3);
     }

@@ -447,6 +447,7 @@ mod tests {
             from: Stamp::of_epoch(3),
             drift: 0.001,
             alpha_tolerance: 0.1,
+            norm: 1.0,
         });
         let text = verdict(&record);
         assert!(text.ends_with("so α is within 0.10 for certain"), "{text}");

@@ -4,9 +4,9 @@ use heavytail::record::Values;
 use heavytail::{Phase, Record, Trajectory};
 use ratatui::text::{Line, Span};
 
-use super::screen::{Colors, bold, dim, short};
+use super::colors::{Colors, bold, dim};
 use super::state::Row;
-use super::text::{clean, left, number, sparkline, width};
+use super::text::{clean, left, number, short, sparkline, width};
 
 /// 5–95 % of α for pure noise of the layer's shape.
 pub fn noise(values: &Values) -> Option<String> {

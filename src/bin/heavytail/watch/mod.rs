@@ -1,5 +1,6 @@
 //! `heavytail watch`.
 
+mod colors;
 mod details;
 mod follow;
 mod screen;
@@ -21,8 +22,9 @@ use ratatui::layout::Rect;
 
 use crate::Ended;
 use crate::output::write;
+use colors::Colors;
 use follow::Follower;
-use screen::{Colors, View};
+use screen::View;
 use state::{Asked, State};
 
 #[derive(Args)]

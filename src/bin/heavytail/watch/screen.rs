@@ -2,15 +2,16 @@
 
 use std::time::Duration;
 
-use heavytail::{Phase, Record, Trajectory};
+use heavytail::{Record, Trajectory};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Modifier, Style};
+use ratatui::style::{Modifier, Style};
 use ratatui::text::{Line, Span};
 
+use super::colors::{Colors, bold, dim};
 use super::details;
 use super::state::{Row, State, rows};
-use super::text::{clean, left, number, right, seconds, sparkline, tail, width};
+use super::text::{clean, left, number, right, seconds, short, sparkline, tail, width};
 
 /// What there is to show.
 pub struct View<'a> {
@@ -25,37 +26,6 @@ pub struct View<'a> {
     /// From the run's beginning to the last write.
     pub elapsed: Option<Duration>,
     pub colors: Colors,
-}
-
-/// What the terminal can show.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Colors {
-    None,
-    Indexed,
-    True,
-}
-
-impl Colors {
-    /// A phase's tile: Okabe and Ito's colours as in the figures, or their neighbours among the 256.
-    pub fn tile(self, phase: Phase) -> Style {
-        let (index, rgb) = match phase {
-            Phase::RandomLike => (74, Color::Rgb(0x56, 0xB4, 0xE9)),
-            Phase::BleedingOut => (36, Color::Rgb(0x00, 0x9E, 0x73)),
-            Phase::BulkPlusSpikes => (221, Color::Rgb(0xF0, 0xE4, 0x42)),
-            Phase::BulkDecay => (172, Color::Rgb(0xE6, 0x9F, 0x00)),
-            Phase::HeavyTailed => (166, Color::Rgb(0xD5, 0x5E, 0x00)),
-            Phase::RankCollapse => (234, Color::Rgb(0x1A, 0x1A, 0x1A)),
-        };
-        let ink = match phase {
-            Phase::RankCollapse => Color::Indexed(231),
-            _ => Color::Indexed(16),
-        };
-        match self {
-            Colors::None => Style::new().add_modifier(Modifier::REVERSED),
-            Colors::Indexed => Style::new().bg(Color::Indexed(index)).fg(ink),
-            Colors::True => Style::new().bg(rgb).fg(ink),
-        }
-    }
 }
 
 /// Notices on the screen at once.
@@ -136,14 +106,6 @@ impl<'b> Pen<'b> {
         self.y = self.y.max(self.area.bottom().saturating_sub(1));
         self.line(line);
     }
-}
-
-pub fn dim() -> Style {
-    Style::new().add_modifier(Modifier::DIM)
-}
-
-pub fn bold() -> Style {
-    Style::new().add_modifier(Modifier::BOLD)
 }
 
 fn waiting(view: &View) -> String {
@@ -391,15 +353,6 @@ fn layer(colors: Colors, row: &Row, name: &str, w: &Widths) -> Vec<Span<'static>
     spans.push(cell(w.rank, values.map(|v| short(v.row.stable_rank))));
     spans.push(cell(w.lambda, values.map(|v| number(v.row.lambda_max))));
     spans
-}
-
-/// At most five characters for what is usually between 1 and 1000.
-pub fn short(x: f64) -> String {
-    match x.abs() {
-        a if a < 99.995 => format!("{x:.2}"),
-        a if a < 9999.0 => format!("{x:.0}"),
-        _ => format!("{x:.0e}"),
-    }
 }
 
 /// The phase as a tile with its letter, its name and how sure it is.

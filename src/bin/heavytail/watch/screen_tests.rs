@@ -6,7 +6,8 @@ use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Color;
 
-use super::screen::{Colors, View, draw, height, plain};
+use super::colors::Colors;
+use super::screen::{View, draw, height, plain};
 use super::state::{Asked, Sort, State};
 use std::time::Duration;
 
@@ -295,6 +296,7 @@ fn a_layer_that_was_not_analysed_again_says_so() {
         from: Stamp::of_epoch(5),
         drift: 0.0012,
         alpha_tolerance: 0.25,
+        norm: 1.0,
     });
     run.push(Line::Layer(Box::new(record)));
     let mut state = State::default();

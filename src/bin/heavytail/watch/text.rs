@@ -103,6 +103,15 @@ pub fn sparkline(values: &[Option<f64>], cells: usize) -> String {
     last.iter().map(block).collect()
 }
 
+/// At most five characters for what is usually between 1 and 1000.
+pub fn short(x: f64) -> String {
+    match x.abs() {
+        a if a < 99.995 => format!("{x:.2}"),
+        a if a < 9999.0 => format!("{x:.0}"),
+        _ => format!("{x:.0e}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,11 +1,11 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use super::Sink;
+use super::{Run, html};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::record::{Line, Stamp};
-use crate::report::{Run, html};
+use crate::sink::Sink;
 use crate::spectrum::Spectrum;
 
 /// A page that shows the run while it lives: `report.html`, written whole or not at all.
