@@ -41,6 +41,8 @@ struct Progress {
     step_snapshot: Option<(u64, Snapshot)>,
     /// Step of the last observation.
     observed: Option<u64>,
+    /// Step of the last one that the budget left out.
+    spared: Option<u64>,
     validated: bool,
 }
 
@@ -171,15 +173,22 @@ impl<M: Module> Monitored<M> {
             // The result of a run whose last epoch the cadence left out.
             if progress.observed < Some(self.steps) {
                 let stamp = progress.stamp(self.steps);
+                if progress.spared == Some(self.steps) {
+                    self.monitor.affords_after_all();
+                }
                 self.observe(&mut progress, stamp, None);
             }
         } else if self.steps > progress.epoch_step {
             let epoch = progress.origin.epoch + progress.epochs + 1;
             let due =
                 matches!(self.monitor.cadence(), Cadence::Epochs(k) if epoch.is_multiple_of(k));
+            let affords = due && self.monitor.affords();
+            if due && !affords {
+                progress.spared = Some(self.steps);
+            }
             progress.pending = Some(Pending {
                 step: self.steps,
-                snapshot: (due && self.monitor.affords())
+                snapshot: affords
                     .then(|| self.monitor.snapshot(epoch, &self.model))
                     .flatten(),
             });

@@ -188,6 +188,12 @@ impl Monitor {
         fits
     }
 
+    /// The observation that did not fit was the last one, and is made.
+    #[cfg(feature = "burn")]
+    pub(crate) fn affords_after_all(&self) {
+        self.inner.worker.unspare();
+    }
+
     /// Record a number that the training reports, such as the loss of an epoch.
     pub fn scalar(&self, epoch: usize, name: impl Into<String>, value: f64) {
         let name = name.into();

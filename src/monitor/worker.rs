@@ -163,6 +163,12 @@ impl Worker {
         lock(&self.shared.queue).counts.spared += 1;
     }
 
+    #[cfg(feature = "burn")]
+    pub(super) fn unspare(&self) {
+        let counts = &mut lock(&self.shared.queue).counts;
+        counts.spared = counts.spared.saturating_sub(1);
+    }
+
     pub(super) fn take_error(&self) -> Option<Error> {
         lock(&self.shared.queue).first_error.take()
     }

@@ -373,3 +373,24 @@ fn an_alarm_ends_the_training_between_epochs_or_within_one() {
     assert!(interrupter.should_stop());
     assert!(stamps(&t).len() < 50, "{:?}", stamps(&t));
 }
+
+#[test]
+fn a_budget_leaves_out_all_but_the_first_and_the_last() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    // Nothing more than the first fits into a millionth of a per cent.
+    let monitor = Monitor::builder().budget(1e-8).build().unwrap();
+    Run {
+        epochs: 3,
+        ..Run::new(dir.path())
+    }
+    .watched(&monitor);
+    let outcome = monitor.finish();
+    assert_eq!(stamps(&outcome.trajectory), [(0, 0), (3, 3 * STEPS)]);
+    assert_eq!(outcome.spared, 2);
+    assert!(
+        notices(&outcome).contains("budget"),
+        "{}",
+        notices(&outcome)
+    );
+}
