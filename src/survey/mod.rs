@@ -202,11 +202,12 @@ struct Shared<'a> {
 
 impl Shared<'_> {
     fn work(&self, total: usize, progress: &(impl Fn(usize, usize) + Sync)) {
-        let _kept = keep_buffers();
         loop {
             let Some(job) = lock(&self.queue).pop_front() else {
                 return;
             };
+            // Through one tensor's parts, not through the file: the largest tensor is not to stay.
+            let _kept = keep_buffers();
             let judged = match job {
                 Job::Tensor(tasks) => self.tensor(tasks),
                 Job::Adapter { adapter, rows } => self.adapter(&adapter, &rows),
