@@ -28,7 +28,11 @@ fn spectrum(c: &mut Criterion) {
         .measurement_time(Duration::from_secs(2));
     for (rows, cols) in SHAPES {
         let w = matrix(rows, cols);
-        for (name, solver) in [("gram", Solver::Gram), ("svd", Solver::Svd)] {
+        for (name, solver) in [
+            ("gram", Solver::Gram),
+            ("gram_f32", Solver::GramF32),
+            ("svd", Solver::Svd),
+        ] {
             // The oracle is slow; it is measured where that takes seconds.
             if solver == Solver::Svd && cols > 1024 {
                 continue;

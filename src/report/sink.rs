@@ -11,10 +11,9 @@ use crate::spectrum::Spectrum;
 /// A page that shows the run while it lives: `report.html`, written whole or not at all.
 ///
 /// It is rewritten when an observation is complete; after a rewrite it rests for twenty times what that
-/// took, at most ten minutes. That is 5 % of its thread for writing pages that cost alike; what it keeps of each
-/// observation is not counted, nor is a page that grows: 6.6 % were measured with 60 layers at 200 observations. The last
-/// rewrite, by [`Sink::finish`], says that the
-/// run is over. It holds the run's records in memory, without slices, and at most 264 numbers of each spectrum.
+/// took, at most ten minutes: about 5 % of its thread for writing pages that cost alike. The last rewrite, by
+/// [`Sink::finish`], says that the run is over. It holds the run's records in memory, without slices, and at most 264
+/// numbers of each spectrum.
 #[derive(Debug)]
 pub struct HtmlSink {
     path: PathBuf,

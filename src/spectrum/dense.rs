@@ -17,13 +17,13 @@ use crate::buffers::Buffer;
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Gram;
 
-/// The fast mode: [`Gram`] in f32, but for the eigenvalues of the tridiagonal matrix. Measured at 1.3 times
-/// the speed of `Gram` for M = 512, 1.4 for 1024, 1.7 for 2048.
+/// The fast mode: [`Gram`] in f32, but for the eigenvalues of the tridiagonal matrix. Measured at 1.4 to
+/// 1.5 times the speed of `Gram` for M = 1024, 1.6 to 1.7 for 2048.
 ///
 /// # When it misleads
 ///
 /// Eigenvalues are right to 1e-6·λmax, and below that they are rounding: it is for neither ranks nor null
-/// directions nor the lower edge of a bulk. α moved by less than 1e-5 on 400×160 matrices with columns of
+/// directions nor the lower edge of a bulk. α moves by less than 1e-4 on 400×160 matrices with columns of
 /// power-law scales (α = 2 to 5) and on noise with two spikes; one of several equally good tails may win in
 /// f64 and another in f32.
 #[derive(Debug, Clone, Copy, Default)]

@@ -54,6 +54,10 @@ fn stamps(trajectory: &Trajectory) -> Vec<(usize, u64)> {
         .collect()
 }
 
+fn epochs(trajectory: &Trajectory) -> Vec<usize> {
+    stamps(trajectory).into_iter().map(|s| s.0).collect()
+}
+
 fn notices(outcome: &Outcome) -> String {
     let texts = outcome.trajectory.notices.iter().map(|n| n.text.as_str());
     texts.collect::<Vec<_>>().join("; ")
@@ -231,11 +235,7 @@ fn a_checkpoint_in_a_new_log_counts_from_where_it_is_told() {
         }
         .watched(&monitor);
         let outcome = monitor.finish();
-        let epochs: Vec<usize> = stamps(&outcome.trajectory)
-            .into_iter()
-            .map(|s| s.0)
-            .collect();
-        assert_eq!(epochs, expected);
+        assert_eq!(epochs(&outcome.trajectory), expected);
         assert_eq!(notices(&outcome).contains("starting_epoch"), told.is_none());
     }
 }
@@ -285,11 +285,7 @@ fn without_validation_epochs_are_still_seen_and_it_is_said() {
     }
     .watched(&monitor);
     let outcome = monitor.finish();
-    let epochs: Vec<usize> = stamps(&outcome.trajectory)
-        .into_iter()
-        .map(|s| s.0)
-        .collect();
-    assert_eq!(epochs, [0, 1, 2, 3]);
+    assert_eq!(epochs(&outcome.trajectory), [0, 1, 2, 3]);
     assert!(notices(&outcome).contains("no validation batches"));
 }
 
