@@ -113,7 +113,7 @@ pub mod trajectory;
 
 pub use analysis::{Config, Depth, LayerReport, analyze, analyze_tensor};
 pub use buffers::{KeptBuffers, keep_buffers};
-pub use error::{Error, Result};
+pub use error::{Error, LayerError, Result};
 pub use matrix::WeightMatrix;
 pub use monitor::Monitor;
 pub use phase::Phase;

@@ -7,15 +7,14 @@
 //! Singular values do not see transposition, so a matrix is stored as it came and merely *says*
 //! which side is N (the longer) and which is M.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::buffers::Buffer;
-use crate::error::{Error, Result};
+use crate::error::{Error, LayerError, Result};
 
 /// How a matrix was cut out of its tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cut {
     /// A rank-2 tensor as it is.
     Whole,
@@ -30,17 +29,6 @@ pub enum Cut {
     },
     /// The eigenvalues of all slices, taken together (a spectrum, not one matrix).
     Pooled,
-}
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Cut::Whole => f.write_str("whole"),
-            Cut::Unfolding => f.write_str("unfolding"),
-            Cut::Slice { index, of } => write!(f, "slice {index}/{of}"),
-            Cut::Pooled => f.write_str("pooled"),
-        }
-    }
 }
 
 /// An N×M weight matrix with N ≥ M ≥ 1.
@@ -96,16 +84,14 @@ impl WeightMatrix {
         cut: Cut,
     ) -> Result<Self> {
         if rows == 0 || cols == 0 {
-            return Err(Error::layer(name, format!("empty matrix {rows}×{cols}")));
+            return Err(Error::layer(name, LayerError::Empty { rows, cols }));
         }
         if rows.checked_mul(cols) != Some(values.len()) {
-            return Err(Error::layer(
-                name,
-                format!(
-                    "{rows}×{cols} needs {rows}·{cols} values, got {}",
-                    values.len()
-                ),
-            ));
+            let cause = LayerError::WrongLength {
+                expected: vec![rows, cols],
+                found: values.len(),
+            };
+            return Err(Error::layer(name, cause));
         }
         Ok(Self {
             name,
@@ -190,18 +176,30 @@ pub enum LeftOut {
     UnknownLayout,
     /// The framework had not drawn its values when the model was first observed.
     NotInitialised,
-}
-
-impl fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LeftOut::Vector => f.write_str("a vector or scalar has no spectrum"),
-            LeftOut::TooSmall => f.write_str("fewer than 2 eigenvalues"),
-            LeftOut::Excluded => f.write_str("excluded by the layer patterns"),
-            LeftOut::NotInitialised => f.write_str("not initialised at the first observation"),
-            LeftOut::UnknownLayout => f.write_str("rank ≥ 3 with unknown meaning of the axes"),
-        }
-    }
+    /// Fewer eigenvalues than the user asks for.
+    TooFewEigenvalues {
+        /// How many the matrix has.
+        found: usize,
+        /// How many are asked for.
+        needed: usize,
+    },
+    /// It shares its storage with another tensor, which has the row.
+    Tied {
+        /// The other tensor.
+        to: String,
+    },
+    /// Its values are those of another tensor, which has the row.
+    SameValues {
+        /// The other tensor.
+        to: String,
+    },
+    /// The file's reader refuses it.
+    Unreadable {
+        /// Why.
+        message: String,
+    },
+    /// It belongs to a part of the survey that is made elsewhere or later.
+    NotYet,
 }
 
 /// A weight tensor of any rank, row-major, in the precision in which networks keep it.
@@ -287,10 +285,11 @@ impl Cuts {
         let layout =
             analysable(Some(layout), shape).map_err(|reason| Error::layer(name, reason))?;
         if shape.iter().product::<usize>() != values.len() {
-            return Err(Error::layer(
-                name,
-                format!("shape {shape:?} does not fit {} values", values.len()),
-            ));
+            let cause = LayerError::WrongLength {
+                expected: shape.to_vec(),
+                found: values.len(),
+            };
+            return Err(Error::layer(name, cause));
         }
         let matrix = |rows, cols, cut, values| {
             WeightMatrix::from_parts(name.to_owned(), rows, cols, values, shape.to_vec(), cut)
