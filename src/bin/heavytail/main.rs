@@ -4,6 +4,7 @@ mod analyze;
 mod compare;
 mod describe;
 mod export;
+mod judging;
 mod output;
 mod plot;
 mod report;

@@ -10,7 +10,7 @@ use heavytail::sweep::{Attempt, Plan, attempt, merge};
 use serde::{Deserialize, Serialize};
 
 use crate::Ended;
-use crate::analyze::Judging;
+use crate::judging::Judging;
 use crate::output::{Printing, Sheet, print};
 
 #[derive(Args)]
