@@ -16,7 +16,7 @@ pub use layer::{Carried, CutRecord, Record, Values};
 pub(crate) use lines::scan_lines;
 pub use summary::Summary;
 
-use crate::analysis::Config;
+use crate::config::Config;
 use crate::full::Full;
 use crate::matrix::LeftOut;
 
