@@ -13,7 +13,7 @@ use super::{Snapshot, lock};
 use crate::analysis::{LayerReport, analyze_tensor};
 use crate::buffers::keep_buffers;
 use crate::config::Config;
-use crate::error::{Result, guarded};
+use crate::error::{Result, chain, guarded};
 use crate::matrix::LayerTensor;
 use crate::phase::Baseline;
 use crate::record::{Alarm, LayerShape, Line, Notice, Record, Rule, Scalar, Stamp, Summary};
@@ -330,7 +330,7 @@ impl Desk {
         if let Err(error) = call(&mut self.sinks)
             && !std::mem::replace(&mut self.failed_sinks, true)
         {
-            let text = format!("a sink failed: {error}");
+            let text = format!("a sink failed: {}", chain(&error));
             self.shared.failed(error);
             self.notice(None, text);
         }

@@ -41,7 +41,7 @@ use serde::Serialize;
 use self::data::Data;
 use self::esd::Esd;
 pub use self::sink::HtmlSink;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::files::write_whole;
 use crate::record::{Line, Notice, Record, Stamp};
 use crate::sink::{read_spectra, stamp_of};
@@ -115,7 +115,7 @@ impl Run {
                 Err(error) => run.push(Line::Notice(Notice {
                     run: run.name.clone(),
                     epoch: Some(stamp.epoch),
-                    text: format!("no spectra: {error}"),
+                    text: format!("no spectra: {}", chain(&error)),
                 })),
             }
         }

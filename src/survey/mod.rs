@@ -13,7 +13,7 @@ use crate::analysis::analyze_cuts;
 use crate::buffers::keep_buffers;
 use crate::checkpoint::{Checkpoint, TensorInfo};
 use crate::config::Config;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::matrix::{Cuts, Layout};
 use crate::monitor::Selection;
 use crate::record::{Record, Stamp, Summary};
@@ -239,7 +239,7 @@ impl Shared<'_> {
         let mut values = match self.checkpoint.read(tasks[0].index) {
             Ok(values) => values,
             Err(why) => {
-                let why = why.to_string();
+                let why = chain(&why);
                 return tasks.iter().map(|t| fail(t, &why)).collect();
             }
         };
@@ -253,7 +253,7 @@ impl Shared<'_> {
             match cuts.and_then(|cuts| self.layer(task.row, &cuts)) {
                 Ok((record, spectrum)) => (task.row, record, Some(spectrum)),
                 Err(Error::Layer { cause, .. }) => fail(task, &cause),
-                Err(other) => fail(task, &other.to_string()),
+                Err(other) => fail(task, &chain(&other)),
             }
         };
         tasks.iter().enumerate().map(judge).collect()
@@ -274,7 +274,7 @@ impl Shared<'_> {
             Err(why) => {
                 let kinds = rows.iter().zip(["lora", "merged"]);
                 return kinds
-                    .map(|(&row, kind)| fail(row, kind, &[], why.to_string()))
+                    .map(|(&row, kind)| fail(row, kind, &[], chain(&why)))
                     .collect();
             }
         };
@@ -294,7 +294,7 @@ impl Shared<'_> {
             let layer = Cuts::of(&name(kind), Layout::Matrix, &shape, values);
             match layer.and_then(|cuts| self.layer(row, &cuts)) {
                 Ok((record, spectrum)) => (row, record, Some(spectrum)),
-                Err(why) => fail(row, kind, &shape, why.to_string()),
+                Err(why) => fail(row, kind, &shape, chain(&why)),
             }
         };
         let mut judged = vec![judge(rows[0], "lora", &values)];
@@ -319,7 +319,7 @@ impl Shared<'_> {
                     fail(row, "merged", &shape, why)
                 }
                 Some(index) => match base.read(index) {
-                    Err(why) => fail(row, "merged", &shape, why.to_string()),
+                    Err(why) => fail(row, "merged", &shape, chain(&why)),
                     Ok(weights) => {
                         for (value, weight) in values.iter_mut().zip(weights) {
                             *value += weight;

@@ -7,20 +7,20 @@ use serde_json::{Value, json};
 
 use super::folder::RunFolder;
 use super::plan::{Entry, canonical};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::files::write_whole;
 
 /// How an attempt ended.
 #[derive(Debug)]
-pub enum Attempt<E> {
+pub enum Attempt {
     /// The run is done now.
     Finished,
     /// It was done before; nothing was run.
     DoneBefore,
     /// Another worker is at it; nothing was run.
     Busy,
-    /// The work returned this error. Its text is kept, and a later attempt tries again.
-    Failed(E),
+    /// The work returned this error. Its text and its causes' are kept, and a later attempt tries again.
+    Failed(Box<dyn std::error::Error + Send + Sync>),
 }
 
 /// Work on one run in its own folder, `<folder>/<id>`, unless it is done or another worker is at it.
@@ -34,11 +34,16 @@ pub enum Attempt<E> {
 ///
 /// If the run's folder cannot be written. An error of the work is no error here but
 /// [`Attempt::Failed`].
-pub fn attempt<S: Serialize, R: Serialize, E: std::fmt::Display>(
+pub fn attempt<S, R, E>(
     folder: impl AsRef<Path>,
     entry: &Entry<S>,
     work: impl FnOnce(&Path) -> Result<R, E>,
-) -> Result<Attempt<E>> {
+) -> Result<Attempt>
+where
+    S: Serialize,
+    R: Serialize,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
     let run = RunFolder::new(folder.as_ref(), &entry.id);
     let (done, failed) = (run.done(), run.failed());
     if done.exists() {
@@ -58,7 +63,8 @@ pub fn attempt<S: Serialize, R: Serialize, E: std::fmt::Display>(
     let result = match work(run.path()) {
         Ok(result) => result,
         Err(error) => {
-            write_whole(&failed, format!("{error:#}\n").as_bytes())?;
+            let error = error.into();
+            write_whole(&failed, format!("{}\n", chain(&*error)).as_bytes())?;
             return Ok(Attempt::Failed(error));
         }
     };

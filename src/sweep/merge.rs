@@ -108,7 +108,7 @@ fn result_of<S>(entry: &Entry<S>, folder: &Path) -> Result<Option<Value>> {
         Err(e) => return Err(Error::io(&path, e)),
     };
     let mut row: Value =
-        serde_json::from_str(&text).map_err(|e| Error::format(&path, Some(e.line()), e))?;
+        serde_json::from_str(&text).map_err(|e| Error::malformed(&path, Some(e.line()), e))?;
     if row["id"] != entry.id.as_str() {
         return Err(Error::format(
             &path,
@@ -173,7 +173,8 @@ pub fn read_results<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<Vec<T
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
     let mut rows = Vec::new();
     scan_lines(path, &file, |number, text| {
-        let row = serde_json::from_str(text).map_err(|e| Error::format(path, Some(number), e))?;
+        let row =
+            serde_json::from_str(text).map_err(|e| Error::malformed(path, Some(number), e))?;
         rows.push(row);
         Ok(())
     })?;
@@ -235,7 +236,7 @@ mod tests {
         let at = |i: usize| plan.entry(i).unwrap();
         attempt(dir.path(), at(0), |_| work(1)).unwrap();
         let tried = attempt(dir.path(), at(1), |_| work(13)).unwrap();
-        assert!(matches!(tried, Attempt::Failed(cause) if cause == "bad luck"));
+        assert!(matches!(tried, Attempt::Failed(cause) if cause.to_string() == "bad luck"));
         std::fs::create_dir_all(dir.path().join(&at(2).id)).unwrap();
         let merged = attempt(dir.path(), at(3), |_| {
             // While this one runs, a second worker and a look at the table do no harm.
