@@ -9,7 +9,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use heavytail::matrix::LayerTensor;
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::Stamp;
-use heavytail::{Config, Monitor, analysis::analyze_tensor, keep_buffers};
+use heavytail::{Config, Monitor, analyze_tensor, keep_buffers};
 use support::{bench, floor_flops, gemm_rate, models};
 
 fn observe(c: &mut Criterion) {

@@ -3,80 +3,18 @@
 use std::time::Instant;
 
 use rayon::prelude::*;
-use serde::{Deserialize, Serialize};
 
+use crate::config::{Config, Depth};
 use crate::error::Result;
 use crate::fit::{
-    BulkFit, LikelihoodRatio, NoFit, NoiseAlpha, REPLICATES, TailFit, against_exponential,
-    fit_bulk, fit_tail, hill_alpha, noise_alpha,
+    BulkFit, LikelihoodRatio, NoFit, NoiseAlpha, TailFit, against_exponential, fit_bulk, fit_tail,
+    hill_alpha, noise_alpha,
 };
-use crate::full::Full;
+use crate::full::{Full, Live};
 use crate::matrix::{Cut, Cuts, LayerTensor, WeightMatrix};
 use crate::metrics::Metrics;
 use crate::phase::{Baseline, Unclassifiable, Verdict, classify};
-use crate::spectrum::{Solver, Spectrum};
-
-/// How deep to look.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Depth {
-    /// One spectrum, its fits, and tabulated nulls: what a monitor runs at each observation.
-    Live,
-    /// All of that, and the layer's [doubt](Full): bootstraps of the tail, likelihood
-    /// ratios, and reruns of the permuted and the equalised matrix. Costs about ten times as much.
-    #[default]
-    Full,
-}
-
-/// How to analyse.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Config {
-    /// How eigenvalues are found.
-    pub solver: Solver,
-    /// Whether each kernel position of a convolution is analysed as well (the workshop paper's
-    /// convention and WeightWatcher's need them).
-    pub slices: bool,
-    /// How deep to look.
-    #[serde(default)]
-    pub depth: Depth,
-    /// Seed of the bootstraps and permutations; the same seed gives the same numbers.
-    #[serde(default)]
-    pub seed: u64,
-    /// How many top singular vectors [`Depth::Full`] examines; none by default.
-    #[serde(default)]
-    pub vectors: usize,
-    /// Replicates of each bootstrap.
-    #[serde(default = "replicates")]
-    pub replicates: usize,
-}
-
-fn replicates() -> usize {
-    REPLICATES
-}
-
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            solver: Solver::Gram,
-            slices: true,
-            depth: Depth::Full,
-            seed: 0,
-            vectors: 0,
-            replicates: REPLICATES,
-        }
-    }
-}
-
-impl Config {
-    /// The default, at [`Depth::Live`].
-    pub fn live() -> Self {
-        Self {
-            depth: Depth::Live,
-            ..Self::default()
-        }
-    }
-}
+use crate::spectrum::Spectrum;
 
 /// What one matrix, or one pooled spectrum, says.
 #[derive(Debug, Clone)]
@@ -220,6 +158,28 @@ pub fn analyze_cuts(
     }
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
+}
+
+impl LayerReport {
+    /// Add the full analysis to a live one of the same matrix, and return what was added.
+    ///
+    /// # Errors
+    ///
+    /// If the eigensolver fails on a control of the matrix.
+    pub fn deepen(&mut self, matrix: &WeightMatrix, config: &Config) -> Result<Full> {
+        let live = Live {
+            spectrum: &self.row.spectrum,
+            tail: self.row.tail.as_ref().ok(),
+            bulk: self.bulk.as_ref().ok(),
+            verdict: self.phase.as_ref().ok(),
+        };
+        let full = Full::of(matrix, live, config)?;
+        if let Ok(verdict) = &mut self.phase {
+            verdict.annotate(&full.annotations);
+        }
+        self.full = Some(full.clone());
+        Ok(full)
+    }
 }
 
 /// In order; at once where the caller runs in a pool of its own. Never in rayon's global pool: a training

@@ -1,4 +1,7 @@
 //! One error type. Each variant names the place: layer, file, option.
+//!
+//! An error prints its own part only; its cause is its [`source`](std::error::Error::source). [`chain`] prints
+//! both on one line, as the program does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -20,7 +23,7 @@ pub enum Error {
         cause: LayerError,
     },
     /// The operating system refused to read or write a file.
-    #[error("{}: {source}", path.display())]
+    #[error("cannot read or write {}", path.display())]
     Io {
         /// The file or folder.
         path: PathBuf,
@@ -36,6 +39,8 @@ pub enum Error {
         line: Option<usize>,
         /// What is wrong there.
         cause: String,
+        /// The error of whoever parsed or encoded it.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// An option has a value that makes no sense.
     #[error("option `{option}`: {cause}")]
@@ -48,6 +53,12 @@ pub enum Error {
     /// The background worker that analyses snapshots is gone.
     #[error("the analysis worker stopped: {0}")]
     Worker(String),
+    /// A sink panicked. The other sinks are not affected.
+    #[error("a sink panicked: {message}")]
+    Sink {
+        /// The panic's message.
+        message: String,
+    },
     /// A figure could not be drawn.
     #[error("figure {}: {cause}", path.display())]
     Plot {
@@ -154,7 +165,7 @@ impl From<Error> for LayerError {
     fn from(error: Error) -> Self {
         match error {
             Error::Layer { cause, .. } => cause,
-            other => other.to_string().into(),
+            other => chain(&other).into(),
         }
     }
 }
@@ -182,8 +193,39 @@ impl Error {
             path: path.to_owned(),
             line,
             cause: cause.to_string(),
+            source: None,
         }
     }
+
+    /// A file that a parser refused.
+    pub(crate) fn malformed(
+        path: &Path,
+        line: Option<usize>,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::Format {
+            path: path.to_owned(),
+            line,
+            cause: "not in the expected format".to_owned(),
+            source: Some(Box::new(source)),
+        }
+    }
+}
+
+/// An error and its causes on one line, outermost first: `cannot read or write a.npy: permission denied`.
+///
+/// Errors of some crates repeat their cause in their own text. That cause is not added again.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        next = cause.source();
+    }
+    text
 }
 
 /// What a caught panic said.
@@ -202,5 +244,28 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, LayerErr
         Err(panic) => Err(LayerError::Panicked {
             message: panic_message(&*panic),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_its_own_part_and_a_chain_every_part_once() {
+        let io = || std::io::Error::other("disk full");
+        let error = Error::io(Path::new("log.jsonl"), io());
+        assert_eq!(error.to_string(), "cannot read or write log.jsonl");
+        assert_eq!(chain(&error), "cannot read or write log.jsonl: disk full");
+
+        let json = serde_json::from_str::<u8>("x").unwrap_err();
+        let text = chain(&Error::malformed(Path::new("log.jsonl"), Some(3), json));
+        let start = "log.jsonl, line 3: not in the expected format: expected value";
+        assert!(text.starts_with(start), "{text}");
+
+        // csv's text ends with its cause's.
+        let csv = csv::Error::from(io());
+        assert_eq!(csv.to_string(), "disk full");
+        assert_eq!(chain(&csv), "disk full");
     }
 }

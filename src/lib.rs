@@ -6,9 +6,9 @@
 //! of heavy-tailed self-regularisation). Data flows one way:
 //!
 //! ```text
-//! matrix ─► spectrum ─► law, fit, metrics, beyond ─► phase ─► full, analysis ─► record ─► trajectory
-//!                                                                      │                   │
-//!                         burn ─► monitor, checkpoint ─────────────────┘              sink, plot, report
+//! matrix ─► spectrum ─► law, fit, metrics, beyond ─► phase, controls ─► full, analysis ─► record ─► trajectory
+//!                                                                                │                   │
+//!                                   burn ─► monitor, checkpoint ─────────────────┘              sink, plot, report
 //! ```
 //!
 //! Beside it stand [`sweep`], many runs from one plan, and [`correlation`], of ranks.
@@ -89,6 +89,8 @@ mod buffers;
 pub mod burn;
 #[cfg(feature = "checkpoint")]
 pub mod checkpoint;
+pub mod config;
+pub mod controls;
 pub mod correlation;
 pub mod error;
 mod files;
@@ -111,8 +113,9 @@ pub mod survey;
 pub mod sweep;
 pub mod trajectory;
 
-pub use analysis::{Config, Depth, LayerReport, analyze, analyze_tensor};
+pub use analysis::{LayerReport, analyze, analyze_tensor};
 pub use buffers::{KeptBuffers, keep_buffers};
+pub use config::{Config, Depth};
 pub use error::{Error, LayerError, Result};
 pub use matrix::WeightMatrix;
 pub use monitor::Monitor;

@@ -204,7 +204,8 @@ impl FromIterator<Line> for Trajectory {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Config, analyze};
+    use crate::analysis::analyze;
+    use crate::config::Config;
     use crate::matrix::WeightMatrix;
     use crate::record::Stamp;
 

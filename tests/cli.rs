@@ -417,6 +417,29 @@ fn figures_completions_and_errors() {
 }
 
 #[test]
+fn an_error_is_said_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let out = dir.path().join("out.csv");
+    let out = out.to_str().unwrap();
+    for arguments in [
+        &["analyze", "no/such.npy"][..],
+        &["describe", "no/such.npy"],
+        &["analyze", BANK, "--base", "no/such.npy"],
+        &["compare", BANK, "no/such.npy"],
+        &["plot", "no/such.npy", "--output", out],
+        &["report", "no/such.npy"],
+        &["compare", BANK, BANK, "--scores", "no/such.npy"],
+    ] {
+        let output = heavytail(arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {error}");
+        for part in ["no/such.npy", "os error"] {
+            assert_eq!(error.matches(part).count(), 1, "{arguments:?}: {error}");
+        }
+    }
+}
+
+#[test]
 fn runs_are_reported() {
     use heavytail::matrix::{LayerTensor, Layout};
     use heavytail::monitor::{Monitor, Snapshot};

@@ -7,11 +7,11 @@ mod noise;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use heavytail::error::Result;
+use heavytail::error::{Result, chain};
 use heavytail::fit::fit_bulk;
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::field::FIELDS;
-use heavytail::record::{Line, Outcome as RecordOutcome, Stamp};
+use heavytail::record::{Event, Line, Outcome as RecordOutcome, Stamp};
 use heavytail::sink::{Sink, read_spectra};
 use heavytail::{Error, LayerError, Monitor, Phase, Trajectory};
 use noise::matrix;
@@ -137,16 +137,14 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
         monitor.submit(stamp(epoch), snapshot(1));
     }
     let outcome = monitor.finish();
-    assert!(
-        outcome
-            .sink_error
-            .unwrap()
-            .to_string()
-            .contains("no space left")
-    );
+    let error = chain(&outcome.sink_error.unwrap());
+    let expected = "cannot read or write log.jsonl: no space left on device";
+    assert_eq!(error, expected);
     assert_eq!(outcome.trajectory.summaries.len(), 3);
     let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
     assert_eq!(read.summaries.len(), 3);
+    let message = expected.to_owned();
+    assert_eq!(read.notices[0].event, Event::SinkFailed { message });
 
     let dir = tempfile::tempdir().unwrap();
     let monitor = Monitor::builder()
@@ -159,13 +157,12 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
     let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
     assert_eq!(read.summaries.len(), 1);
     assert!(read.notices[0].event.to_string().contains("panicked"));
+    let error = outcome.sink_error.unwrap();
     assert!(
-        outcome
-            .sink_error
-            .unwrap()
-            .to_string()
-            .contains("broken sink")
+        matches!(&error, Error::Sink { message } if message == "broken sink"),
+        "{error}"
     );
+    assert_eq!(error.to_string(), "a sink panicked: broken sink");
     assert_eq!(outcome.trajectory.summaries.len(), 1);
 }
 

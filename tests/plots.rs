@@ -5,12 +5,11 @@
 use std::fs;
 use std::path::Path;
 
-use heavytail::analysis::{Config, analyze, analyze_tensor};
 use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::record::{Header, LayerShape, Line, Record, Scalar, Stamp, Summary};
 use heavytail::sink::{Sink, SpectraSink};
 use heavytail::spectrum::Spectrum;
-use heavytail::{Error, Phase, Trajectory, WeightMatrix, plot};
+use heavytail::{Config, Error, Phase, Trajectory, WeightMatrix, analyze, analyze_tensor, plot};
 use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
 use rand_pcg::Pcg64Mcg;

@@ -377,7 +377,7 @@ pub fn work(
         Attempt::Busy if skip_busy => println!("{name} is another worker's"),
         // A scheduler must not take this task for done: the other worker may still die.
         Attempt::Busy => anyhow::bail!("{name} is another worker's"),
-        Attempt::Failed(error) => return Err(error.context(name)),
+        Attempt::Failed(error) => return Err(anyhow::Error::from_boxed(error).context(name)),
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use super::budget::Budget;
 use super::desk::{Manner, OnAlarm};
 use super::worker::{Overload, Worker};
 use super::{Cadence, Inner, Monitor, Selection};
-use crate::analysis::Config;
+use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::record::{Alarm, Header, Rule};
 use crate::sink::{CsvSink, JsonlSink, Sink, SpectraSink};

@@ -4,8 +4,9 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::queue::Shared;
-use crate::analysis::{Config, LayerReport};
+use crate::analysis::LayerReport;
 use crate::buffers::keep_buffers;
+use crate::config::Config;
 use crate::error::guarded;
 use crate::matrix::LayerTensor;
 use crate::record::{Event, FullLine, Line, Notice, Stamp};

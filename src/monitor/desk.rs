@@ -10,9 +10,10 @@ use super::closer::{Closer, Live};
 use super::gate::Gate;
 use super::queue::{Job, Shared};
 use super::{Snapshot, lock};
-use crate::analysis::{Config, LayerReport, analyze_tensor};
+use crate::analysis::{LayerReport, analyze_tensor};
 use crate::buffers::keep_buffers;
-use crate::error::{LayerError, Result, guarded};
+use crate::config::Config;
+use crate::error::{LayerError, Result, chain, guarded};
 use crate::matrix::LayerTensor;
 use crate::phase::Baseline;
 use crate::record::{Alarm, Event, LayerShape, Line, Notice, Record, Rule, Scalar, Stamp, Summary};
@@ -326,7 +327,7 @@ impl Desk {
         if let Err(error) = result
             && !std::mem::replace(&mut self.failed_sinks, true)
         {
-            let message = error.to_string();
+            let message = chain(&error);
             self.shared.failed(error);
             self.notice(None, Event::SinkFailed { message });
         }

@@ -15,7 +15,6 @@
 mod classify;
 mod features;
 mod network;
-mod rerun;
 
 use std::fmt;
 
@@ -23,7 +22,6 @@ use serde::{Deserialize, Serialize};
 
 pub use classify::{Baseline, Unclassifiable, classify};
 pub use features::{Features, features};
-pub use rerun::{Rerun, Reruns};
 
 /// One of the six phases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -295,7 +295,8 @@ pub(crate) fn phase_number(phase: Phase) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Config, analyze};
+    use crate::analysis::analyze;
+    use crate::config::Config;
     use crate::matrix::WeightMatrix;
     use crate::record::{Carried, LayerShape, Stamp};
 

@@ -24,7 +24,7 @@ pub use phrase::{Format, Phrase, Piece};
 pub use summary::Summary;
 pub use trust::{AgainstNoise, Doubt, Subject, Warning};
 
-use crate::analysis::Config;
+use crate::config::Config;
 use crate::full::Full;
 use crate::matrix::LeftOut;
 

@@ -266,7 +266,8 @@ pub(super) fn of_values(values: &Values) -> Vec<Doubt> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::{Config, analyze};
+    use crate::analysis::analyze;
+    use crate::config::Config;
     use crate::matrix::WeightMatrix;
 
     fn values(rows: usize, cols: usize) -> Values {

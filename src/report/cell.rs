@@ -175,12 +175,12 @@ impl Deep {
             }),
             farms: full.farms.as_ref().map(|f| num(f.alpha)),
             permuted: full
-                .reruns
+                .controls
                 .permuted
                 .iter()
                 .filter_map(|r| r.phase.map(place))
                 .collect(),
-            equalised: full.reruns.equalised.phase.map(place),
+            equalised: full.controls.equalised.phase.map(place),
         }
     }
 }

@@ -41,7 +41,7 @@ use serde::Serialize;
 use self::data::Data;
 use self::esd::Esd;
 pub use self::sink::HtmlSink;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::files::write_whole;
 use crate::record::{Event, Line, Notice, Record, Stamp};
 use crate::sink::{read_spectra, stamp_of};
@@ -116,7 +116,7 @@ impl Run {
                     run: run.name.clone(),
                     epoch: Some(stamp.epoch),
                     event: Event::NoSpectra {
-                        message: error.to_string(),
+                        message: chain(&error),
                     },
                 })),
             }

@@ -93,7 +93,7 @@ impl Sink for HtmlSink {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::analysis::Config;
+    use crate::config::Config;
     use crate::record::{Header, LayerShape, Record};
     use crate::sink::JsonlSink;
 

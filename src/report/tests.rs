@@ -1,5 +1,6 @@
 use super::*;
-use crate::analysis::{Config, analyze};
+use crate::analysis::analyze;
+use crate::config::Config;
 use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Phase};
 use crate::record::{Alarm, AlarmEvidence, Event, Header, Rule, Scalar};

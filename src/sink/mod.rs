@@ -99,8 +99,8 @@ fn first_error(
     for sink in sinks {
         let result =
             catch_unwind(AssertUnwindSafe(|| call(sink.as_mut()))).unwrap_or_else(|panic| {
-                let text = panic_message(&*panic);
-                Err(Error::Worker(format!("a sink panicked: {text}")))
+                let message = panic_message(&*panic);
+                Err(Error::Sink { message })
             });
         if first.is_ok() {
             first = result;

@@ -9,9 +9,10 @@ mod tied;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::analysis::{Config, analyze_cuts};
+use crate::analysis::analyze_cuts;
 use crate::buffers::keep_buffers;
 use crate::checkpoint::{Checkpoint, TensorInfo};
+use crate::config::Config;
 use crate::error::{LayerError, Result};
 use crate::matrix::{Cuts, Layout};
 use crate::monitor::Selection;

@@ -1,35 +1,27 @@
 //! One run, by one worker at a time.
 
-use std::fs::{File, TryLockError};
 use std::path::Path;
-use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::merge::{DONE, FAILED};
+use super::folder::RunFolder;
 use super::plan::{Entry, canonical};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 use crate::files::write_whole;
 
 /// How an attempt ended.
 #[derive(Debug)]
-pub enum Attempt<E> {
+pub enum Attempt {
     /// The run is done now.
     Finished,
     /// It was done before; nothing was run.
     DoneBefore,
     /// Another worker is at it; nothing was run.
     Busy,
-    /// The work returned this error. Its text is kept, and a later attempt tries again.
-    Failed(E),
+    /// The work returned this error. Its text and its causes' are kept, and a later attempt tries again.
+    Failed(Box<dyn std::error::Error + Send + Sync>),
 }
-
-/// The file that a worker holds locked.
-pub(super) const LOCK: &str = "lock";
-
-/// How often a locked folder is looked at before it is another worker's.
-const LOOKS: usize = 6;
 
 /// Work on one run in its own folder, `<folder>/<id>`, unless it is done or another worker is at it.
 ///
@@ -42,28 +34,25 @@ const LOOKS: usize = 6;
 ///
 /// If the run's folder cannot be written. An error of the work is no error here but
 /// [`Attempt::Failed`].
-pub fn attempt<S: Serialize, R: Serialize, E: std::fmt::Display>(
+pub fn attempt<S, R, E>(
     folder: impl AsRef<Path>,
     entry: &Entry<S>,
     work: impl FnOnce(&Path) -> Result<R, E>,
-) -> Result<Attempt<E>> {
-    let run = folder.as_ref().join(&entry.id);
-    let (done, failed) = (run.join(DONE), run.join(FAILED));
+) -> Result<Attempt>
+where
+    S: Serialize,
+    R: Serialize,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let run = RunFolder::new(folder.as_ref(), &entry.id);
+    let (done, failed) = (run.done(), run.failed());
     if done.exists() {
         return Ok(Attempt::DoneBefore);
     }
-    std::fs::create_dir_all(&run).map_err(|e| Error::io(&run, e))?;
-    let path = run.join(LOCK);
-    let lock = File::create(&path).map_err(|e| Error::io(&path, e))?;
-    for patience in (0..LOOKS).rev() {
-        match lock.try_lock() {
-            Ok(()) => break,
-            Err(TryLockError::WouldBlock) if patience == 0 => return Ok(Attempt::Busy),
-            // It may be a merge that has a look.
-            Err(TryLockError::WouldBlock) => std::thread::sleep(Duration::from_millis(20)),
-            Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
-        }
-    }
+    std::fs::create_dir_all(run.path()).map_err(|e| Error::io(run.path(), e))?;
+    let Some(_lock) = run.lock()? else {
+        return Ok(Attempt::Busy);
+    };
     // Another worker may have finished it between the look and the lock.
     if done.exists() {
         return Ok(Attempt::DoneBefore);
@@ -71,10 +60,11 @@ pub fn attempt<S: Serialize, R: Serialize, E: std::fmt::Display>(
     if failed.exists() {
         std::fs::remove_file(&failed).map_err(|e| Error::io(&failed, e))?;
     }
-    let result = match work(&run) {
+    let result = match work(run.path()) {
         Ok(result) => result,
         Err(error) => {
-            write_whole(&failed, format!("{error:#}\n").as_bytes())?;
+            let error = error.into();
+            write_whole(&failed, format!("{}\n", chain(&*error)).as_bytes())?;
             return Ok(Attempt::Failed(error));
         }
     };

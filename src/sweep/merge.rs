@@ -1,19 +1,16 @@
 //! The results of all runs in one table.
 
-use std::fs::{File, TryLockError};
+use std::fs::File;
 use std::path::Path;
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::attempt::LOCK;
+use super::folder::RunFolder;
 use super::plan::{Entry, Plan, canonical};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::record::scan_lines;
-
-pub(super) const DONE: &str = "DONE.json";
-pub(super) const FAILED: &str = "FAILED.txt";
 
 /// The results of a plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -85,7 +82,7 @@ pub fn merge<S>(plan: &Plan<S>, folders: &[impl AsRef<Path>]) -> Result<Merged> 
                 continue;
             };
             if found.as_ref().is_some_and(|other| *other != row) {
-                let path = folder.as_ref().join(&entry.id).join(DONE);
+                let path = RunFolder::new(folder.as_ref(), &entry.id).done();
                 let cause = "another folder has a different result for this run";
                 return Err(Error::format(&path, None, cause));
             }
@@ -104,14 +101,14 @@ pub fn merge<S>(plan: &Plan<S>, folders: &[impl AsRef<Path>]) -> Result<Merged> 
 }
 
 fn result_of<S>(entry: &Entry<S>, folder: &Path) -> Result<Option<Value>> {
-    let path = folder.join(&entry.id).join(DONE);
+    let path = RunFolder::new(folder, &entry.id).done();
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::io(&path, e)),
     };
     let mut row: Value =
-        serde_json::from_str(&text).map_err(|e| Error::format(&path, Some(e.line()), e))?;
+        serde_json::from_str(&text).map_err(|e| Error::malformed(&path, Some(e.line()), e))?;
     if row["id"] != entry.id.as_str() {
         return Err(Error::format(
             &path,
@@ -126,17 +123,14 @@ fn result_of<S>(entry: &Entry<S>, folder: &Path) -> Result<Option<Value>> {
 fn state_of(id: &str, folders: &[impl AsRef<Path>]) -> Result<State> {
     let mut state = State::Missing;
     for folder in folders {
-        let run = folder.as_ref().join(id);
-        if !run.exists() {
+        let run = RunFolder::new(folder.as_ref(), id);
+        if !run.path().exists() {
             continue;
         }
-        // Opened for reading: a look must not create what a worker would.
-        if let Ok(lock) = File::open(run.join(LOCK))
-            && matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock))
-        {
+        if run.is_locked() {
             return Ok(State::Running);
         }
-        let failed = run.join(FAILED);
+        let failed = run.failed();
         state = match std::fs::read_to_string(&failed) {
             Ok(text) => State::Failed(text.trim_end().to_owned()),
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => State::Interrupted,
@@ -179,7 +173,8 @@ pub fn read_results<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<Vec<T
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
     let mut rows = Vec::new();
     scan_lines(path, &file, |number, text| {
-        let row = serde_json::from_str(text).map_err(|e| Error::format(path, Some(number), e))?;
+        let row =
+            serde_json::from_str(text).map_err(|e| Error::malformed(path, Some(number), e))?;
         rows.push(row);
         Ok(())
     })?;
@@ -241,7 +236,7 @@ mod tests {
         let at = |i: usize| plan.entry(i).unwrap();
         attempt(dir.path(), at(0), |_| work(1)).unwrap();
         let tried = attempt(dir.path(), at(1), |_| work(13)).unwrap();
-        assert!(matches!(tried, Attempt::Failed(cause) if cause == "bad luck"));
+        assert!(matches!(tried, Attempt::Failed(cause) if cause.to_string() == "bad luck"));
         std::fs::create_dir_all(dir.path().join(&at(2).id)).unwrap();
         let merged = attempt(dir.path(), at(3), |_| {
             // While this one runs, a second worker and a look at the table do no harm.
@@ -281,7 +276,7 @@ mod tests {
         attempt(b.path(), entry, |_| work(2)).unwrap();
         let error = merge(&plan, &[a.path(), b.path()]).unwrap_err().to_string();
         assert!(error.contains("different result"), "{error}");
-        std::fs::write(b.path().join(&entry.id).join(DONE), "{\"id\":\"x\"}").unwrap();
+        std::fs::write(b.path().join(&entry.id).join("DONE.json"), "{\"id\":\"x\"}").unwrap();
         let error = merge(&plan, &[b.path()]).unwrap_err().to_string();
         assert!(error.contains("DONE.json: not of run"), "{error}");
     }

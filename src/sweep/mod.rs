@@ -32,6 +32,7 @@
 //! ```
 
 mod attempt;
+mod folder;
 mod merge;
 mod plan;
 

@@ -89,11 +89,12 @@ impl<S: Serialize + DeserializeOwned> Plan<S> {
         let mut entries: Vec<Entry<S>> = Vec::new();
         let mut lines = HashMap::new();
         let mut add = |number: usize, text: &str| {
-            let bad = |cause: String| Error::format(path, Some(number), cause);
-            let spec: S = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
+            let spec: S =
+                serde_json::from_str(text).map_err(|e| Error::malformed(path, Some(number), e))?;
             let id = id(&spec)?;
             if let Some(other) = lines.insert(id.clone(), number) {
-                return Err(bad(format!("the same run as line {other}")));
+                let cause = format!("the same run as line {other}");
+                return Err(Error::format(path, Some(number), cause));
             }
             let index = entries.len();
             entries.push(Entry { index, id, spec });
@@ -196,6 +197,7 @@ pub fn index_from(asked: Option<usize>, lookup: impl Fn(&str) -> Option<String>)
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::chain;
 
     #[derive(Debug, Clone, PartialEq, Serialize, serde::Deserialize)]
     struct Spec {
@@ -253,7 +255,7 @@ mod tests {
             ("{\"seed\":1}\n", "lr"),
         ] {
             std::fs::write(&path, text).unwrap();
-            let error = Plan::<Spec>::read(&path).unwrap_err().to_string();
+            let error = chain(&Plan::<Spec>::read(&path).unwrap_err());
             assert!(
                 error.contains("plan.jsonl") && error.contains(cause),
                 "{error}"

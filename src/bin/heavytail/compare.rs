@@ -10,7 +10,7 @@ use heavytail::survey::Survey;
 use heavytail::{Phase, Record};
 use serde::Serialize;
 
-use crate::analyze::Judging;
+use crate::judging::Judging;
 use crate::output::{short, write};
 use crate::{Ended, scores};
 

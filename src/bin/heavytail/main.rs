@@ -4,6 +4,7 @@ mod analyze;
 mod compare;
 mod describe;
 mod export;
+mod judging;
 mod output;
 mod plot;
 mod report;
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use heavytail::error::chain;
 
 /// Spectra of weight matrices: power-law tails, Marchenko-Pastur bulks and the phases of training, of
 /// checkpoints on disk and of trainings that heavytail watches.
@@ -74,7 +76,7 @@ fn main() -> ExitCode {
             {
                 return ExitCode::SUCCESS;
             }
-            eprintln!("error: {error:#}");
+            eprintln!("error: {}", chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

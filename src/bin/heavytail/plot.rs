@@ -8,7 +8,7 @@ use heavytail::plot::{self, Chart, Curve, Hue, PhaseCell, Plane, Scale};
 use heavytail::{Phase, Record};
 
 use crate::Ended;
-use crate::analyze::Judging;
+use crate::judging::Judging;
 use crate::output::write;
 
 #[derive(Args)]

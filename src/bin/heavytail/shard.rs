@@ -10,7 +10,7 @@ use heavytail::sweep::{Attempt, Plan, attempt, merge};
 use serde::{Deserialize, Serialize};
 
 use crate::Ended;
-use crate::analyze::Judging;
+use crate::judging::Judging;
 use crate::output::{Printing, Sheet, print};
 
 #[derive(Args)]
@@ -73,7 +73,7 @@ pub fn run(file: &Path, judging: &Judging, (i, n): (usize, usize), folder: &Path
         Attempt::Finished => eprintln!("part {i} of {n} is done"),
         Attempt::DoneBefore => eprintln!("part {i} of {n} was done before"),
         Attempt::Busy => bail!("part {i} of {n} is another process's"),
-        Attempt::Failed(error) => return Err(error),
+        Attempt::Failed(error) => return Err(anyhow::Error::from_boxed(error)),
     }
     Ok(if failed {
         Ended::WithFailedLayers

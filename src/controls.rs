@@ -1,18 +1,22 @@
-//! The analysis again, of the same entries in another arrangement: what explains the outliers?
+//! The same entries in another arrangement, analysed as a control: is it correlation at all?
+//!
+//! Eigenvalues beyond the noise edge need not mean correlated directions. Entries with a heavy tail, a
+//! mean, or rows and columns of unequal scale make them too. Each control keeps one of these causes and
+//! removes what else could explain the outliers.
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
-use super::{Annotation, Baseline, Phase, Verdict, classify};
 use crate::error::Result;
-use crate::fit::{against_exponential, fit_bulk, fit_tail};
+use crate::fit::{BulkFit, against_exponential, fit_bulk, fit_tail};
 use crate::matrix::WeightMatrix;
+use crate::phase::{Annotation, Phase, classify};
 use crate::spectrum::{Solver, Spectrum};
 
 /// What a rearranged matrix says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Rerun {
+pub struct Control {
     /// Its phase, if it has one.
     pub phase: Option<Phase>,
     /// Its probability of being noise.
@@ -23,17 +27,17 @@ pub struct Rerun {
     pub lambda_max_x: f64,
 }
 
-/// The reruns of a full analysis.
+/// The controls of a full analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Reruns {
+pub struct Controls {
     /// The entries, less their mean, in random order, several times: keeps their distribution, removes
     /// every correlation.
-    pub permuted: Vec<Rerun>,
+    pub permuted: Vec<Control>,
     /// |mean|/sd of the entries in units of (NM)^(−1/4): above 1 the mean alone makes a spike.
     pub mean_shift: f64,
     /// Rows and columns scaled to equal norms (Sinkhorn's iteration on the squared entries): keeps
     /// correlations in general position, removes unequal variances.
-    pub equalised: Rerun,
+    pub equalised: Control,
 }
 
 /// Random orders, for matrices with up to [`LARGE`] eigenvalues; one beyond.
@@ -42,7 +46,7 @@ const LARGE: usize = 1024;
 /// Sinkhorn's iterations; the norms are equal to a few per cent after three.
 const SWEEPS: usize = 8;
 
-impl Reruns {
+impl Controls {
     /// Analyse a matrix in random orders and equalised.
     ///
     /// # Errors
@@ -62,7 +66,7 @@ impl Reruns {
             for i in (1..values.len()).rev() {
                 values.swap(i, rng.random_range(0..=i));
             }
-            permuted.push(rerun(matrix, values.clone(), solver)?);
+            permuted.push(control(matrix, values.clone(), solver)?);
         }
         let equal = equalised(matrix);
         Ok(Self {
@@ -72,18 +76,16 @@ impl Reruns {
             } else {
                 0.0
             },
-            equalised: rerun(matrix, equal, solver)?,
+            equalised: control(matrix, equal, solver)?,
         })
     }
 
-    /// What they say about a verdict on the original, whose λmax is `lambda_max` and one Tracy–Widom
-    /// scale of which is `edge_scale`.
+    /// What they say about the phase of the original, from its bulk and its λmax.
     pub(crate) fn annotations(
         &self,
-        verdict: &Verdict,
-        num_spikes: usize,
+        phase: Phase,
+        bulk: &BulkFit,
         lambda_max: f64,
-        edge_scale: f64,
     ) -> Vec<Annotation> {
         let mut annotations = Vec::new();
         let spikes = self
@@ -105,12 +107,14 @@ impl Reruns {
         if self.mean_shift > 1.0 {
             annotations.push(Annotation::MeanShift);
         }
-        if matches!(verdict.phase, Phase::RandomLike | Phase::RankCollapse) {
+        if matches!(phase, Phase::RandomLike | Phase::RankCollapse) {
             return annotations;
         }
         // One matrix against a few: what they scatter by is allowed for.
         let scatter = 2.0 * (spikes as f64).sqrt() + 1.0;
-        if lambda_max <= 1.1 * reach + edge_scale && num_spikes as f64 <= spikes as f64 + scatter {
+        if lambda_max <= 1.1 * reach + bulk.edge_scale
+            && bulk.num_spikes as f64 <= spikes as f64 + scatter
+        {
             annotations.push(Annotation::EntryDistribution);
         }
         if self.equalised.phase == Some(Phase::RandomLike) {
@@ -120,7 +124,7 @@ impl Reruns {
     }
 }
 
-fn rerun(matrix: &WeightMatrix, values: Vec<f64>, solver: Solver) -> Result<Rerun> {
+fn control(matrix: &WeightMatrix, values: Vec<f64>, solver: Solver) -> Result<Control> {
     let matrix = WeightMatrix::new(matrix.name(), matrix.rows(), matrix.cols(), values)?;
     let spectrum = Spectrum::of(&matrix, solver)?;
     let bulk = fit_bulk(&spectrum);
@@ -129,14 +133,13 @@ fn rerun(matrix: &WeightMatrix, values: Vec<f64>, solver: Solver) -> Result<Reru
         .as_ref()
         .ok()
         .and_then(|t| against_exponential(spectrum.eigenvalues(), t));
-    let verdict = classify(&spectrum, &bulk, &tail, ratio.as_ref(), None::<&Baseline>);
-    let rerun = Rerun {
+    let verdict = classify(&spectrum, &bulk, &tail, ratio.as_ref(), None);
+    Ok(Control {
         phase: verdict.as_ref().ok().map(|v| v.phase),
         random_like: verdict.map_or(0.0, |v| v.probabilities[Phase::RandomLike as usize]),
         num_spikes: bulk.map_or(0, |b| b.num_spikes),
         lambda_max_x: spectrum.lambda_max(),
-    };
-    Ok(rerun)
+    })
 }
 
 /// Rows and columns of equal mean square, those that are zero left alone.

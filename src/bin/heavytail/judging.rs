@@ -1,0 +1,132 @@
+//! Which layers of a checkpoint are judged, and how: options that several commands share.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use heavytail::checkpoint::Checkpoint;
+use heavytail::monitor::Selection;
+use heavytail::survey::{Survey, SurveyOptions, survey};
+use heavytail::{Config, Depth};
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// How layers are chosen and judged.
+#[derive(Args, Clone)]
+pub struct Judging {
+    /// Only layers whose name matches one of these regular expressions
+    #[arg(long, value_name = "REGEX")]
+    layers: Vec<String>,
+    /// Leave out layers whose name matches
+    #[arg(long, value_name = "REGEX")]
+    skip: Vec<String>,
+    /// Leave out matrices with fewer eigenvalues
+    #[arg(long, default_value_t = 2)]
+    min_evals: usize,
+    /// live: one spectrum and its fits. full: also bootstrap intervals, goodness of fit, rival laws, reruns
+    /// of permuted and equalised matrices; about ten times the time
+    #[arg(long, value_enum, default_value_t = Deep::Live)]
+    depth: Deep,
+    /// Fill the shared columns in that tool's conventions
+    #[arg(long, value_enum, value_name = "TOOL")]
+    compat: Option<Tool>,
+    /// Split query, key and value projections into so many heads
+    #[arg(long, value_name = "N")]
+    heads: Option<usize>,
+    /// The model that low-rank adapters (LoRA) belong to: adapted layers are judged as well
+    #[arg(long, value_name = "FILE")]
+    base: Option<PathBuf>,
+    /// LoRA's alpha, where no adapter_config.json beside the file tells it
+    #[arg(long)]
+    lora_alpha: Option<f64>,
+    /// Layers at once; memory grows with it [default: the cores]
+    #[arg(long)]
+    jobs: Option<usize>,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
+enum Deep {
+    Live,
+    Full,
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
+enum Tool {
+    #[value(name = "weightwatcher")]
+    WeightWatcher,
+}
+
+impl Judging {
+    pub fn options(&self) -> Result<SurveyOptions> {
+        if self.jobs == Some(0) || self.min_evals == 0 {
+            bail!("--jobs and --min-evals must be at least 1");
+        }
+        let mut options = SurveyOptions::default();
+        options.config = Config::live();
+        if self.deep() {
+            options.config.depth = Depth::Full;
+        }
+        options.selection = Selection::new(&self.layers, &self.skip)?;
+        options.min_evals = self.min_evals;
+        options.lora_alpha = self.lora_alpha;
+        options.heads = self.heads;
+        if let Some(base) = &self.base {
+            options.base = Some(Arc::new(Checkpoint::open(base)?));
+        }
+        options.weightwatcher = self.compat();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        options.jobs = self.jobs.unwrap_or(cores);
+        Ok(options)
+    }
+
+    /// What decides the numbers, in words: parts of one survey must agree on it.
+    pub fn signature(&self) -> String {
+        format!(
+            "layers {:?}, skip {:?}, min_evals {}, full {}, compat {}, base {:?}, lora_alpha {:?}, heads {:?}",
+            self.layers,
+            self.skip,
+            self.min_evals,
+            self.deep(),
+            self.compat(),
+            self.base,
+            self.lora_alpha,
+            self.heads
+        )
+    }
+
+    pub fn compat(&self) -> bool {
+        self.compat.is_some()
+    }
+
+    fn deep(&self) -> bool {
+        self.depth == Deep::Full
+    }
+
+    /// Judge one model, with a progress bar if someone is watching.
+    pub fn survey(&self, path: &Path) -> Result<(Checkpoint, Survey)> {
+        self.survey_part(path, None)
+    }
+
+    /// The same of part i of n.
+    pub fn survey_part(
+        &self,
+        path: &Path,
+        part: Option<(usize, usize)>,
+    ) -> Result<(Checkpoint, Survey)> {
+        let checkpoint = Checkpoint::open(path)?;
+        let mut options = self.options()?;
+        options.shard = part;
+        // Hidden unless the standard error is a terminal.
+        let bar = ProgressBar::new(0).with_style(
+            ProgressStyle::with_template("{bar:32} {pos}/{len} tensors  ETA {eta}  {msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_bar()),
+        );
+        bar.set_message(path.display().to_string());
+        let survey = survey(&checkpoint, &options, |done, all| {
+            bar.set_length(all as u64);
+            bar.set_position(done as u64);
+        });
+        bar.finish_and_clear();
+        Ok((checkpoint, survey?))
+    }
+}
