@@ -106,12 +106,12 @@ pub mod plot;
 pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod run;
 pub mod sink;
 pub mod spectrum;
 #[cfg(feature = "checkpoint")]
 pub mod survey;
 pub mod sweep;
-pub mod trajectory;
 
 pub use analysis::{LayerReport, analyze, analyze_tensor};
 pub use buffers::{KeptBuffers, keep_buffers};
@@ -121,4 +121,4 @@ pub use matrix::WeightMatrix;
 pub use monitor::Monitor;
 pub use phase::Phase;
 pub use record::Record;
-pub use trajectory::Trajectory;
+pub use run::Trajectory;
