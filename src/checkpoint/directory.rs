@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::source::Source;
 use super::{Format, Found, read_file, recognise};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, chain};
 
 /// The largest index known has 10 MB.
 const LONGEST_INDEX: u64 = 1 << 24;
@@ -151,7 +151,7 @@ pub(super) fn list(folder: &Path) -> Result<Found> {
                 Ok(found) => parts.push((found, format, file.clone())),
                 // A zip may be anything; only one that is named as PyTorch's must be readable.
                 Err(why) if format == Format::Zip && !is_named_as_pytorch(&file) => {
-                    unread.push((name.into_owned(), why.to_string()));
+                    unread.push((name.into_owned(), chain(&why)));
                 }
                 Err(why) => return Err(why),
             },
