@@ -1,6 +1,5 @@
 //! The whole pure pipeline: matrix → spectrum → metrics and fits → phase.
 
-use std::fmt;
 use std::time::Instant;
 
 use rayon::prelude::*;
@@ -162,12 +161,12 @@ pub fn analyze_cuts(
 }
 
 impl LayerReport {
-    /// Add the full analysis to a live one of the same matrix.
+    /// Add the full analysis to a live one of the same matrix, and return what was added.
     ///
     /// # Errors
     ///
     /// If the eigensolver fails on a control of the matrix.
-    pub fn deepen(&mut self, matrix: &WeightMatrix, config: &Config) -> Result<()> {
+    pub fn deepen(&mut self, matrix: &WeightMatrix, config: &Config) -> Result<Full> {
         let live = Live {
             spectrum: &self.row.spectrum,
             tail: self.row.tail.as_ref().ok(),
@@ -178,8 +177,8 @@ impl LayerReport {
         if let Ok(verdict) = &mut self.phase {
             verdict.annotate(&full.annotations);
         }
-        self.full = Some(full);
-        Ok(())
+        self.full = Some(full.clone());
+        Ok(full)
     }
 }
 
@@ -189,87 +188,5 @@ fn each<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Send + Sync) ->
     match rayon::current_thread_index() {
         Some(_) => items.into_par_iter().map(work).collect(),
         None => items.into_iter().map(work).collect(),
-    }
-}
-
-impl fmt::Display for LayerReport {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let s = &self.row.spectrum;
-        writeln!(
-            f,
-            "{} {:?}, {}: N = {}, M = {}, Q = {:.2}",
-            self.layer,
-            self.tensor_shape,
-            s.cut(),
-            s.n(),
-            s.m(),
-            s.q()
-        )?;
-        let m = &self.row.metrics;
-        writeln!(
-            f,
-            "  spectrum  λmax = {:.4} (X = WᵀW/N), stable rank {:.1}, hard rank {}, entropy {:.4}",
-            m.lambda_max, m.stable_rank, m.hard_rank, m.entropy
-        )?;
-        match &self.bulk {
-            Ok(b) => writeln!(
-                f,
-                "  bulk      σ = {:.4}, λ± = {:.4} / {:.4}, {} spikes, soft rank {:.3}",
-                b.sigma_mp, b.lambda_minus, b.lambda_plus, b.num_spikes, b.soft_rank
-            )?,
-            Err(why) => writeln!(f, "  bulk      none: {why}")?,
-        }
-        match &self.row.tail {
-            Ok(t) => {
-                write!(
-                    f,
-                    "  tail      α = {:.2} ± {:.2} over {} eigenvalues, xmin = {:.4}, D = {:.3}",
-                    t.alpha, t.sigma, t.n_tail, t.xmin, t.d
-                )?;
-                for doubt in &t.doubts {
-                    write!(f, "; {doubt}")?;
-                }
-                writeln!(f)?;
-                if let Some(noise) = &self.noise_alpha {
-                    let says = match t.alpha {
-                        a if a < noise.low => "heavier than noise",
-                        a if a > noise.high => "lighter than noise",
-                        _ => "as noise has it",
-                    };
-                    writeln!(
-                        f,
-                        "            {says}: noise of this shape has α = {:.1}, 90 % within {:.1} … {:.1}",
-                        noise.median, noise.low, noise.high
-                    )?;
-                }
-            }
-            Err(why) => writeln!(f, "  tail      none: {why}")?,
-        }
-        if let Some(full) = &self.full {
-            write!(f, "{full}")?;
-        }
-        match &self.phase {
-            Ok(verdict) => {
-                writeln!(
-                    f,
-                    "  phase     {} ({:.0} %{})",
-                    verdict.phase,
-                    100.0 * verdict.confidence,
-                    if verdict.indeterminate {
-                        ", indeterminate"
-                    } else {
-                        ""
-                    }
-                )?;
-                for evidence in &verdict.evidence {
-                    writeln!(f, "            {evidence}")?;
-                }
-                for annotation in &verdict.annotations {
-                    writeln!(f, "            note: {annotation}")?;
-                }
-                Ok(())
-            }
-            Err(why) => writeln!(f, "  phase     none: {why}"),
-        }
     }
 }

@@ -6,6 +6,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
+use crate::left_out::LeftOut;
+
 /// Everything that heavytail can refuse, with the place and the cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -16,7 +20,7 @@ pub enum Error {
         /// Name of the layer.
         layer: String,
         /// What is wrong with it.
-        cause: String,
+        cause: LayerError,
     },
     /// The operating system refused to read or write a file.
     #[error("cannot read or write {}", path.display())]
@@ -65,14 +69,115 @@ pub enum Error {
     },
 }
 
+/// Why a layer has no numbers. It is written to logs, so it holds plain data.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "reason")]
+#[non_exhaustive]
+pub enum LayerError {
+    /// Weights are NaN or infinite.
+    #[error("{count} of {of} weights are not finite (NaN or infinite)")]
+    NotFinite {
+        /// How many.
+        count: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// A side of the matrix is zero.
+    #[error("empty matrix {rows}×{cols}")]
+    Empty {
+        /// Rows.
+        rows: usize,
+        /// Columns.
+        cols: usize,
+    },
+    /// The number of values is not that of the shape.
+    #[error("shape {expected:?} does not fit {found} values")]
+    WrongLength {
+        /// The shape.
+        expected: Vec<usize>,
+        /// How many values there are.
+        found: usize,
+    },
+    /// The tensor has no matrix.
+    #[error("{why}")]
+    NoMatrix {
+        /// Why not.
+        why: LeftOut,
+    },
+    /// Eigenvalues leave the range of f64, because the weights do.
+    #[error("an eigenvalue is {value}: the weights leave the range of f64")]
+    OutOfRange {
+        /// The eigenvalue, as text since JSON has no infinity.
+        value: String,
+    },
+    /// The number of eigenvalues does not fit the matrix.
+    #[error("{count} eigenvalues do not make the spectrum of a {n}×{m} matrix")]
+    NotASpectrum {
+        /// How many eigenvalues.
+        count: usize,
+        /// Longer side.
+        n: usize,
+        /// Shorter side.
+        m: usize,
+    },
+    /// The eigensolver did not converge.
+    #[error("{solver} solver: {message}")]
+    Solver {
+        /// Its name.
+        solver: String,
+        /// What it says.
+        message: String,
+    },
+    /// The analysis panicked.
+    #[error("the analysis panicked: {message}")]
+    Panicked {
+        /// The panic's message.
+        message: String,
+    },
+    /// Anything else.
+    #[error("{message}")]
+    Other {
+        /// What went wrong.
+        message: String,
+    },
+}
+
+impl From<String> for LayerError {
+    fn from(message: String) -> Self {
+        Self::Other { message }
+    }
+}
+
+impl From<&str> for LayerError {
+    fn from(message: &str) -> Self {
+        message.to_owned().into()
+    }
+}
+
+impl From<LeftOut> for LayerError {
+    fn from(why: LeftOut) -> Self {
+        Self::NoMatrix { why }
+    }
+}
+
+/// The layer is known where the cause is kept, so an error of a layer is its cause.
+impl From<Error> for LayerError {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Layer { cause, .. } => cause,
+            other => chain(&other).into(),
+        }
+    }
+}
+
 /// `Result` with heavytail's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 impl Error {
-    pub(crate) fn layer(layer: impl Into<String>, cause: impl ToString) -> Self {
+    pub(crate) fn layer(layer: impl Into<String>, cause: impl Into<LayerError>) -> Self {
         Self::Layer {
             layer: layer.into(),
-            cause: cause.to_string(),
+            cause: cause.into(),
         }
     }
 
@@ -132,12 +237,13 @@ pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "no message".to_owned())
 }
 
-/// Whatever goes wrong in an analysis becomes a sentence.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, String> {
+/// Whatever goes wrong in an analysis becomes a cause that can be written down.
+pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, LayerError> {
     match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(value)) => Ok(value),
-        Ok(Err(error)) => Err(chain(&error)),
-        Err(panic) => Err(format!("the analysis panicked: {}", panic_message(&*panic))),
+        Ok(result) => result.map_err(LayerError::from),
+        Err(panic) => Err(LayerError::Panicked {
+            message: panic_message(&*panic),
+        }),
     }
 }
 

@@ -1,6 +1,5 @@
 //! What a full analysis adds to a live one: how much of it to believe.
 
-use std::fmt;
 use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
@@ -97,39 +96,5 @@ impl Full {
             annotations,
             seconds: start.elapsed().as_secs_f64(),
         })
-    }
-}
-
-impl fmt::Display for Full {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const INDENT: &str = "            ";
-        if let Some(i) = &self.alpha_interval {
-            writeln!(
-                f,
-                "{INDENT}{:.0} % interval {:.2} … {:.2} (bootstrap with the search for xmin)",
-                100.0 * i.level,
-                i.low,
-                i.high
-            )?;
-        }
-        if let Some(fit) = &self.goodness_of_fit {
-            let says = if fit.p <= 0.1 {
-                "no power law"
-            } else {
-                "a power law is not ruled out"
-            };
-            writeln!(f, "{INDENT}goodness of fit p = {:.2}: {says}", fit.p)?;
-        }
-        if let Some(c) = &self.comparison {
-            writeln!(
-                f,
-                "{INDENT}Vuong: {:+.1} against exponential, {:+.1} against lognormal; cut-off p = {:.2}",
-                c.exponential.normalised, c.lognormal.normalised, c.truncated.p
-            )?;
-        }
-        if let Some(farms) = &self.farms {
-            writeln!(f, "{INDENT}FARMS α = {:.2}", farms.alpha)?;
-        }
-        Ok(())
     }
 }

@@ -7,15 +7,15 @@
 //! Singular values do not see transposition, so a matrix is stored as it came and merely *says*
 //! which side is N (the longer) and which is M.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::buffers::Buffer;
-use crate::error::{Error, Result};
+use crate::error::{Error, LayerError, Result};
+pub use crate::left_out::LeftOut;
 
 /// How a matrix was cut out of its tensor.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Cut {
     /// A rank-2 tensor as it is.
     Whole,
@@ -30,17 +30,6 @@ pub enum Cut {
     },
     /// The eigenvalues of all slices, taken together (a spectrum, not one matrix).
     Pooled,
-}
-
-impl fmt::Display for Cut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Cut::Whole => f.write_str("whole"),
-            Cut::Unfolding => f.write_str("unfolding"),
-            Cut::Slice { index, of } => write!(f, "slice {index}/{of}"),
-            Cut::Pooled => f.write_str("pooled"),
-        }
-    }
 }
 
 /// An N×M weight matrix with N ≥ M ≥ 1.
@@ -96,16 +85,14 @@ impl WeightMatrix {
         cut: Cut,
     ) -> Result<Self> {
         if rows == 0 || cols == 0 {
-            return Err(Error::layer(name, format!("empty matrix {rows}×{cols}")));
+            return Err(Error::layer(name, LayerError::Empty { rows, cols }));
         }
         if rows.checked_mul(cols) != Some(values.len()) {
-            return Err(Error::layer(
-                name,
-                format!(
-                    "{rows}×{cols} needs {rows}·{cols} values, got {}",
-                    values.len()
-                ),
-            ));
+            let cause = LayerError::WrongLength {
+                expected: vec![rows, cols],
+                found: values.len(),
+            };
+            return Err(Error::layer(name, cause));
         }
         Ok(Self {
             name,
@@ -173,35 +160,6 @@ pub enum Layout {
     Conv,
     /// Transposed convolution: `[C_in, C_out/groups, k…]`.
     ConvTranspose,
-}
-
-/// Why a tensor is left out of the analysis.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "reason")]
-#[non_exhaustive]
-pub enum LeftOut {
-    /// Rank 0 or 1 (biases, normalisation): no matrix, no spectrum.
-    Vector,
-    /// One side of the matrix is 1 or 0, so that at most one eigenvalue exists.
-    TooSmall,
-    /// The user's patterns exclude the layer.
-    Excluded,
-    /// Rank 3 or more, and what the axes mean is not known.
-    UnknownLayout,
-    /// The framework had not drawn its values when the model was first observed.
-    NotInitialised,
-}
-
-impl fmt::Display for LeftOut {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            LeftOut::Vector => f.write_str("a vector or scalar has no spectrum"),
-            LeftOut::TooSmall => f.write_str("fewer than 2 eigenvalues"),
-            LeftOut::Excluded => f.write_str("excluded by the layer patterns"),
-            LeftOut::NotInitialised => f.write_str("not initialised at the first observation"),
-            LeftOut::UnknownLayout => f.write_str("rank ≥ 3 with unknown meaning of the axes"),
-        }
-    }
 }
 
 /// A weight tensor of any rank, row-major, in the precision in which networks keep it.
@@ -287,10 +245,11 @@ impl Cuts {
         let layout =
             analysable(Some(layout), shape).map_err(|reason| Error::layer(name, reason))?;
         if shape.iter().product::<usize>() != values.len() {
-            return Err(Error::layer(
-                name,
-                format!("shape {shape:?} does not fit {} values", values.len()),
-            ));
+            let cause = LayerError::WrongLength {
+                expected: shape.to_vec(),
+                found: values.len(),
+            };
+            return Err(Error::layer(name, cause));
         }
         let matrix = |rows, cols, cut, values| {
             WeightMatrix::from_parts(name.to_owned(), rows, cols, values, shape.to_vec(), cut)

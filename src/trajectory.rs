@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::phase::Phase;
 use crate::record::{
-    Alarm, Header, Key, LeftOutLayer, Line, Notice, Record, SCHEMA, Scalar, Summary, Values,
+    Alarm, Event, Header, Key, LeftOutLayer, Line, Notice, Record, SCHEMA, Scalar, Summary, Values,
     scan_lines,
 };
 
@@ -74,7 +74,7 @@ impl Trajectory {
             trajectory.push(Line::Notice(Notice {
                 run,
                 epoch: None,
-                text: "the last line was cut off and is left out".to_owned(),
+                event: Event::CutOffLine,
             }));
         }
         Ok(trajectory)
@@ -137,7 +137,7 @@ impl Trajectory {
         value: impl Fn(&Values) -> Option<f64> + 'a,
     ) -> impl Iterator<Item = (usize, u64, f64)> + 'a {
         self.layer(layer).filter_map(move |r| {
-            let v = value(r.values.as_deref()?)?;
+            let v = value(r.values()?)?;
             Some((r.stamp.epoch, r.stamp.step, v))
         })
     }
@@ -226,7 +226,7 @@ mod tests {
             step: epoch as u64 * 10,
         };
         let mut record = Record::success("r", stamp, 0, &report);
-        let values = record.values.as_mut().unwrap();
+        let values = record.values_mut().unwrap();
         values.phase = Some(phase);
         values.indeterminate = Some(false);
         Line::Layer(Box::new(record))
@@ -263,7 +263,7 @@ mod tests {
             let Line::Layer(mut record) = record(epoch, phase) else {
                 unreachable!()
             };
-            record.values.as_mut().unwrap().indeterminate = Some(true);
+            record.values_mut().unwrap().indeterminate = Some(true);
             Line::Layer(record)
         };
         let t: Trajectory = [

@@ -75,10 +75,14 @@ fn a_confirmed_turn_is_reported_once_with_what_speaks_for_it() {
     assert!(
         alarm
             .evidence
+            .to_string()
             .contains("no longer Random-like since epoch 3"),
         "{alarm}"
     );
-    assert!(alarm.evidence.contains("probability"), "{alarm}");
+    assert!(
+        alarm.evidence.to_string().contains("probability"),
+        "{alarm}"
+    );
 }
 
 #[test]
@@ -100,7 +104,11 @@ fn a_low_alpha_must_last() {
     // Epochs 1 and 2 are too few; 4, 5, 6 are three.
     assert_eq!(low.len(), 1, "{:?}", t.alarms);
     assert_eq!(low[0].stamp.epoch, 6);
-    assert!(low[0].evidence.starts_with("α = 1."), "{}", low[0]);
+    assert!(
+        low[0].evidence.to_string().starts_with("α = 1."),
+        "{}",
+        low[0]
+    );
 }
 
 #[test]
@@ -129,7 +137,7 @@ fn a_faded_bulk_is_a_soft_collapse() {
     let t = run(120, 60, (0..3).map(faded).collect());
     let soft: Vec<&Alarm> = t.alarms.iter().filter(|a| a.rule == RULES[3]).collect();
     assert_eq!(soft.len(), 1, "{:?}", t.alarms);
-    assert!(soft[0].evidence.contains("soft"), "{}", soft[0]);
+    assert!(soft[0].evidence.to_string().contains("soft"), "{}", soft[0]);
 }
 
 #[test]
@@ -160,9 +168,15 @@ fn what_is_not_finite_alarms_and_a_user_can_act_on_it() {
         .map(|a| (a.layer.as_str(), a.stamp.epoch))
         .collect();
     assert_eq!(names, [("fc1", 2), ("train loss", 3)]);
-    assert!(t.alarms[0].evidence.contains("1 of 1800 weights"));
+    assert!(
+        t.alarms[0]
+            .evidence
+            .to_string()
+            .contains("1 of 1800 weights")
+    );
     assert_eq!(*seen.lock().unwrap(), t.alarms);
-    let panicked = |n: &heavytail::record::Notice| n.text.contains("no idea what to do");
+    let panicked =
+        |n: &heavytail::record::Notice| n.event.to_string().contains("no idea what to do");
     assert!(t.notices.iter().any(panicked), "{:?}", t.notices);
 
     // Alarms are in the log, and a run that goes on does not repeat them.

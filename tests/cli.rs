@@ -302,12 +302,8 @@ fn adapters_are_multiplied_out() {
     assert!((product["norm"].as_f64().unwrap() / norm - 1.0).abs() < 1e-9);
     assert_eq!(product["matrix_rank"], 4);
     assert!(product["phase"].is_null() && product["alpha"].is_null());
-    assert!(
-        product["phase_reason"]
-            .as_str()
-            .unwrap()
-            .contains("rank 4 by construction")
-    );
+    assert_eq!(product["phase_reason"]["reason"], "low_rank");
+    assert_eq!(product["phase_reason"]["rank"], 4);
     assert!(product["alpha_reason"].is_object());
     assert_eq!(
         rows["base_model.model.fc[merged]"]["phase"]

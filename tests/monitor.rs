@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use heavytail::error::{Result, chain};
 use heavytail::fit::fit_bulk;
 use heavytail::monitor::{Overload, Snapshot};
-use heavytail::record::{Line, Stamp};
-use heavytail::sink::{COLUMNS, Sink, read_spectra};
-use heavytail::{Error, Monitor, Phase, Trajectory};
+use heavytail::record::field::FIELDS;
+use heavytail::record::{Line, Outcome as RecordOutcome, Stamp};
+use heavytail::sink::{Sink, read_spectra};
+use heavytail::{Error, LayerError, Monitor, Phase, Trajectory};
 use noise::matrix;
 
 fn snapshot(seed: u64) -> Snapshot {
@@ -38,14 +39,8 @@ fn bad_weights_fail_alone_and_by_name() {
     monitor.submit(stamp(1), bad);
     let t = monitor.finish().trajectory;
     let failed = t.layer("fc1").nth(1).unwrap();
-    assert_eq!(failed.status, "failed");
-    assert!(
-        failed
-            .reason
-            .as_ref()
-            .unwrap()
-            .contains("1 of 7200 weights")
-    );
+    let cause = LayerError::NotFinite { count: 1, of: 7200 };
+    assert_eq!(failed.outcome, RecordOutcome::Failed(cause));
     assert!(t.layer("fc2").nth(1).unwrap().alpha().is_some());
     assert_eq!(t.summaries[1].without_alpha, ["fc1"]);
     assert!(t.summaries[1].alpha.unwrap().is_finite());
@@ -85,7 +80,7 @@ fn the_first_the_last_and_a_change_of_phase_are_analysed_in_full() {
     let t = monitor.finish().trajectory;
     let full = |t: &Trajectory| -> Vec<bool> {
         t.layer("fc1")
-            .map(|r| r.values.as_ref().unwrap().full.is_some())
+            .map(|r| r.values().unwrap().full.is_some())
             .collect()
     };
     // The change at epoch 3 is confirmed at epoch 4.
@@ -95,13 +90,13 @@ fn the_first_the_last_and_a_change_of_phase_are_analysed_in_full() {
         (3, Phase::BulkPlusSpikes)
     );
     assert_eq!(full(&t), [true, false, false, false, true, false, true]);
-    let doubt = t.records[6].values.as_ref().unwrap().full.as_ref().unwrap();
+    let doubt = t.records[6].values().unwrap().full.as_ref().unwrap();
     let interval = doubt.alpha_interval.unwrap();
     assert!(interval.low < interval.high && interval.replicates > 150);
     // A mean survives every permutation.
     assert_eq!(
         doubt.annotations,
-        t.records[6].values.as_ref().unwrap().annotations
+        t.records[6].values().unwrap().annotations
     );
     assert!(!doubt.annotations.is_empty());
 
@@ -149,7 +144,7 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
     let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
     assert_eq!(read.summaries.len(), 3);
     assert!(
-        read.notices[0].text.contains(expected),
+        read.notices[0].event.to_string().contains(expected),
         "{:?}",
         read.notices
     );
@@ -164,7 +159,7 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
     let outcome = monitor.finish();
     let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
     assert_eq!(read.summaries.len(), 1);
-    assert!(read.notices[0].text.contains("panicked"));
+    assert!(read.notices[0].event.to_string().contains("panicked"));
     let error = outcome.sink_error.unwrap();
     assert!(
         matches!(&error, Error::Sink { message } if message == "broken sink"),
@@ -229,7 +224,7 @@ fn epochs_kept(policy: Overload) -> (Vec<usize>, usize) {
         .trajectory
         .notices
         .iter()
-        .any(|n| n.text.contains("dropped"));
+        .any(|n| n.event.to_string().contains("dropped"));
     assert!(said, "the log says what is missing");
     (epochs.collect(), outcome.dropped)
 }
@@ -263,7 +258,7 @@ fn logs_are_readable_after_a_kill_and_continue_without_duplicates() {
     let first = Monitor::builder().run("r").out(dir.path()).build().unwrap();
     for epoch in 0..2 {
         first.submit(stamp(epoch), snapshot(epoch as u64));
-        first.scalar(epoch, "valid loss", 1.0 / (1.0 + epoch as f64));
+        first.scalar(epoch, "valid loss λ", 1.0 / (1.0 + epoch as f64));
     }
     first.finish();
     // A kill in the middle of a write.
@@ -277,7 +272,11 @@ fn logs_are_readable_after_a_kill_and_continue_without_duplicates() {
     );
     std::fs::write(&log, bytes).unwrap();
     let torn = Trajectory::read_jsonl(&log).unwrap();
-    assert!(torn.notices.iter().any(|n| n.text.contains("cut off")));
+    assert!(
+        torn.notices
+            .iter()
+            .any(|n| n.event.to_string().contains("cut off"))
+    );
 
     let second = Monitor::builder().out(dir.path()).resume().build().unwrap();
     assert_eq!(second.run(), "r");
@@ -298,7 +297,8 @@ fn logs_are_readable_after_a_kill_and_continue_without_duplicates() {
     );
 
     let mut table = csv::Reader::from_path(dir.path().join("layers.csv")).unwrap();
-    assert_eq!(table.headers().unwrap(), COLUMNS);
+    let names: Vec<&str> = FIELDS.iter().map(|f| f.name).collect();
+    assert_eq!(table.headers().unwrap(), names);
     assert_eq!(table.records().count(), 8);
 }
 
@@ -313,7 +313,7 @@ fn an_epoch_can_be_analysed_again_from_its_eigenvalues() {
         .join("spectra/epoch-00003-step-000000030.safetensors");
     let spectra = read_spectra(file).unwrap();
     let (_, fc1) = spectra.iter().find(|(name, _)| name == "fc1").unwrap();
-    let sigma = t.records[0].values.as_ref().unwrap().sigma_mp.unwrap();
+    let sigma = t.records[0].values().unwrap().sigma_mp.unwrap();
     assert_eq!(fit_bulk(fc1).unwrap().sigma_mp, sigma);
     assert!(
         (1.7..1.9).contains(&fc1.entry_kurtosis()),

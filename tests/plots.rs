@@ -343,7 +343,7 @@ fn many_layers_and_epochs_stay_legible() {
             record.layer.clone_from(name);
             record.layer_id = id;
             record.stamp = Stamp { epoch, step: 0 };
-            let values = record.values.as_mut().unwrap();
+            let values = record.values_mut().unwrap();
             values.phase = Some(Phase::ALL[(epoch / 34 + id / 20) % 6]);
             values.row.alpha = Some(2.0 + id as f64 / (1.0 + epoch as f64 / 20.0));
             push(&mut run, record);
@@ -426,7 +426,7 @@ fn degenerate_series_are_drawn() {
         .enumerate()
     {
         let mut odd = record("odd\u{0}\u{FFFF}\n layer", 1, stamp(i / 2, 5 * i as u64));
-        let values = odd.values.as_mut().unwrap();
+        let values = odd.values_mut().unwrap();
         values.row.alpha = Some(value);
         values.row.sigma = Some(value);
         let mut summary = Summary::of("", odd.stamp, std::slice::from_ref(&odd), 0.0);

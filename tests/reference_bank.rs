@@ -104,7 +104,7 @@ fn the_columns_are_the_references_from_the_weights_on() {
         };
         let report = analyze_tensor(&tensor, &Config::live(), None).unwrap();
         let record = Record::success("bank", Stamp::default(), 0, &report);
-        let values = record.values.unwrap();
+        let values = record.values().unwrap();
         // The reference pools a convolution's slices and halves their eigenvalues.
         let (row, half) = match &values.pooled {
             Some(pooled) => (pooled, 0.5),

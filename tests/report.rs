@@ -258,7 +258,7 @@ fn a_carried_layer_shows_its_anchor_s_spectrum() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = runs::synthetic("carried", 2, 3);
     let anchor = run.trajectory.records[2].clone();
-    let spectrum = anchor.values.as_ref().unwrap().row.num_evals;
+    let spectrum = anchor.values().unwrap().row.num_evals;
     assert_eq!((anchor.stamp.epoch, spectrum), (1, 120));
     for layer in [0, 1] {
         let mut record = run.trajectory.records[4 + layer].clone();

@@ -5,7 +5,8 @@ use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::record::Field;
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::Stamp;
-use heavytail::sink::{COLUMNS, csv, parquet};
+use heavytail::record::field::FIELDS;
+use heavytail::sink::{csv, parquet};
 use heavytail::{Monitor, Trajectory};
 
 #[allow(dead_code)]
@@ -58,7 +59,8 @@ fn the_tables_hold_what_the_log_holds() {
     assert_eq!(std::fs::read(&one).unwrap(), live);
 
     let mut rows = ::csv::Reader::from_path(&text).unwrap();
-    assert_eq!(rows.headers().unwrap(), COLUMNS);
+    let names: Vec<&str> = FIELDS.iter().map(|f| f.name).collect();
+    assert_eq!(rows.headers().unwrap(), names);
     let file = SerializedFileReader::new(std::fs::File::open(&table).unwrap()).unwrap();
     let (mut count, mut nulls) = (0, 0);
     for (row, expected) in file.get_row_iter(None).unwrap().zip(rows.records()) {

@@ -10,7 +10,7 @@ use burn::train::{
         MetricsRendererTraining,
     },
 };
-use heavytail::record::{Line, Record};
+use heavytail::record::{Line, Record, Subject};
 use heavytail::sink::Sink;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -146,21 +146,24 @@ pub fn table(records: &[Record]) -> String {
     );
     for record in records {
         let shape = format!("{:?}", record.shape);
-        let Some(v) = &record.values else {
-            let why = record.reason.as_deref().unwrap_or("no reason");
-            text += &format!("\n  {:<14} {shape:<16} failed: {why}", record.layer);
+        let Some(v) = record.values() else {
+            let (status, why) = (record.outcome.status(), record.no_phase());
+            let why = why.unwrap_or_default();
+            text += &format!("\n  {:<14} {shape:<16} {status}: {why}", record.layer);
             continue;
         };
+        let mark = |subject| if v.is_marked(subject) { "?" } else { "" };
         let number = |x: Option<f64>| x.map_or("–".to_owned(), |x| format!("{x:.2}"));
         let alpha = match (v.row.alpha, v.row.sigma) {
-            (Some(alpha), Some(sigma)) => format!("{alpha:.2} ± {sigma:.2}"),
+            (Some(alpha), Some(sigma)) => {
+                format!("{alpha:.2}{} ± {sigma:.2}", mark(Subject::Alpha))
+            }
             _ => "–".to_owned(),
         };
         let spikes = v.num_spikes.map_or("–".to_owned(), |k| k.to_string());
-        let phase = match (v.phase, &v.phase_reason) {
-            (Some(phase), _) => phase.title(),
-            (None, Some(why)) => why,
-            (None, None) => "–",
+        let phase = match v.phase {
+            Some(phase) => format!("{phase}{}", mark(Subject::Phase)),
+            None => record.no_phase().unwrap_or_default().to_string(),
         };
         text += &format!(
             "\n  {:<14} {shape:<16} {alpha:>13} {:>14} {spikes:>7}  {phase}",
@@ -197,7 +200,7 @@ impl Sink for Table {
                 epoch.validated |= scalar.name == "valid loss";
                 self.print_if_complete(scalar.epoch);
             }
-            Line::Notice(notice) => self.screen.print(&format!("note: {}", notice.text)),
+            Line::Notice(notice) => self.screen.print(&format!("note: {}", notice.event)),
             _ => {}
         }
         Ok(())

@@ -237,7 +237,7 @@ impl LayerResult {
             .iter()
             .map(|epoch| trajectory.layer(layer).find(|r| r.stamp.epoch == *epoch))
             .collect();
-        let values = |i: usize| records[i].and_then(|r| r.values.as_deref());
+        let values = |i: usize| records[i].and_then(|r| r.values());
         let series = |get: fn(&Values) -> Option<f64>| {
             let of = |i| values(i).and_then(get).map(short);
             (0..records.len()).map(of).collect()

@@ -15,7 +15,7 @@ pub use erg::{Erg, ErgGap, erg};
 pub use farms::{FarmsConfig, FarmsFit, Placement, farms_alpha};
 pub use vectors::{VectorShape, VectorStats, top_vectors};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, LayerError, Result};
 use crate::matrix::WeightMatrix;
 
 /// What every measure of a matrix needs, with the whole matrix in the message rather than a part.
@@ -23,13 +23,13 @@ fn all_finite(matrix: &WeightMatrix) -> Result<()> {
     let values = matrix.values();
     match values.iter().filter(|v| !v.is_finite()).count() {
         0 => Ok(()),
-        bad => Err(Error::layer(
-            matrix.name(),
-            format!(
-                "{bad} of {} weights are not finite (NaN or infinite)",
-                values.len()
-            ),
-        )),
+        count => {
+            let of = values.len();
+            Err(Error::layer(
+                matrix.name(),
+                LayerError::NotFinite { count, of },
+            ))
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub use stopping::AlarmStopping;
 pub use watch::Monitored;
 
 use crate::monitor::{Cadence, Monitor, Snapshot};
-use crate::record::Stamp;
+use crate::record::{Event, Stamp};
 
 impl Monitor {
     /// Watch a model that burn's `Learner` trains: `Learner::new(monitor.watch(model), optim, lr)`.
@@ -68,8 +68,8 @@ impl Monitor {
         let result = catch_unwind(AssertUnwindSafe(|| snapshot::take(model, self.selection())));
         match result.unwrap_or_else(|_| Err("the backend panicked".to_owned())) {
             Ok(snapshot) => Some(snapshot),
-            Err(why) => {
-                self.notice(Some(epoch), format!("not observed: {why}"));
+            Err(message) => {
+                self.event(Some(epoch), Event::NotObserved { message });
                 None
             }
         }

@@ -9,7 +9,7 @@ use ::burn::tensor::Device;
 use ::burn::train::{InferenceStep, TrainOutput, TrainStep};
 
 use crate::monitor::{Cadence, Monitor, Snapshot};
-use crate::record::Stamp;
+use crate::record::{Event, Stamp};
 
 /// A model that is watched. To burn it is the model itself: same parameters, same names in
 /// checkpoints, same steps.
@@ -98,10 +98,7 @@ impl<M: Module> Monitored<M> {
         {
             // The training goes on and no validation batch has come.
             if !progress.validated && progress.epochs == 0 {
-                self.monitor.notice(
-                    None,
-                    "no validation batches: an epoch ends where the learner takes valid()",
-                );
+                self.monitor.event(None, Event::NoValidation);
             }
             self.commit(&mut progress);
         }
@@ -125,18 +122,12 @@ impl<M: Module> Monitored<M> {
                     .monitor
                     .with_trajectory(|t| t.summaries.last().map(|s| s.stamp));
                 let last = last.unwrap_or_default();
-                self.monitor.notice(
-                    Some(last.epoch),
-                    "resumed with weights that the log does not know: epochs count on from its last (starting_epoch() tells better)",
-                );
+                self.monitor.event(Some(last.epoch), Event::UnknownWeights);
                 last
             });
         }
         if self.loaded && progress.origin == Stamp::default() && !self.monitor.is_resumed() {
-            self.monitor.notice(
-                None,
-                "a checkpoint was loaded into a new log: epochs count from 0 unless starting_epoch() tells",
-            );
+            self.monitor.event(None, Event::LoadedCheckpoint);
         }
         progress.observed = Some(0);
         self.monitor.submit(progress.origin, snapshot);

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
-use super::search::{SMALL, SMALL_TAIL, Search};
-use super::{Doubt, NoFit};
+use super::NoFit;
+use super::search::{SMALL_TAIL, Search};
 
 /// A power law fitted to the upper tail of a spectrum.
 ///
@@ -37,8 +37,6 @@ pub struct TailFit {
     pub n_tail: usize,
     /// Eigenvalues that took part (above 1e-12·λmax).
     pub n: usize,
-    /// What to know before trusting it.
-    pub doubts: Vec<Doubt>,
 }
 
 /// Relative numerical floor: eigenvalues below it are zero to rounding.
@@ -46,9 +44,6 @@ pub(crate) const FLOOR: f64 = 1e-12;
 
 /// Relative spread that f32 rounding alone gives to equal eigenvalues.
 pub(super) const FLAT: f64 = 1e-5;
-
-/// A tail shorter than this is in doubt.
-const SHORT_TAIL: usize = 50;
 
 /// Fit a power law to the tail of ascending, non-negative `eigenvalues`.
 ///
@@ -60,17 +55,6 @@ pub fn fit_tail(eigenvalues: &[f64]) -> Result<TailFit, NoFit> {
     let start = Search::default().run(&logs(x)).ok_or(NoFit::NoPowerLaw)?;
     let (alpha, n) = (start.alpha, x.len());
     let n_tail = n - start.index;
-    let mut doubts = Vec::new();
-    if n < SMALL {
-        doubts.push(Doubt::SmallSample { n });
-    } else if n_tail < SHORT_TAIL {
-        doubts.push(Doubt::ShortTail { n_tail });
-    }
-    if alpha < 2.0 {
-        doubts.push(Doubt::VeryHeavy);
-    } else if alpha > 6.0 {
-        doubts.push(Doubt::NotHeavy);
-    }
     Ok(TailFit {
         alpha,
         xmin: x[start.index],
@@ -78,7 +62,6 @@ pub fn fit_tail(eigenvalues: &[f64]) -> Result<TailFit, NoFit> {
         sigma: (alpha - 1.0) / (n_tail as f64).sqrt(),
         n_tail,
         n,
-        doubts,
     })
 }
 

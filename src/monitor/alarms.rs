@@ -1,8 +1,10 @@
 use std::collections::{HashMap, HashSet};
 
-use crate::phase::{Annotation, Phase};
-use crate::record::{Alarm, FullLine, Record, Rule, Stamp, Values};
-use crate::spectrum::NOT_FINITE;
+use crate::error::LayerError;
+use crate::phase::{Annotation, Evidence, Phase};
+use crate::record::{
+    Alarm, AlarmEvidence, FullLine, Outcome, Record, Rule, Stamp, Subject, Values,
+};
 use crate::trajectory::Transition;
 
 /// Which rules hold for which layers.
@@ -38,18 +40,20 @@ impl Alarms {
                     observations,
                 } => self.low(i, record, alpha, observations),
                 Rule::CorrelationTrap => record
-                    .values
-                    .as_ref()
+                    .values()
                     .filter(|v| v.annotations.contains(&Annotation::CorrelationTrap))
-                    .map(|_| Annotation::CorrelationTrap.to_string()),
-                Rule::SoftCollapse => record.values.as_deref().and_then(soft_collapse),
-                Rule::NotFinite => {
-                    let reason = record.reason.as_ref();
-                    reason.filter(|why| why.contains(NOT_FINITE)).cloned()
-                }
+                    .map(|_| AlarmEvidence::Trap),
+                Rule::SoftCollapse => record.values().and_then(soft_collapse),
+                Rule::NotFinite => match &record.outcome {
+                    Outcome::Failed(cause @ LayerError::NotFinite { .. }) => {
+                        let cause = cause.clone();
+                        Some(AlarmEvidence::Weights { cause })
+                    }
+                    _ => None,
+                },
             };
             // A trap is found by full analyses only; what a live one does not say has not ceased.
-            let full = record.values.as_ref().is_some_and(|v| v.full.is_some());
+            let full = record.values().is_some_and(|v| v.full.is_some());
             let ceases = rule != Rule::CorrelationTrap || full;
             alarms.extend(self.edge(i, record.stamp, &record.layer, evidence, ceases));
         }
@@ -66,14 +70,16 @@ impl Alarms {
             .full
             .annotations
             .contains(&Annotation::CorrelationTrap)
-            .then(|| Annotation::CorrelationTrap.to_string());
+            .then_some(AlarmEvidence::Trap);
         self.edge(rule, line.stamp, &line.layer, trapped, true)
     }
 
     /// A number of the training.
     pub(super) fn see_scalar(&mut self, epoch: usize, name: &str, value: f64) -> Option<Alarm> {
         let rule = self.rules.iter().position(|r| *r == Rule::NotFinite)?;
-        let evidence = (!value.is_finite()).then(|| format!("the training reports {value}"));
+        let evidence = (!value.is_finite()).then(|| AlarmEvidence::Scalar {
+            value: value.to_string(),
+        });
         self.edge(rule, Stamp::of_epoch(epoch), name, evidence, true)
     }
 
@@ -91,7 +97,7 @@ impl Alarms {
         rule: usize,
         stamp: Stamp,
         layer: &str,
-        evidence: Option<String>,
+        evidence: Option<AlarmEvidence>,
         ceases: bool,
     ) -> Option<Alarm> {
         let key = (rule, layer.to_owned());
@@ -110,46 +116,46 @@ impl Alarms {
         })
     }
 
-    fn low(&mut self, rule: usize, record: &Record, below: f64, needed: usize) -> Option<String> {
+    fn low(
+        &mut self,
+        rule: usize,
+        record: &Record,
+        below: f64,
+        needed: usize,
+    ) -> Option<AlarmEvidence> {
         let count = self.low.entry((rule, record.layer.clone())).or_default();
-        let row = record.values.as_ref().map(|v| &v.row);
-        let found = row.and_then(|row| Some((row, row.alpha.filter(|&a| a < below)?)));
-        let Some((row, alpha)) = found else {
+        let found = record
+            .values()
+            .and_then(|v| Some((v, v.row.alpha.filter(|&a| a < below)?)));
+        let Some((values, alpha)) = found else {
             *count = 0;
             return None;
         };
         *count += 1;
-        (*count >= needed).then(|| {
-            let sigma = row.sigma.unwrap_or(0.0);
-            let tail = row.num_pl_spikes.unwrap_or(0);
-            let mut says = format!("α = {alpha:.2} ± {sigma:.2} over {tail} eigenvalues");
-            for doubt in &row.alpha_doubts {
-                says.push_str(&format!("; {doubt}"));
-            }
-            says
+        (*count >= needed).then(|| AlarmEvidence::LowAlpha {
+            alpha,
+            sigma: values.row.sigma.unwrap_or(0.0),
+            n_tail: values.row.num_pl_spikes.unwrap_or(0),
+            doubts: values.doubts_about(Subject::Alpha).copied().collect(),
         })
     }
 }
 
-fn turned_evidence(record: &Record, turned: &Transition) -> String {
-    let mut says = format!("no longer {} since epoch {}", turned.from, turned.epoch);
-    if let Some(values) = record.values.as_deref() {
-        if let Some(confidence) = values.phase_confidence {
-            says.push_str(&format!(", probability {confidence:.2}"));
-        }
-        for evidence in &values.phase_evidence {
-            says.push_str(&format!("; {evidence}"));
-        }
+fn turned_evidence(record: &Record, turned: &Transition) -> AlarmEvidence {
+    let values = record.values();
+    AlarmEvidence::Transition {
+        from: turned.from,
+        since: turned.epoch,
+        confidence: values.and_then(|v| v.phase_confidence),
+        findings: values.map_or_else(Vec::new, |v| v.phase_evidence.clone()),
     }
-    says
 }
 
-fn soft_collapse(values: &Values) -> Option<String> {
-    let evidence = &values.phase_evidence;
-    let hard = evidence.iter().any(|e| e.name == "null_share");
-    (values.phase == Some(Phase::RankCollapse) && !hard).then(|| {
-        let says: Vec<String> = evidence.iter().map(ToString::to_string).collect();
-        says.join("; ")
+fn soft_collapse(values: &Values) -> Option<AlarmEvidence> {
+    let findings = &values.phase_evidence;
+    let hard = findings.iter().any(Evidence::is_hard_collapse);
+    (values.phase == Some(Phase::RankCollapse) && !hard).then(|| AlarmEvidence::Collapse {
+        findings: findings.clone(),
     })
 }
 
@@ -169,6 +175,7 @@ mod tests {
         }
         let epochs: Vec<usize> = raised.iter().map(|a| a.stamp.epoch).collect();
         assert_eq!(epochs, [1, 4]);
-        assert!(raised[0].evidence.contains("NaN"), "{}", raised[0]);
+        let value = "NaN".to_owned();
+        assert_eq!(raised[0].evidence, AlarmEvidence::Scalar { value });
     }
 }

@@ -9,7 +9,7 @@ use crate::buffers::keep_buffers;
 use crate::config::Config;
 use crate::error::guarded;
 use crate::matrix::LayerTensor;
-use crate::record::{FullLine, Line, Notice, Stamp};
+use crate::record::{Event, FullLine, Line, Notice, Stamp};
 
 /// A layer that has been looked at without its full analysis.
 pub(super) struct Live {
@@ -77,26 +77,20 @@ fn look(run: &str, live: Live, config: &Config) -> Line {
         tensor,
         mut report,
     } = live;
-    let full = guarded(|| {
-        report.deepen(&tensor.cut()?.row, config)?;
-        Ok(report.full)
-    });
+    let full = guarded(|| report.deepen(&tensor.cut()?.row, config));
     let run = run.to_owned();
+    let layer = tensor.name.clone();
     match full {
-        Ok(Some(full)) => Line::Full(Box::new(FullLine {
+        Ok(full) => Line::Full(Box::new(FullLine {
             run,
             stamp,
-            layer: tensor.name.clone(),
+            layer,
             full,
         })),
-        other => Line::Notice(Notice {
+        Err(cause) => Line::Notice(Notice {
             run,
             epoch: Some(stamp.epoch),
-            text: format!(
-                "no full analysis of layer `{}`: {}",
-                tensor.name,
-                other.err().unwrap_or_default()
-            ),
+            event: Event::FullFailed { layer, cause },
         }),
     }
 }

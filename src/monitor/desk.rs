@@ -13,10 +13,10 @@ use super::{Snapshot, lock};
 use crate::analysis::{LayerReport, analyze_tensor};
 use crate::buffers::keep_buffers;
 use crate::config::Config;
-use crate::error::{Result, chain, guarded};
+use crate::error::{LayerError, Result, chain, guarded};
 use crate::matrix::LayerTensor;
 use crate::phase::Baseline;
-use crate::record::{Alarm, LayerShape, Line, Notice, Record, Rule, Scalar, Stamp, Summary};
+use crate::record::{Alarm, Event, LayerShape, Line, Notice, Record, Rule, Scalar, Stamp, Summary};
 use crate::sink::Sink;
 use crate::trajectory::{Hysteresis, Trajectory};
 
@@ -58,7 +58,7 @@ pub(super) struct Desk {
 /// A layer of an observation.
 enum Seen {
     Carried(Box<Record>),
-    New(Arc<LayerTensor>, Box<Result<LayerReport, String>>),
+    New(Arc<LayerTensor>, Box<Result<LayerReport, LayerError>>),
 }
 
 impl Desk {
@@ -130,8 +130,7 @@ impl Desk {
             Some(closer) => closer.finish(last),
             None if last.is_empty() => {}
             None => {
-                let text = "no full analysis at the end: the system refused a thread";
-                self.notice(None, text.to_owned());
+                self.notice(None, Event::NoFullAtEnd);
             }
         }
         while let Some(Job::Line(line)) = self.shared.next() {
@@ -139,21 +138,17 @@ impl Desk {
         }
         let counts = self.shared.counts();
         if counts.deferred + counts.dropped > 0 {
-            let text = format!(
-                "the analysis could not keep up: {} observations waited, {} were dropped",
-                counts.deferred, counts.dropped
-            );
-            self.notice(None, text);
+            let (deferred, dropped) = (counts.deferred, counts.dropped);
+            self.notice(None, Event::LaggedBehind { deferred, dropped });
         }
         if counts.spared > 0 {
-            let text = format!(
-                "{} observations were left out to keep within the budget",
-                counts.spared
-            );
-            self.notice(None, text);
+            let count = counts.spared;
+            self.notice(None, Event::OverBudget { count });
         }
         self.sinks(|s| s.flush());
-        self.sinks(|s| s.finish());
+        let state = Arc::clone(&self.state);
+        let finished = self.sinks.finish(&lock(&state));
+        self.check(finished);
     }
 
     /// What it cost, copying included; `None` for a moment that was recorded before.
@@ -261,11 +256,8 @@ impl Desk {
                 None => Some(live),
             };
             if let Some(live) = refused {
-                let text = format!(
-                    "no full analysis of layer `{}`: too many wait, or the system refused a thread",
-                    live.tensor.name
-                );
-                self.notice(Some(stamp.epoch), text);
+                let layer = live.tensor.name.clone();
+                self.notice(Some(stamp.epoch), Event::FullRefused { layer });
             }
         }
     }
@@ -291,8 +283,8 @@ impl Desk {
                 value,
             }));
         } else {
-            // JSON has no NaN.
-            self.notice(Some(epoch), format!("{name} is {value}"));
+            let value = value.to_string();
+            self.notice(Some(epoch), Event::NotFinite { name, value });
         }
         self.raise(alarm);
     }
@@ -306,17 +298,17 @@ impl Desk {
                     act(&alarm);
                     Ok(())
                 }) {
-                    let text = format!("what was to be done about an alarm failed: {why}");
-                    self.notice(Some(alarm.stamp.epoch), text);
+                    let message = why.to_string();
+                    self.notice(Some(alarm.stamp.epoch), Event::ActionFailed { message });
                 }
             }
             self.on_alarm = acts;
         }
     }
 
-    fn notice(&mut self, epoch: Option<usize>, text: String) {
+    fn notice(&mut self, epoch: Option<usize>, event: Event) {
         let run = self.run.clone();
-        self.keep(Line::Notice(Notice { run, epoch, text }));
+        self.keep(Line::Notice(Notice { run, epoch, event }));
     }
 
     /// A line goes to every sink, then to the trajectory.
@@ -327,12 +319,17 @@ impl Desk {
 
     /// A sink that fails stops neither the others nor the training.
     fn sinks(&mut self, call: impl FnOnce(&mut Vec<Box<dyn Sink>>) -> Result<()>) {
-        if let Err(error) = call(&mut self.sinks)
+        let result = call(&mut self.sinks);
+        self.check(result);
+    }
+
+    fn check(&mut self, result: Result<()>) {
+        if let Err(error) = result
             && !std::mem::replace(&mut self.failed_sinks, true)
         {
-            let text = format!("a sink failed: {}", chain(&error));
+            let message = chain(&error);
             self.shared.failed(error);
-            self.notice(None, text);
+            self.notice(None, Event::SinkFailed { message });
         }
     }
 }
@@ -344,7 +341,7 @@ fn baselines(trajectory: &Trajectory) -> HashMap<String, Baseline> {
         .iter()
         .filter(|r| (r.stamp.epoch, r.stamp.step) == (0, 0))
         .filter_map(|r| {
-            let sigma = r.values.as_ref()?.sigma_mp?;
+            let sigma = r.values()?.sigma_mp?;
             Some((
                 r.layer.clone(),
                 Baseline {

@@ -35,7 +35,7 @@ impl Gate {
         let start = Instant::now();
         let anchor = self.anchors.get(&tensor.name)?;
         let Drift { moved, old, new } = drift(&anchor.tensor, tensor)?;
-        let row = &anchor.record.values.as_ref()?.row;
+        let row = &anchor.record.values()?.row;
         let scaled = moved / (row.n as f64).sqrt();
         let error = self.solver.error();
         if !alpha_holds(&anchor.eigenvalues, scaled, error, self.tolerance) {
@@ -62,9 +62,10 @@ impl Gate {
         record: &Record,
     ) {
         let mut record = record.clone();
-        if let Some(values) = &mut record.values {
-            // Its doubt belongs to the observation that has it.
+        if let Some(values) = record.values_mut() {
+            // It belongs to the observation that has it.
             values.full = None;
+            values.judge();
         }
         let anchor = Anchor {
             tensor: Arc::clone(tensor),

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::error::Error;
 use crate::matrix::LayerTensor;
-use crate::record::{LayerShape, LeftOutLayer, Line, ModelLine, Notice, Stamp};
+use crate::record::{Event, LayerShape, LeftOutLayer, Line, ModelLine, Notice, Stamp};
 use crate::trajectory::Trajectory;
 
 use budget::Budget;
@@ -202,10 +202,16 @@ impl Monitor {
 
     /// Record something that the reader of the log should know.
     pub fn notice(&self, epoch: Option<usize>, text: impl Into<String>) {
+        let text = text.into();
+        self.event(epoch, Event::Message { text });
+    }
+
+    /// Record what happened.
+    pub(crate) fn event(&self, epoch: Option<usize>, event: Event) {
         self.send(Line::Notice(Notice {
             run: self.inner.run.clone(),
             epoch,
-            text: text.into(),
+            event,
         }));
     }
 
@@ -267,7 +273,7 @@ impl Monitor {
                     let record = records.find(|r| r.stamp == stamp && r.layer == *name);
                     let known = record.and_then(|r| match r.carried {
                         Some(carried) => Some(carried.norm),
-                        None => Some(r.values.as_ref()?.row.norm),
+                        None => Some(r.values()?.row.norm),
                     });
                     known.is_some_and(|k| (k - norm).abs() <= 1e-9 * norm)
                 })

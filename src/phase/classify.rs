@@ -1,5 +1,3 @@
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use super::features::features;
@@ -30,15 +28,11 @@ pub enum Unclassifiable {
         /// Why not.
         cause: NoFit,
     },
-}
-
-impl fmt::Display for Unclassifiable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Unclassifiable::TooSmall { m } => write!(f, "M = {m} < 10: no phase"),
-            Unclassifiable::NoBulk { cause } => write!(f, "no bulk: {cause}"),
-        }
-    }
+    /// Null directions are there by construction, as in a low-rank adapter's product: they say nothing.
+    LowRank {
+        /// The rank.
+        rank: usize,
+    },
 }
 
 /// Below this many eigenvalues there is no phase.
@@ -158,11 +152,7 @@ fn wholly_collapsed(count: usize, live: usize) -> Verdict {
     let mut probabilities = [0.0; 6];
     probabilities[Phase::RankCollapse as usize] = 1.0;
     let share = 1.0 - live as f64 / count as f64;
-    let says = "too few directions carry anything: rank collapse (hard)";
-    Verdict::new(
-        probabilities,
-        vec![Evidence::new("null_share", share, says)],
-    )
+    Verdict::new(probabilities, vec![Evidence::HardlyAny { share }])
 }
 
 /// The probability of Rank-collapse.
@@ -180,44 +170,33 @@ fn collapse(
         0.0
     };
     if null > NULL_SHARE {
-        let says = "of the directions carry nothing: rank collapse (hard)";
-        evidence.push(Evidence::new("null_share", null, says));
+        evidence.push(Evidence::NullShare { share: null });
         return hard;
     }
     let spikes = &x[x.len() - bulk.num_spikes..];
     let mass = spikes.iter().sum::<f64>() / spectrum.total();
-    let (what, value, collapsed) = match (baseline, spikes.is_empty()) {
+    let (finding, collapsed) = match (baseline, spikes.is_empty()) {
         (_, true) => return hard,
         (Some(initial), _) => {
-            let faded = bulk.sigma2 / initial.sigma2;
-            let is = faded < FADED && mass > SPIKE_MASS;
-            ("of the bulk's initial variance is left", faded, is)
+            let share = bulk.sigma2 / initial.sigma2;
+            let collapsed = share < FADED && mass > SPIKE_MASS;
+            (Evidence::FadedBulk { share }, collapsed)
         }
         (None, _) => {
-            let edge = bulk.lambda_plus / spikes[spikes.len() / 2];
-            let is = edge < ALONE_EDGE && mass > ALONE_MASS;
-            (
-                "is the noise edge, in units of the spikes' median",
-                edge,
-                is,
-            )
+            let ratio = bulk.lambda_plus / spikes[spikes.len() / 2];
+            let collapsed = ratio < ALONE_EDGE && mass > ALONE_MASS;
+            (Evidence::FaintBulk { ratio }, collapsed)
         }
     };
     if !collapsed {
         return hard;
     }
-    let name = if baseline.is_some() {
-        "sigma2_share"
-    } else {
-        "edge_share"
-    };
-    evidence.push(Evidence::new(name, value, what));
-    let says = "of the squared norm lies in spikes: rank collapse (soft)";
-    evidence.push(Evidence::new("spike_mass", mass, says));
+    evidence.push(finding);
+    evidence.push(Evidence::SpikeMass { share: mass });
     0.9
 }
 
-/// What the fits say, in words.
+/// What the fits say.
 fn describe(
     spectrum: &Spectrum,
     bulk: &BulkFit,
@@ -227,69 +206,38 @@ fn describe(
 ) {
     let x = spectrum.eigenvalues();
     let k = bulk.num_spikes;
-    let mut note = |name: &str, value: f64, says: String| {
-        evidence.push(Evidence::new(name, value, says));
-    };
-    note(
-        "num_spikes",
-        k as f64,
-        format!(
-            "eigenvalues beyond the noise edge; λmax has p = {:.1e} under noise (Tracy–Widom)",
-            bulk.lambda_max_p
-        ),
-    );
-    let r = spectrum.lambda_max() / bulk.lambda_plus;
-    note(
-        "lambda_max_ratio",
-        r,
-        "λmax in units of the bulk edge λ₊".into(),
-    );
-    let fits = match bulk.d_p {
-        p if p > 0.05 => "is Marchenko–Pastur",
-        _ if bulk.d < 2.0 * bulk.d95 => "is nearly Marchenko–Pastur",
-        _ => "is not Marchenko–Pastur",
-    };
-    note(
-        "bulk_d",
-        bulk.d,
-        format!(
-            "the bulk {fits} (p = {:.1e}, 95 % of noise below {:.4})",
-            bulk.d_p, bulk.d95
-        ),
-    );
+    evidence.extend([
+        Evidence::Spikes {
+            count: k,
+            lambda_max_p: bulk.lambda_max_p,
+        },
+        Evidence::LambdaMax {
+            ratio: spectrum.lambda_max() / bulk.lambda_plus,
+        },
+        Evidence::BulkDistance {
+            d: bulk.d,
+            d95: bulk.d95,
+            p: bulk.d_p,
+        },
+    ]);
     if k == 0 {
         return;
     }
     let share = k as f64 / x.len() as f64;
-    note(
-        "spike_share",
-        share,
-        "of the eigenvalues lie beyond the edge".into(),
-    );
+    evidence.push(Evidence::SpikeShare { share });
     let spikes = &x[x.len() - k..];
     let first = (spikes[0] - bulk.lambda_plus) / bulk.edge_scale;
-    let widest = spikes
+    let scales = spikes
         .windows(2)
         .map(|pair| (pair[1] - pair[0]) / bulk.edge_scale)
         .fold(first, f64::max);
-    note(
-        "widest_gap",
-        widest,
-        "Tracy–Widom scales: the widest gap beyond the edge".into(),
-    );
+    evidence.push(Evidence::WidestGap { scales });
     if let (Some(tail), Some(ratio)) = (tail, ratio) {
-        let beats = if ratio.normalised > 0.0 {
-            "beats"
-        } else {
-            "loses to"
-        };
-        note(
-            "alpha",
-            tail.alpha,
-            format!(
-                "a power law over {} eigenvalues, D = {:.3}; it {beats} the exponential (Vuong {:.1})",
-                tail.n_tail, tail.d, ratio.normalised
-            ),
-        );
+        evidence.push(Evidence::PowerLaw {
+            alpha: tail.alpha,
+            n_tail: tail.n_tail,
+            d: tail.d,
+            vuong: ratio.normalised,
+        });
     }
 }

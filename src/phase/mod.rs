@@ -149,30 +149,116 @@ impl Verdict {
     }
 }
 
-/// One number that took part in the decision, in words.
+/// A finding of the fits that speaks for or against a phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Evidence {
-    /// Name of the statistic.
-    pub name: String,
-    /// Its value.
-    pub value: f64,
-    /// What it says.
-    pub says: String,
+#[serde(rename_all = "snake_case", tag = "finding")]
+#[non_exhaustive]
+pub enum Evidence {
+    /// Null directions: hard rank collapse.
+    NullShare {
+        /// Their share of all directions.
+        share: f64,
+    },
+    /// Fewer directions carry anything than a bulk needs: hard rank collapse.
+    HardlyAny {
+        /// Share of the directions that carry nothing.
+        share: f64,
+    },
+    /// The bulk has faded since initialisation: soft rank collapse.
+    FadedBulk {
+        /// σ² of the bulk over what it was before training.
+        share: f64,
+    },
+    /// The noise edge lies far below the spikes: soft rank collapse, without initial weights.
+    FaintBulk {
+        /// λ₊ over the spikes' median.
+        ratio: f64,
+    },
+    /// Spikes hold nearly all of the norm: soft rank collapse.
+    SpikeMass {
+        /// Their share of ‖W‖²_F.
+        share: f64,
+    },
+    /// Eigenvalues beyond the noise edge.
+    Spikes {
+        /// How many.
+        count: usize,
+        /// P(λmax of noise > λmax), Tracy–Widom.
+        lambda_max_p: f64,
+    },
+    /// λmax against the bulk's edge.
+    LambdaMax {
+        /// λmax/λ₊.
+        ratio: f64,
+    },
+    /// Distance of the bulk from Marchenko–Pastur.
+    BulkDistance {
+        /// The distance D.
+        d: f64,
+        /// 95 % point of D for noise.
+        d95: f64,
+        /// P(D of noise > D).
+        p: f64,
+    },
+    /// Share of the eigenvalues beyond the edge.
+    SpikeShare {
+        /// Spikes over M.
+        share: f64,
+    },
+    /// The widest gap beyond the edge.
+    WidestGap {
+        /// In Tracy–Widom scales.
+        scales: f64,
+    },
+    /// The tail's power law.
+    PowerLaw {
+        /// Exponent.
+        alpha: f64,
+        /// Eigenvalues in the tail.
+        n_tail: usize,
+        /// Kolmogorov–Smirnov distance.
+        d: f64,
+        /// Vuong's statistic against the exponential; above zero the power law is better.
+        vuong: f64,
+    },
 }
 
 impl Evidence {
-    fn new(name: &str, value: f64, says: impl Into<String>) -> Self {
-        Self {
-            name: name.into(),
-            value,
-            says: says.into(),
+    /// Name of the statistic.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::NullShare { .. } | Self::HardlyAny { .. } => "null_share",
+            Self::FadedBulk { .. } => "sigma2_share",
+            Self::FaintBulk { .. } => "edge_share",
+            Self::SpikeMass { .. } => "spike_mass",
+            Self::Spikes { .. } => "num_spikes",
+            Self::LambdaMax { .. } => "lambda_max_ratio",
+            Self::BulkDistance { .. } => "bulk_d",
+            Self::SpikeShare { .. } => "spike_share",
+            Self::WidestGap { .. } => "widest_gap",
+            Self::PowerLaw { .. } => "alpha",
         }
     }
-}
 
-impl fmt::Display for Evidence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} = {:.4}: {}", self.name, self.value, self.says)
+    /// Its value.
+    pub fn value(&self) -> f64 {
+        match *self {
+            Self::NullShare { share }
+            | Self::HardlyAny { share }
+            | Self::FadedBulk { share }
+            | Self::SpikeMass { share }
+            | Self::SpikeShare { share } => share,
+            Self::FaintBulk { ratio } | Self::LambdaMax { ratio } => ratio,
+            Self::Spikes { count, .. } => count as f64,
+            Self::BulkDistance { d, .. } => d,
+            Self::WidestGap { scales } => scales,
+            Self::PowerLaw { alpha, .. } => alpha,
+        }
+    }
+
+    /// Whether it says that null directions decide: hard rank collapse.
+    pub fn is_hard_collapse(&self) -> bool {
+        matches!(self, Self::NullShare { .. } | Self::HardlyAny { .. })
     }
 }
 
@@ -199,24 +285,4 @@ pub enum Annotation {
     CorrelationTrap,
     /// The mean of the entries alone makes a spike (a rank-one part that says nothing of directions).
     MeanShift,
-}
-
-impl fmt::Display for Annotation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Annotation::NearOrthogonal => "all singular values are nearly equal",
-            Annotation::SmallLayer => "fewer than 50 eigenvalues: neighbouring phases blur",
-            Annotation::DeadVectors => "some rows or columns carry nothing",
-            Annotation::ScaleHeterogeneity => {
-                "unequal scales of rows or columns explain the outliers: equalised, it is noise"
-            }
-            Annotation::EntryDistribution => {
-                "the entries' own distribution explains the outliers: permuted, they remain"
-            }
-            Annotation::MeanShift => "the mean of the entries makes a spike of its own",
-            Annotation::CorrelationTrap => {
-                "the permuted entries reach beyond the edge: heavy or sparse entries (correlation trap)"
-            }
-        })
-    }
 }

@@ -55,10 +55,8 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
             .map(|stamp| records.get(stamp).map(|r| verdict(r)))
             .collect();
         for record in records.values() {
-            let values = record.values.as_ref();
-            let why = values
-                .and_then(|v| v.phase_reason.clone())
-                .or(record.reason.clone());
+            let values = record.values();
+            let why = record.no_phase().map(|why| why.to_string());
             table.row([
                 layer.clone(),
                 record.stamp.epoch.to_string(),
@@ -224,7 +222,7 @@ impl PhaseCell {
     fn of(record: &Record) -> Self {
         Self {
             phase: record.phase(),
-            confidence: record.values.as_ref().and_then(|v| v.phase_confidence),
+            confidence: record.values().and_then(|v| v.phase_confidence),
             indeterminate: !record.is_determinate(),
             alpha: record.alpha(),
         }

@@ -8,6 +8,7 @@ use super::legend::{self, Entry, Key, ROW};
 use super::panel::{Labels, Panel};
 use super::style::{self, Marker};
 use super::table::{Table, field};
+use crate::fit::NoFit;
 use crate::record::Stamp;
 use crate::trajectory::Trajectory;
 
@@ -174,12 +175,12 @@ fn readings(
     by_stamp
         .into_iter()
         .filter_map(|(stamp, record)| {
-            let row = record.values.as_ref().map(|v| &v.row);
+            let row = record.values().map(|v| &v.row);
             let alpha = row.and_then(|r| Some((r.alpha?, r.sigma.unwrap_or(0.0))));
-            let why = record
-                .values
-                .as_ref()
-                .and_then(|v| v.row.alpha_reason.as_ref());
+            let why = match record.values() {
+                None => record.outcome.reason(),
+                Some(values) => values.row.alpha_reason.as_ref().map(NoFit::words),
+            };
             table.row([
                 "alpha".to_owned(),
                 layer.to_owned(),
@@ -187,9 +188,7 @@ fn readings(
                 stamp.step.to_string(),
                 field(alpha.map(|a| a.0)),
                 field(alpha.map(|a| a.1)),
-                why.map(ToString::to_string)
-                    .or_else(|| record.reason.clone())
-                    .unwrap_or_default(),
+                why.unwrap_or_default().to_string(),
             ]);
             Some(Reading {
                 x: *places.get(&stamp)?,

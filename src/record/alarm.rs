@@ -1,9 +1,8 @@
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
-use super::Stamp;
-use crate::phase::Phase;
+use super::{Doubt, Stamp};
+use crate::error::LayerError;
+use crate::phase::{Evidence, Phase};
 
 /// What to be alarmed by. Each layer raises an alarm when its condition begins to hold, and again only after it
 /// has ceased to.
@@ -33,21 +32,6 @@ pub enum Rule {
     NotFinite,
 }
 
-impl fmt::Display for Rule {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Rule::TurnedTo { phase } => write!(f, "turned to {phase}"),
-            Rule::AlphaBelow {
-                alpha,
-                observations,
-            } => write!(f, "α below {alpha} at {observations} observations"),
-            Rule::CorrelationTrap => f.write_str("correlation trap"),
-            Rule::SoftCollapse => f.write_str("soft rank collapse"),
-            Rule::NotFinite => f.write_str("not finite"),
-        }
-    }
-}
-
 /// A rule whose condition has begun to hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Alarm {
@@ -61,16 +45,58 @@ pub struct Alarm {
     /// Which rule.
     #[serde(flatten)]
     pub rule: Rule,
-    /// The numbers that speak for it, with their doubt, in words.
-    pub evidence: String,
+    /// What speaks for it.
+    pub evidence: AlarmEvidence,
 }
 
-impl fmt::Display for Alarm {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{} {} at epoch {}: {}",
-            self.layer, self.rule, self.stamp.epoch, self.evidence
-        )
-    }
+/// What speaks for an alarm.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "because")]
+#[non_exhaustive]
+pub enum AlarmEvidence {
+    /// A change of phase was confirmed.
+    Transition {
+        /// The phase before.
+        from: Phase,
+        /// First epoch in the new phase.
+        since: usize,
+        /// Probability of the new phase.
+        confidence: Option<f64>,
+        /// What the fits say.
+        findings: Vec<Evidence>,
+    },
+    /// α stayed low.
+    LowAlpha {
+        /// α.
+        alpha: f64,
+        /// Its textbook standard error.
+        sigma: f64,
+        /// Eigenvalues in the tail.
+        n_tail: usize,
+        /// What to know before trusting α.
+        doubts: Vec<Doubt>,
+    },
+    /// The permuted matrix reaches beyond the noise edge.
+    Trap,
+    /// The fits' findings on the collapse.
+    Collapse {
+        /// What the fits say.
+        findings: Vec<Evidence>,
+    },
+    /// The layer has no spectrum.
+    Weights {
+        /// Why not.
+        #[serde(flatten)]
+        cause: LayerError,
+    },
+    /// The training reported a number that is not finite.
+    Scalar {
+        /// `NaN`, `inf` or `-inf`.
+        value: String,
+    },
+    /// What a log of format 2 says, in its words.
+    Earlier {
+        /// The words.
+        text: String,
+    },
 }

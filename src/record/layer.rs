@@ -1,13 +1,14 @@
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
+use super::trust::{Doubt, Subject, Warning, of_values};
 use super::{LayerShape, Stamp};
 use crate::analysis::{CutReport, LayerReport};
-use crate::fit::{Doubt, NoFit, Outlier, TailFit};
+use crate::error::LayerError;
+use crate::fit::{NoFit, Outlier, TailFit};
 use crate::full::Full;
+use crate::matrix::{Cut, LeftOut};
 use crate::metrics::{ln_alpha_norm, stable_rank_log};
-use crate::phase::{Annotation, Evidence, Phase};
+use crate::phase::{Annotation, Evidence, Phase, Unclassifiable};
 
 /// One layer at one observation, self-contained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,18 +24,37 @@ pub struct Record {
     pub layer_id: usize,
     /// Shape of its tensor.
     pub shape: Vec<usize>,
-    /// `success`, or `failed` when there is no spectrum at all.
-    pub status: String,
-    /// Why it failed.
-    pub reason: Option<String>,
     /// Wall time of this layer's analysis.
     pub seconds_analysis: f64,
     /// Present if the layer was not analysed again: the numbers are those of an earlier observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried: Option<Carried>,
-    /// The numbers.
+    /// The numbers, or why there are none.
     #[serde(flatten)]
-    pub values: Option<Box<Values>>,
+    pub outcome: Outcome,
+}
+
+/// How the analysis of a layer ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "status")]
+pub enum Outcome {
+    /// With numbers.
+    Success(Box<Values>),
+    /// Without a spectrum.
+    Failed(LayerError),
+    /// It was not to be analysed.
+    Skipped(LeftOut),
+}
+
+impl Outcome {
+    /// `success`, `failed` or `skipped`.
+    pub fn status(&self) -> &'static str {
+        match self {
+            Self::Success(_) => "success",
+            Self::Failed(_) => "failed",
+            Self::Skipped(_) => "skipped",
+        }
+    }
 }
 
 /// Why a layer's numbers were repeated: it has hardly moved.
@@ -50,30 +70,19 @@ pub struct Carried {
     pub norm: f64,
 }
 
-impl fmt::Display for Carried {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "not analysed again: the numbers are those of epoch {}; ‖ΔW‖/‖W‖ = {:.2e} since then, so α is within {:.2} \
-             for certain",
-            self.from.epoch, self.drift, self.alpha_tolerance
-        )
-    }
-}
-
 /// The numbers of one layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Values {
-    /// How the matrix was cut: `whole` or `unfolding`.
-    pub cut: String,
+    /// How the matrix was cut from its tensor.
+    pub cut: Cut,
     /// Q = N/M.
     #[serde(rename = "Q")]
     pub q: f64,
     /// Norms, ranks and the tail.
     #[serde(flatten)]
     pub row: CutRecord,
-    /// WeightWatcher's label: `over-trained` (α < 2) or `under-trained` (α > 6).
-    pub warning: Option<String>,
+    /// WeightWatcher's label of an α outside of 2–6.
+    pub warning: Option<Warning>,
     /// Hill's α over the upper half of the spectrum.
     pub hill_alpha: Option<f64>,
     /// Vuong's statistic of the power law against the exponential on the tail.
@@ -123,9 +132,12 @@ pub struct Values {
     /// Remarks beside it.
     pub annotations: Vec<Annotation>,
     /// Why there is no phase.
-    pub phase_reason: Option<String>,
+    pub phase_reason: Option<Unclassifiable>,
     /// What a full analysis adds.
     pub full: Option<Full>,
+    /// Why which of the numbers are not to be trusted.
+    #[serde(default)]
+    pub doubts: Vec<Doubt>,
     /// Convolutions: each kernel position.
     pub slices: Vec<CutRecord>,
     /// Convolutions: all slices' eigenvalues together.
@@ -155,8 +167,6 @@ pub struct CutRecord {
     pub alpha: Option<f64>,
     /// Why there is no α.
     pub alpha_reason: Option<NoFit>,
-    /// What to know before trusting α.
-    pub alpha_doubts: Vec<Doubt>,
     /// Kolmogorov–Smirnov distance of the tail.
     #[serde(rename = "D")]
     pub d: Option<f64>,
@@ -168,6 +178,8 @@ pub struct CutRecord {
     pub xmax: Option<f64>,
     /// Eigenvalues in the tail.
     pub num_pl_spikes: Option<usize>,
+    /// Eigenvalues that took part in the tail's fit.
+    pub num_fitted: Option<usize>,
     /// α·log₁₀ λmax, WᵀW.
     pub alpha_weighted: Option<f64>,
     /// log₁₀ Σλ^α, WᵀW.
@@ -224,12 +236,12 @@ impl CutRecord {
             log_spectral_norm: positive(n * m.lambda_max, f64::log10),
             alpha,
             alpha_reason: report.tail.as_ref().err().cloned(),
-            alpha_doubts: tail.map_or_else(Vec::new, |t| t.doubts.clone()),
             d: tail.map(|t| t.d),
             sigma: tail.map(|t| t.sigma),
             xmin: tail.map(|t| n * t.xmin),
             xmax: tail.map(|_| n * m.lambda_max),
             num_pl_spikes: tail.map(|t| t.n_tail),
+            num_fitted: tail.map(|t| t.n),
             alpha_weighted: alpha.map(|a| a * (n * m.lambda_max).log10()),
             log_alpha_norm: alpha.and_then(|a| Some((ln_norm? + a * n.ln()) / log10)),
             stable_rank: m.stable_rank,
@@ -249,21 +261,15 @@ impl CutRecord {
     }
 }
 
-impl Record {
-    /// A layer that was analysed.
-    pub fn success(run: &str, stamp: Stamp, layer_id: usize, report: &LayerReport) -> Self {
+impl From<&LayerReport> for Values {
+    fn from(report: &LayerReport) -> Self {
         let row = CutRecord::of(&report.row);
         let bulk = report.bulk.as_ref().ok();
         let verdict = report.phase.as_ref().ok();
-        let warning = match row.alpha {
-            Some(a) if a < 2.0 => Some("over-trained".to_owned()),
-            Some(a) if a > 6.0 => Some("under-trained".to_owned()),
-            _ => None,
-        };
-        let values = Values {
-            cut: report.row.cut().to_string(),
+        let mut values = Self {
+            cut: report.row.cut(),
             q: report.row.spectrum.q(),
-            warning,
+            warning: row.alpha.and_then(Warning::new),
             hill_alpha: report.hill_alpha,
             lr_exponential: report.likelihood_ratio.map(|r| r.normalised),
             noise_alpha_low: report.noise_alpha.map(|a| a.low),
@@ -288,23 +294,48 @@ impl Record {
             indeterminate: verdict.map(|v| v.indeterminate),
             phase_evidence: verdict.map_or_else(Vec::new, |v| v.evidence.clone()),
             annotations: verdict.map_or_else(Vec::new, |v| v.annotations.clone()),
-            phase_reason: report.phase.as_ref().err().map(ToString::to_string),
+            phase_reason: report.phase.as_ref().err().cloned(),
             full: report.full.clone(),
+            doubts: Vec::new(),
             slices: report.slices.iter().map(CutRecord::of).collect(),
             pooled: report.pooled.as_ref().map(CutRecord::of),
             row,
         };
+        values.judge();
+        values
+    }
+}
+
+impl Values {
+    /// Decide anew which of the numbers are in doubt, after one of them has changed.
+    pub fn judge(&mut self) {
+        self.doubts = of_values(self);
+    }
+
+    /// The doubts about one subject.
+    pub fn doubts_about(&self, subject: Subject) -> impl Iterator<Item = &Doubt> {
+        let about = move |d: &&Doubt| d.subject() == subject;
+        self.doubts.iter().filter(about)
+    }
+
+    /// Whether a `?` belongs beside this subject.
+    pub fn is_marked(&self, subject: Subject) -> bool {
+        self.doubts_about(subject).any(Doubt::marks)
+    }
+}
+
+impl Record {
+    /// A layer that was analysed.
+    pub fn success(run: &str, stamp: Stamp, layer_id: usize, report: &LayerReport) -> Self {
         Self {
             run: run.to_owned(),
             stamp,
             layer: report.layer.clone(),
             layer_id,
             shape: report.tensor_shape.clone(),
-            status: "success".to_owned(),
-            reason: None,
             seconds_analysis: report.seconds,
             carried: None,
-            values: Some(Box::new(values)),
+            outcome: Outcome::Success(Box::new(report.into())),
         }
     }
 
@@ -314,7 +345,28 @@ impl Record {
         stamp: Stamp,
         layer_id: usize,
         layer: LayerShape,
-        why: String,
+        why: impl Into<LayerError>,
+    ) -> Self {
+        Self::without(run, stamp, layer_id, layer, Outcome::Failed(why.into()))
+    }
+
+    /// A layer that was not to be analysed.
+    pub fn skipped(
+        run: &str,
+        stamp: Stamp,
+        layer_id: usize,
+        layer: LayerShape,
+        why: LeftOut,
+    ) -> Self {
+        Self::without(run, stamp, layer_id, layer, Outcome::Skipped(why))
+    }
+
+    fn without(
+        run: &str,
+        stamp: Stamp,
+        layer_id: usize,
+        layer: LayerShape,
+        outcome: Outcome,
     ) -> Self {
         Self {
             run: run.to_owned(),
@@ -322,40 +374,74 @@ impl Record {
             layer: layer.name,
             layer_id,
             shape: layer.shape,
-            status: "failed".to_owned(),
-            reason: Some(why),
             seconds_analysis: 0.0,
             carried: None,
-            values: None,
+            outcome,
         }
+    }
+
+    /// The numbers, if there are any.
+    pub fn values(&self) -> Option<&Values> {
+        match &self.outcome {
+            Outcome::Success(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The numbers, to be changed; [`Values::judge`] belongs after it.
+    pub fn values_mut(&mut self) -> Option<&mut Values> {
+        match &mut self.outcome {
+            Outcome::Success(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// Whether the layer has numbers.
+    pub fn is_success(&self) -> bool {
+        matches!(self.outcome, Outcome::Success(_))
+    }
+
+    /// Whether its analysis failed.
+    pub fn is_failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed(_))
     }
 
     /// The exponent of the tail, if there is one.
     pub fn alpha(&self) -> Option<f64> {
-        self.values.as_ref()?.row.alpha
+        self.values()?.row.alpha
+    }
+
+    /// Why which of its numbers are not to be trusted.
+    pub fn doubts(&self) -> &[Doubt] {
+        self.values().map_or(&[], |v| &v.doubts)
+    }
+
+    /// Whether a `?` belongs beside this subject.
+    pub fn is_marked(&self, subject: Subject) -> bool {
+        self.values().is_some_and(|v| v.is_marked(subject))
     }
 
     /// Add what a full analysis found later.
     pub(crate) fn deepen(&mut self, full: &Full) {
-        if let Some(values) = &mut self.values {
+        if let Some(values) = self.values_mut() {
             for &annotation in &full.annotations {
                 if !values.annotations.contains(&annotation) {
                     values.annotations.push(annotation);
                 }
             }
             values.full = Some(full.clone());
+            values.judge();
         }
     }
 
     /// Whether the verdict can be relied on.
     pub fn is_determinate(&self) -> bool {
-        self.values
-            .as_ref()
+        self.values()
             .is_some_and(|v| v.phase.is_some() && v.indeterminate != Some(true))
     }
 
     /// The phase, if there is one.
     pub fn phase(&self) -> Option<Phase> {
-        self.values.as_ref()?.phase
+        self.values()?.phase
     }
 }

@@ -5,16 +5,24 @@
 //! names are of WᵀW, with log₁₀; the suffix `_x` marks the papers' X = WᵀW/N with natural logarithms.
 
 mod alarm;
+pub mod field;
 mod layer;
 mod lines;
+mod notice;
+mod phrase;
 mod summary;
+pub mod trust;
+mod words;
 
 use serde::{Deserialize, Serialize};
 
-pub use alarm::{Alarm, Rule};
-pub use layer::{Carried, CutRecord, Record, Values};
+pub use alarm::{Alarm, AlarmEvidence, Rule};
+pub use layer::{Carried, CutRecord, Outcome, Record, Values};
 pub(crate) use lines::scan_lines;
+pub use notice::{Event, Notice};
+pub use phrase::{Format, Phrase, Piece};
 pub use summary::Summary;
+pub use trust::{AgainstNoise, Doubt, Subject, Warning};
 
 use crate::config::Config;
 use crate::full::Full;
@@ -78,11 +86,13 @@ impl Line {
             Line::Summary(l) => (&l.run, "summary", l.stamp, ""),
             Line::Scalar(l) => (&l.run, "scalar", Stamp::of_epoch(l.epoch), l.name.as_str()),
             Line::Notice(l) => {
-                let stamp = Stamp::of_epoch(l.epoch.unwrap_or(0));
-                (&l.run, "notice", stamp, l.text.as_str())
+                // JSON tells events apart, and always works for them.
+                let name = serde_json::to_string(&l.event).unwrap_or_default();
+                return (l.run.clone(), "notice", l.epoch.unwrap_or(0), 0, name);
             }
             Line::Alarm(l) => {
-                let name = format!("{} {}", l.layer, l.rule);
+                let rule = serde_json::to_string(&l.rule).unwrap_or_default();
+                let name = format!("{} {rule}", l.layer);
                 return (l.run.clone(), "alarm", l.stamp.epoch, l.stamp.step, name);
             }
         };
@@ -191,15 +201,4 @@ pub struct Scalar {
     pub name: String,
     /// Its value.
     pub value: f64,
-}
-
-/// Something the reader of a log should know.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Notice {
-    /// Name of the run.
-    pub run: String,
-    /// Where it happened, if at an epoch.
-    pub epoch: Option<usize>,
-    /// What happened.
-    pub text: String,
 }

@@ -59,7 +59,7 @@ const PAPER_MIN_M: usize = 50;
 
 /// A convolution whose slices were not asked for has no number in conventions that need them.
 fn without_slices(values: &Values) -> bool {
-    values.slices.is_empty() && values.cut == Cut::Unfolding.to_string()
+    values.slices.is_empty() && values.cut == Cut::Unfolding
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
@@ -70,13 +70,13 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 impl Summary {
     /// Summarise the records of one observation.
     pub fn of(run: &str, stamp: Stamp, records: &[Record], seconds_snapshot: f64) -> Self {
-        let values = || records.iter().filter_map(|r| r.values.as_deref());
+        let values = || records.iter().filter_map(Record::values);
         let rows = |get: fn(&CutRecord) -> Option<f64>| mean(values().filter_map(|v| get(&v.row)));
 
         let mut paper = Vec::new();
         let mut left_out = Vec::new();
         for record in records {
-            let Some(v) = record.values.as_deref() else {
+            let Some(v) = record.values() else {
                 left_out.push(record.layer.clone());
                 continue;
             };

@@ -7,66 +7,18 @@ use serde::{Serialize, Serializer};
 use super::esd::{Packed, rounded};
 use crate::full::Full;
 use crate::phase::Phase;
-use crate::record::{Record, Values};
+use crate::record::field::{FIELDS, Field};
+use crate::record::{Doubt, Format, Phrase, Piece, Record, Subject};
 
-/// The numbers of a cell, in this order: fields of the record.
-pub(super) const FIELDS: [&str; 22] = [
-    "alpha",
-    "sigma",
-    "D",
-    "xmin_x",
-    "num_pl_spikes",
-    "alpha_weighted",
-    "num_spikes",
-    "sigma_mp",
-    "mp_softrank",
-    "bulk_min_x",
-    "bulk_max_x",
-    "bulk_edge_x",
-    "bulk_d",
-    "bulk_d95",
-    "bulk_d_p",
-    "lambda_max_p",
-    "num_null",
-    "stable_rank",
-    "entropy",
-    "lambda_max_x",
-    "lambda_max",
-    "matrix_rank",
-];
-
-fn numbers(v: &Values) -> [Option<f64>; FIELDS.len()] {
-    let count = |n: Option<usize>| n.map(|n| n as f64);
-    [
-        v.row.alpha,
-        v.row.sigma,
-        v.row.d,
-        v.row.xmin_x,
-        count(v.row.num_pl_spikes),
-        v.row.alpha_weighted,
-        count(v.num_spikes),
-        v.sigma_mp,
-        v.mp_softrank,
-        v.bulk_min_x,
-        v.bulk_max_x,
-        v.bulk_edge_x,
-        v.bulk_d,
-        v.bulk_d95,
-        v.bulk_d_p,
-        v.lambda_max_p,
-        count(v.num_null),
-        Some(v.row.stable_rank),
-        Some(v.row.entropy),
-        Some(v.row.lambda_max_x),
-        Some(v.row.lambda_max),
-        Some(v.row.matrix_rank as f64),
-    ]
+/// The fields whose numbers a cell holds, in this order.
+pub(super) fn fields() -> impl Iterator<Item = &'static Field<Record>> {
+    FIELDS.iter().filter(|f| f.page)
 }
 
 /// One layer at one observation. The short names are the page's.
 #[derive(Serialize)]
 pub(super) struct Cell {
-    /// The numbers of [`FIELDS`].
+    /// The numbers of [`fields`].
     #[serde(rename = "n", skip_serializing_if = "Vec::is_empty")]
     numbers: Vec<Option<Num>>,
     /// Place of the phase in [`Phase::ALL`].
@@ -75,6 +27,15 @@ pub(super) struct Cell {
     /// 1 if the verdict should not be relied on.
     #[serde(rename = "u", skip_serializing_if = "is_zero")]
     uncertain: u8,
+    /// Which of [`SUBJECTS`] have a `?`: a sum of 1, 2, 4, 8.
+    #[serde(rename = "m", skip_serializing_if = "is_zero")]
+    marks: u8,
+    /// Doubts: place of the subject in [`SUBJECTS`], advice, text, the text's numbers.
+    #[serde(rename = "d", skip_serializing_if = "Vec::is_empty")]
+    doubts: Vec<Vec<Num>>,
+    /// α against noise of the same shape: text, the text's numbers.
+    #[serde(rename = "x", skip_serializing_if = "Vec::is_empty")]
+    against_noise: Vec<Num>,
     /// Probability of each phase.
     #[serde(rename = "q", skip_serializing_if = "Option::is_none")]
     probabilities: Option<[Num; 6]>,
@@ -124,12 +85,35 @@ fn place(phase: Phase) -> usize {
     phase as usize
 }
 
+/// The page knows subjects by their place.
+const SUBJECTS: [Subject; 4] = [
+    Subject::Alpha,
+    Subject::Interval,
+    Subject::Phase,
+    Subject::Bulk,
+];
+
+fn doubt(doubt: &Doubt, digits: usize, texts: &mut Texts) -> Vec<Num> {
+    let subject = SUBJECTS.iter().position(|s| *s == doubt.subject());
+    let mut said = vec![
+        Num(subject.unwrap_or(0) as f64),
+        texts.number(doubt.advice()),
+    ];
+    said.extend(texts.say(&doubt.words(), digits));
+    said
+}
+
 impl Cell {
     pub(super) fn of(record: &Record, digits: usize, texts: &mut Texts) -> Self {
+        let marks = SUBJECTS.iter().enumerate();
+        let marks = marks.filter(|(_, subject)| record.is_marked(**subject));
         let mut cell = Self {
             numbers: Vec::new(),
             phase: record.phase().map(place),
             uncertain: u8::from(!record.is_determinate()),
+            marks: marks.map(|(i, _)| 1 << i).sum(),
+            doubts: Vec::new(),
+            against_noise: Vec::new(),
             probabilities: None,
             evidence: Vec::new(),
             remarks: Vec::new(),
@@ -139,45 +123,37 @@ impl Cell {
             spectrum: None,
         };
         if let Some(carried) = &record.carried {
-            cell.remarks.push(texts.say(&carried.to_string(), digits));
+            cell.remarks.push(texts.say(&carried.words(), digits));
         }
-        if let Some(why) = &record.reason {
-            cell.reasons.push(texts.say(why, digits));
+        if let Some(why) = record.outcome.reason() {
+            cell.reasons.push(texts.say(&why, digits));
         }
-        let Some(values) = record.values.as_deref() else {
+        let Some(values) = record.values() else {
             return cell;
         };
         let round = |v: Option<f64>| v.filter(|v| v.is_finite()).map(|v| Num::of(v, digits));
-        cell.numbers = numbers(values).into_iter().map(round).collect();
+        cell.numbers = fields().map(|f| round(f.cell(record).number())).collect();
         cell.probabilities = values
             .phase_probabilities
             .map(|all| all.map(|p| Num((10_000.0 * p).round() / 10_000.0)));
         for evidence in &values.phase_evidence {
             let mut said = vec![
-                texts.number(&evidence.name),
-                Num::of(evidence.value, digits),
+                texts.number(evidence.name()),
+                Num::of(evidence.value(), digits),
             ];
-            said.extend(texts.say(&evidence.says, digits));
+            said.extend(texts.say(&evidence.words(), digits));
             cell.evidence.push(said);
         }
         for annotation in &values.annotations {
-            cell.remarks
-                .push(texts.say(&annotation.to_string(), digits));
+            cell.remarks.push(texts.say(&annotation.words(), digits));
         }
-        for doubt in &values.row.alpha_doubts {
-            cell.remarks.push(texts.say(&doubt.to_string(), digits));
+        let doubts = values.doubts.iter().map(|d| doubt(d, digits, texts));
+        cell.doubts = doubts.collect();
+        if let (Some(_), Some(noise)) = (values.row.alpha, values.against_noise()) {
+            cell.against_noise = texts.say(&noise, digits);
         }
-        if let Some(why) = &values.row.alpha_reason {
-            cell.reasons
-                .push(texts.say(&format!("no α: {why}"), digits));
-        }
-        if let Some(why) = &values.bulk_reason {
-            cell.reasons
-                .push(texts.say(&format!("no bulk: {why}"), digits));
-        }
-        if let Some(why) = &values.phase_reason {
-            cell.reasons
-                .push(texts.say(&format!("no phase: {why}"), digits));
+        for why in values.reasons() {
+            cell.reasons.push(texts.say(&why, digits));
         }
         cell.full = values.full.as_ref().map(|full| Deep::of(full, digits));
         cell
@@ -233,51 +209,34 @@ impl Texts {
     }
 
     /// The sentence's place, then its numbers.
-    fn say(&mut self, text: &str, digits: usize) -> Vec<Num> {
+    fn say(&mut self, phrase: &Phrase, digits: usize) -> Vec<Num> {
         let mut pattern = String::new();
         let mut numbers = Vec::new();
-        let mut rest = text;
-        while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-            let (before, number) = rest.split_at(start);
-            let length = number_length(number);
-            pattern.push_str(before);
-            // A digit inside of a name (f32) is part of it.
-            let inside = before.ends_with(|c: char| c.is_alphabetic() || c == '_');
-            match number[..length].parse::<f64>() {
-                Ok(value) if !inside && value.is_finite() => {
+        for piece in phrase.pieces() {
+            match *piece {
+                Piece::Text(ref text) => pattern.push_str(text),
+                Piece::Number(value, format) => {
                     pattern.push(HOLE);
-                    numbers.push(Num::of(value, digits));
+                    numbers.push(Num::of(decimals(value, format), digits));
                 }
-                _ => pattern.push_str(&number[..length]),
             }
-            rest = &number[length..];
         }
-        pattern.push_str(rest);
         let mut said = vec![self.number(&pattern)];
         said.append(&mut numbers);
         said
     }
 }
 
-/// Length of `12`, `0.5` or `3.4e-3` at the start of a text.
-fn number_length(text: &str) -> usize {
-    let bytes = text.as_bytes();
-    let digits = |from: usize| {
-        let count = bytes[from..].iter().take_while(|b| b.is_ascii_digit());
-        from + count.count()
-    };
-    let mut end = digits(0);
-    if bytes.get(end) == Some(&b'.') && digits(end + 1) > end + 1 {
-        end = digits(end + 1);
-    }
-    if bytes.get(end) == Some(&b'e') {
-        let sign = usize::from(matches!(bytes.get(end + 1), Some(b'-' | b'+')));
-        let from = (end + 1 + sign).min(bytes.len());
-        if digits(from) > from {
-            end = digits(from);
+/// The number with the decimals that its format has.
+fn decimals(value: f64, format: Format) -> f64 {
+    match format {
+        Format::Fixed(decimals) if decimals <= 9 => {
+            let power = 10f64.powi(decimals as i32);
+            (value * power).round() / power
         }
+        Format::Exponent(decimals) => rounded(value, decimals + 1),
+        Format::Fixed(_) => value,
     }
-    end
 }
 
 /// A number as short as JSON can have it.
@@ -321,12 +280,17 @@ mod tests {
     #[test]
     fn sentences_are_shared_up_to_their_numbers() {
         let mut texts = Texts::default();
-        let a = texts.say("the bulk fits (p = 3.4e-3, 95 % below 0.0071)", 4);
-        let b = texts.say("the bulk fits (p = 8.0e-1, 95 % below 0.1081)", 4);
-        assert_eq!(a, [0.0, 0.0034, 95.0, 0.0071].map(Num));
-        assert_eq!(b, [0.0, 0.8, 95.0, 0.1081].map(Num));
-        assert_eq!(texts.list, ["the bulk fits (p = ￼, ￼ % below ￼)"]);
-        texts.say("12 eigenvalues of f32, v2. 3e", 4);
-        assert_eq!(texts.list[1], "￼ eigenvalues of f32, v2. ￼e");
+        let fits = |p: f64, d95: f64| {
+            let phrase = Phrase::new("the bulk fits (").p_value(p);
+            phrase
+                .text(", 95 % of noise below ")
+                .fixed(d95, 4)
+                .text(")")
+        };
+        let a = texts.say(&fits(3.41e-3, 0.00712), 4);
+        let b = texts.say(&fits(8.0e-1, 0.1081), 4);
+        assert_eq!(a, [0.0, 0.0034, 0.0071].map(Num));
+        assert_eq!(b, [0.0, 0.8, 0.1081].map(Num));
+        assert_eq!(texts.list, ["the bulk fits (p = ￼, 95 % of noise below ￼)"]);
     }
 }

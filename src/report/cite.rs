@@ -147,7 +147,7 @@ const SOURCES: [Source; 10] = [
 /// What these runs used: what for, and the BibTeX entry.
 pub(super) fn sources(runs: &[Run]) -> Vec<(&'static str, &'static str)> {
     let records = || runs.iter().flat_map(|r| &r.trajectory.records);
-    let used = |s: &&Source| records().any(|r| r.values.as_deref().is_some_and(s.used));
+    let used = |s: &&Source| records().any(|r| r.values().is_some_and(s.used));
     let used = SOURCES.iter().filter(used);
     used.map(|s| (s.role, s.bibtex)).collect()
 }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Run;
-use super::cell::{Cell, FIELDS, Num, Texts};
+use super::cell::{Cell, Num, Texts, fields};
 use super::esd::{BODY, Esd, TOP};
 use super::keep::{Plan, Scalars, Size, stamps};
 use super::still::Plain;
@@ -35,7 +35,7 @@ pub(super) struct Data {
     done: bool,
     phases: Vec<PhaseName>,
     /// Names of the numbers in a cell.
-    fields: &'static [&'static str],
+    fields: Vec<&'static str>,
     /// Width of the Tracy–Widom band, 1–99 %, in units of its 99 % point.
     tw_band: f64,
     runs: Vec<RunData>,
@@ -123,7 +123,7 @@ impl Data {
                     title: p.title(),
                 })
                 .into(),
-            fields: &FIELDS,
+            fields: fields().map(|f| f.name).collect(),
             tw_band: (high - low) / high,
             runs: shown,
             texts: texts.list,
@@ -214,10 +214,7 @@ fn run_data(
     let layers = names.iter().map(|name| {
         let mut of_layer = kept.iter().filter_map(|stamp| cell(name, stamp));
         let first = of_layer.next();
-        let values = first
-            .into_iter()
-            .chain(of_layer)
-            .find_map(|r| r.values.as_deref());
+        let values = first.into_iter().chain(of_layer).find_map(Record::values);
         let noise = values.and_then(|v| {
             let three = [v.noise_alpha_low?, v.noise_alpha?, v.noise_alpha_high?];
             Some(three.map(|a| Num::of(a, digits)))

@@ -43,7 +43,7 @@ use self::esd::Esd;
 pub use self::sink::HtmlSink;
 use crate::error::{Error, Result, chain};
 use crate::files::write_whole;
-use crate::record::{Line, Notice, Record, Stamp};
+use crate::record::{Event, Line, Notice, Record, Stamp};
 use crate::sink::{read_spectra, stamp_of};
 use crate::spectrum::Spectrum;
 use crate::trajectory::Trajectory;
@@ -115,7 +115,9 @@ impl Run {
                 Err(error) => run.push(Line::Notice(Notice {
                     run: run.name.clone(),
                     epoch: Some(stamp.epoch),
-                    text: format!("no spectra: {}", chain(&error)),
+                    event: Event::NoSpectra {
+                        message: chain(&error),
+                    },
                 })),
             }
         }
@@ -159,7 +161,7 @@ const OVER: &str = "\",\"done\":true,\"phases\":[";
 
 /// A page has no use for slices, and they are most of a convolution's record.
 fn strip(record: &mut Record) {
-    if let Some(values) = &mut record.values {
+    if let Some(values) = record.values_mut() {
         values.slices = Vec::new();
         values.pooled = None;
     }
@@ -231,12 +233,7 @@ fn still<'a>(run: &'a Run, plain: &'a still::Plain) -> Still<'a> {
         rows: &plain.rows,
         note: plain.note.as_deref(),
         alarms: earlier_are.into_iter().chain(alarms).collect(),
-        notices: notices
-            .map(|n| match n.epoch {
-                Some(epoch) => format!("epoch {epoch}: {}", n.text),
-                None => n.text.clone(),
-            })
-            .collect(),
+        notices: notices.map(ToString::to_string).collect(),
     }
 }
 

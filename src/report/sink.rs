@@ -7,6 +7,7 @@ use crate::files::write_whole;
 use crate::record::{Line, Stamp};
 use crate::sink::Sink;
 use crate::spectrum::Spectrum;
+use crate::trajectory::Trajectory;
 
 /// A page that shows the run while it lives: `report.html`, written whole or not at all.
 ///
@@ -83,7 +84,7 @@ impl Sink for HtmlSink {
         Ok(())
     }
 
-    fn finish(&mut self) -> Result<()> {
+    fn finish(&mut self, _: &Trajectory) -> Result<()> {
         self.run.done = true;
         self.write()
     }
@@ -132,7 +133,7 @@ mod tests {
                     .unwrap()
                     .contains("\"done\":false")
             );
-            page.finish().unwrap();
+            page.finish(&Trajectory::default()).unwrap();
         }
         let page = std::fs::read_to_string(&path).unwrap();
         assert!(page.contains("\"stamps\":[[3,0],[4,0]]") && page.contains("\"done\":true"));
@@ -158,7 +159,7 @@ mod tests {
                 .unwrap()
                 .contains("\"stamps\":[[0,0]]")
         );
-        page.finish().unwrap();
+        page.finish(&Trajectory::default()).unwrap();
         assert!(std::fs::read_to_string(&path).unwrap().contains("[49,0]]"));
     }
 }

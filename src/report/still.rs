@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Run;
 use super::esd::rounded;
 use super::words::probability;
-use crate::record::{Record, Stamp};
+use crate::record::{Record, Stamp, Subject};
 
 /// A run without a script.
 pub(super) struct Plain {
@@ -203,17 +203,21 @@ fn rows(run: &Run, layers: &[String]) -> Vec<Row> {
 }
 
 fn row(record: &Record) -> Row {
-    let values = record.values.as_deref();
+    let values = record.values();
     let phase = match record.phase() {
         Some(phase) if record.is_determinate() => phase.title().to_owned(),
         Some(phase) => format!("{}?", phase.title()),
-        None => values
-            .and_then(|v| v.phase_reason.clone())
-            .or(record.reason.clone())
-            .unwrap_or_else(|| "–".to_owned()),
+        None => record
+            .no_phase()
+            .map_or_else(|| "–".to_owned(), |why| why.to_string()),
+    };
+    let mark = if record.is_marked(Subject::Alpha) {
+        "?"
+    } else {
+        ""
     };
     let alpha = match values.map(|v| (v.row.alpha, v.row.sigma)) {
-        Some((Some(alpha), Some(sigma))) => format!("{alpha:.2} ± {sigma:.2}"),
+        Some((Some(alpha), Some(sigma))) => format!("{alpha:.2}{mark} ± {sigma:.2}"),
         _ => "–".to_owned(),
     };
     let noise = values.and_then(|v| Some((v.noise_alpha_low?, v.noise_alpha_high?)));

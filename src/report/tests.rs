@@ -3,7 +3,7 @@ use crate::analysis::analyze;
 use crate::config::Config;
 use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Phase};
-use crate::record::{Alarm, Header, Rule, Scalar};
+use crate::record::{Alarm, AlarmEvidence, Event, Header, Rule, Scalar};
 use Phase::{BleedingOut, BulkPlusSpikes, HeavyTailed, RandomLike};
 
 /// A record of a layer whose phase is set by hand.
@@ -14,10 +14,11 @@ fn record(layer: &str, epoch: usize, phase: Phase, confidence: f64) -> Record {
     let w = WeightMatrix::new(layer, 60, 40, values).unwrap();
     let report = analyze(&w, &Config::live()).unwrap();
     let mut record = Record::success("r", Stamp::of_epoch(epoch), 0, &report);
-    let values = record.values.as_mut().unwrap();
+    let values = record.values_mut().unwrap();
     values.phase = Some(phase);
     values.phase_confidence = Some(confidence);
     values.indeterminate = Some(confidence < 0.6);
+    values.judge();
     record
 }
 
@@ -37,14 +38,18 @@ fn names_stay_text() {
     run.push(Line::Notice(Notice {
         run: "r".to_owned(),
         epoch: None,
-        text: hostile.to_owned(),
+        event: Event::Message {
+            text: hostile.to_owned(),
+        },
     }));
     run.push(Line::Alarm(Alarm {
         run: "r".to_owned(),
         stamp: Stamp::of_epoch(2),
         layer: hostile.to_owned(),
         rule: Rule::SoftCollapse,
-        evidence: hostile.to_owned(),
+        evidence: AlarmEvidence::Earlier {
+            text: hostile.to_owned(),
+        },
     }));
     let page = html(&[run]).unwrap();
     // Those of the template, whatever the names.
@@ -230,7 +235,7 @@ fn a_failed_layer_has_its_reason() {
 #[test]
 fn remarks_are_said() {
     let mut one = record("fc", 0, BulkPlusSpikes, 0.9);
-    one.values.as_mut().unwrap().annotations = vec![Annotation::ScaleHeterogeneity];
+    one.values_mut().unwrap().annotations = vec![Annotation::ScaleHeterogeneity];
     let json = Data::of(&[run_of([one])]).unwrap().json().unwrap();
     assert!(json.contains("unequal scales of rows or columns explain the outliers"));
 }
@@ -351,14 +356,14 @@ fn a_log_just_written_is_of_a_living_run() {
 #[test]
 fn slices_are_left_to_the_log() {
     let mut one = record("fc", 0, RandomLike, 0.9);
-    let values = one.values.as_mut().unwrap();
+    let values = one.values_mut().unwrap();
     values.slices = vec![values.row.clone()];
     values.pooled = Some(values.row.clone());
     let folder = tempfile::tempdir().unwrap();
     let line = serde_json::to_string(&Line::Layer(Box::new(one.clone()))).unwrap();
     std::fs::write(folder.path().join("log.jsonl"), line + "\n").unwrap();
     for run in [run_of([one]), Run::read(folder.path()).unwrap()] {
-        let values = run.trajectory.records[0].values.as_ref().unwrap();
+        let values = run.trajectory.records[0].values().unwrap();
         assert!(values.slices.is_empty() && values.pooled.is_none());
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::Run;
-use crate::phase::Phase;
+use crate::phase::{Annotation, Phase};
 use crate::record::Record;
 use crate::trajectory::Transition;
 
@@ -115,7 +115,7 @@ impl Story<'_> {
 }
 
 fn confidence(record: &Record) -> Option<f64> {
-    record.values.as_ref()?.phase_confidence
+    record.values()?.phase_confidence
 }
 
 /// A probability with two digits that never claims certainty.
@@ -390,9 +390,8 @@ fn unmoved(stories: &[Story<'_>]) -> Vec<Sentence> {
     if !unsure.is_empty() {
         let mut parts = text_first("Of ", names(&unsure));
         let small = unsure.iter().all(|s| {
-            s.records
-                .last()
-                .is_some_and(|r| r.values.as_ref().is_some_and(|v| v.row.m < 50))
+            let last = s.records.last().and_then(|r| r.values());
+            last.is_some_and(|v| v.annotations.contains(&Annotation::SmallLayer))
         });
         let why = if small {
             ": too few eigenvalues"

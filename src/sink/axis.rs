@@ -50,7 +50,7 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::Rule;
+    use crate::record::{AlarmEvidence, Rule};
 
     #[test]
     fn an_alarm_without_a_step_makes_no_place_on_the_axis() {
@@ -59,7 +59,9 @@ mod tests {
             stamp: Stamp { epoch, step },
             layer: "loss".to_owned(),
             rule: Rule::NotFinite,
-            evidence: "NaN".to_owned(),
+            evidence: AlarmEvidence::Scalar {
+                value: "NaN".to_owned(),
+            },
         };
         let mut axis = Axis {
             by_step: true,

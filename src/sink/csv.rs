@@ -4,23 +4,25 @@ use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
-
 use super::Sink;
 use super::jsonl::{open_for_append, truncate, write_pending};
-use super::table::{COLUMNS, Row, TABLE};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
+use crate::record::field::{Cell, FIELDS};
 use crate::record::{Line, Record, scan_lines};
+use crate::trajectory::Trajectory;
 
 /// The layers' records as a table, one row a layer and observation. What is nested (slices,
-/// evidence) stays in the JSONL log. Continues an existing table without duplicates.
+/// evidence) stays in the JSONL log. Continues an existing table without duplicates. What full analyses add later is in
+/// it once the run has ended.
 #[derive(Debug)]
 pub struct CsvSink {
     path: PathBuf,
     file: File,
     pending: Vec<u8>,
     written: HashSet<[String; 4]>,
+    /// Full analyses came after their rows were written.
+    outdated: bool,
 }
 
 impl CsvSink {
@@ -42,7 +44,7 @@ impl CsvSink {
                 .records()
                 .next()
                 .and_then(|r| r.ok())
-                .filter(|r| r.len() == COLUMNS.len() && (number > 1 || r == COLUMNS))
+                .filter(|r| r.len() == FIELDS.len() && (number > 1 || *r == header()))
                 .ok_or_else(|| {
                     Error::format(&path, Some(number), "not a table with heavytail's columns")
                 })?;
@@ -55,6 +57,7 @@ impl CsvSink {
             file,
             pending: Vec::new(),
             written,
+            outdated: false,
         };
         if whole == 0 {
             sink.row(&header())?;
@@ -69,10 +72,11 @@ impl CsvSink {
 
 impl Sink for CsvSink {
     fn line(&mut self, line: &Line) -> Result<()> {
+        self.outdated |= matches!(line, Line::Full(_));
         let Line::Layer(record) = line else {
             return Ok(());
         };
-        let fields = fields(record).map_err(|e| Error::format(&self.path, None, e))?;
+        let fields = fields(record);
         if self.written.insert([0, 1, 2, 4].map(|i| fields[i].clone())) {
             self.row(&fields)?;
         }
@@ -81,6 +85,14 @@ impl Sink for CsvSink {
 
     fn flush(&mut self) -> Result<()> {
         write_pending(&self.path, &mut self.file, &mut self.pending)
+    }
+
+    /// Rows whose doubts have changed since are written anew.
+    fn finish(&mut self, run: &Trajectory) -> Result<()> {
+        match self.outdated {
+            true => write(&run.records, &self.path),
+            false => Ok(()),
+        }
     }
 }
 
@@ -105,25 +117,30 @@ pub fn write<'a>(
     let mut bytes = Vec::new();
     append(&mut bytes, &header()).map_err(bad)?;
     for record in records {
-        let fields = fields(record).map_err(|e| Error::format(path, None, e))?;
-        append(&mut bytes, &fields).map_err(bad)?;
+        append(&mut bytes, &fields(record)).map_err(bad)?;
     }
     write_whole(path, &bytes)
 }
 
 fn header() -> Vec<String> {
-    COLUMNS.iter().map(|&c| c.to_owned()).collect()
+    FIELDS.iter().map(|f| f.name.to_owned()).collect()
 }
 
-fn fields(record: &Record) -> Result<Vec<String>, serde_json::Error> {
-    let row = Row::of(record)?;
-    let fields = TABLE.iter().map(|column| match column.cell(&row) {
-        Value::Null => String::new(),
+fn fields(record: &Record) -> Vec<String> {
+    FIELDS.iter().map(|f| text(f.cell(record))).collect()
+}
+
+/// A cell as text. Numbers are written so that reading gives the same bits.
+pub fn text(cell: Cell<'_>) -> String {
+    match cell {
+        Cell::Null => String::new(),
         // A line is a row, so that a table that a crash cut off can be continued.
-        Value::String(text) => text.replace(['\n', '\r'], " "),
-        other => other.to_string(),
-    });
-    Ok(fields.collect())
+        Cell::Text(text) => text.replace(['\n', '\r'], " "),
+        Cell::Int(value) => value.to_string(),
+        Cell::Real(value) if !value.is_finite() => String::new(),
+        Cell::Real(value) => serde_json::Value::from(value).to_string(),
+        Cell::Flag(value) => value.to_string(),
+    }
 }
 
 fn append(bytes: &mut Vec<u8>, fields: &[String]) -> csv::Result<()> {

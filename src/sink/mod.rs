@@ -7,7 +7,6 @@ mod jsonl;
 #[cfg(feature = "parquet")]
 pub mod parquet;
 mod spectra;
-mod table;
 #[cfg(feature = "tensorboard")]
 pub mod tensorboard;
 #[cfg(feature = "tensorboard")]
@@ -18,7 +17,6 @@ pub use jsonl::JsonlSink;
 #[cfg(any(feature = "plot", feature = "report"))]
 pub(crate) use spectra::stamp_of;
 pub use spectra::{SpectraSink, read_spectra};
-pub use table::COLUMNS;
 #[cfg(feature = "tensorboard")]
 pub use tensorboard::TensorBoardSink;
 
@@ -56,12 +54,13 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// The run is over: nothing more will come. Called once, after the last [`Sink::flush`].
+    /// The run is over: nothing more will come. Called once, after the last [`Sink::flush`]. `run` is all that it
+    /// recorded, with what full analyses added late.
     ///
     /// # Errors
     ///
     /// As [`Sink::line`].
-    fn finish(&mut self) -> Result<()> {
+    fn finish(&mut self, _run: &Trajectory) -> Result<()> {
         Ok(())
     }
 }
@@ -87,8 +86,8 @@ impl Sink for Vec<Box<dyn Sink>> {
         first_error(self, |sink| sink.flush())
     }
 
-    fn finish(&mut self) -> Result<()> {
-        first_error(self, |sink| sink.finish())
+    fn finish(&mut self, run: &Trajectory) -> Result<()> {
+        first_error(self, |sink| sink.finish(run))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The table of layers as Parquet: the columns of [`COLUMNS`](super::COLUMNS) with their types, for DuckDB,
+//! The table of layers as Parquet: the columns of [`FIELDS`] with their types, for DuckDB,
 //! Polars and their like. Derived from a log, whole, never appended to.
 
 use std::path::Path;
@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 use parquet::basic::{Compression, LogicalType, Repetition, Type as Physical};
 use parquet::data_type::{BoolType, ByteArray, ByteArrayType, DataType, DoubleType, Int64Type};
-use parquet::errors::{ParquetError, Result as ParquetResult};
+use parquet::errors::Result as ParquetResult;
 use parquet::file::properties::WriterProperties;
 use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::{Type, TypePtr};
-use serde_json::Value;
 
-use super::table::{Column, Kind, Row, TABLE};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::record::Record;
+use crate::record::field::{Cell, FIELDS, Field, Getter};
 
 /// Rows that are converted at a time.
 const GROUP: usize = 1 << 16;
@@ -51,33 +50,30 @@ fn encode<'a>(records: impl IntoIterator<Item = &'a Record>) -> ParquetResult<Ve
     let mut file = SerializedFileWriter::new(Vec::new(), schema()?, Arc::new(properties))?;
     let mut records = records.into_iter();
     loop {
-        let rows = records.by_ref().take(GROUP).map(Row::of);
-        let rows: Vec<Row> = rows
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|e| ParquetError::External(Box::new(e)))?;
+        let rows: Vec<&Record> = records.by_ref().take(GROUP).collect();
         if rows.is_empty() {
             return file.into_inner();
         }
         let mut group = file.next_row_group()?;
-        for column in TABLE {
+        for field in FIELDS {
             let Some(writer) = group.next_column()? else {
                 break;
             };
-            write_column(column, &rows, writer)?;
+            write_column(field, &rows, writer)?;
         }
         group.close()?;
     }
 }
 
 fn schema() -> ParquetResult<TypePtr> {
-    let fields = TABLE.iter().map(|column| {
-        let (physical, logical) = match column.kind {
-            Kind::Text => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
-            Kind::Int => (Physical::INT64, None),
-            Kind::Real => (Physical::DOUBLE, None),
-            Kind::Flag => (Physical::BOOLEAN, None),
+    let fields = FIELDS.iter().map(|field| {
+        let (physical, logical) = match field.get {
+            Getter::Text(_) => (Physical::BYTE_ARRAY, Some(LogicalType::String)),
+            Getter::Int(_) => (Physical::INT64, None),
+            Getter::Real(_) => (Physical::DOUBLE, None),
+            Getter::Flag(_) => (Physical::BOOLEAN, None),
         };
-        Type::primitive_type_builder(column.name, physical)
+        Type::primitive_type_builder(field.name, physical)
             .with_logical_type(logical)
             .with_repetition(Repetition::OPTIONAL)
             .build()
@@ -91,18 +87,38 @@ fn schema() -> ParquetResult<TypePtr> {
 }
 
 fn write_column(
-    column: &Column,
-    rows: &[Row],
+    field: &Field<Record>,
+    rows: &[&Record],
     writer: SerializedColumnWriter<'_>,
 ) -> ParquetResult<()> {
-    let cells = || rows.iter().map(|row| column.cell(row));
-    match column.kind {
-        Kind::Text => {
-            fill::<ByteArrayType>(writer, cells().map(|v| Some(ByteArray::from(v.as_str()?))))
-        }
-        Kind::Int => fill::<Int64Type>(writer, cells().map(Value::as_i64)),
-        Kind::Real => fill::<DoubleType>(writer, cells().map(Value::as_f64)),
-        Kind::Flag => fill::<BoolType>(writer, cells().map(Value::as_bool)),
+    let cells = || rows.iter().map(|row| field.cell(row));
+    match field.get {
+        Getter::Text(_) => fill::<ByteArrayType>(
+            writer,
+            cells().map(|cell| match cell {
+                Cell::Text(text) => Some(ByteArray::from(text.as_ref())),
+                _ => None,
+            }),
+        ),
+        Getter::Int(_) => fill::<Int64Type>(
+            writer,
+            cells().map(|cell| match cell {
+                Cell::Int(value) => i64::try_from(value).ok(),
+                _ => None,
+            }),
+        ),
+        Getter::Real(_) => fill::<DoubleType>(
+            writer,
+            // As in JSON, what is not finite is null.
+            cells().map(|cell| cell.number().filter(|v| v.is_finite())),
+        ),
+        Getter::Flag(_) => fill::<BoolType>(
+            writer,
+            cells().map(|cell| match cell {
+                Cell::Flag(value) => Some(value),
+                _ => None,
+            }),
+        ),
     }
 }
 

@@ -13,83 +13,10 @@ use super::spectra::{read_spectra, spectra_name};
 use super::tfevents::{Shown, Value, event, version};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
-use crate::record::{Alarm, Key, Line, Notice, Record, Scalar, Stamp, Summary, Values};
+use crate::record::field::{FIELDS, Field, SUMMARY_FIELDS, phase_number};
+use crate::record::{Alarm, Key, Line, Notice, Record, Scalar, Stamp, Subject, Summary};
 use crate::spectrum::Spectrum;
 use crate::trajectory::Trajectory;
-
-/// A tag, what it shows, and where it is found.
-type Tag<T> = (&'static str, &'static str, fn(&T) -> Option<f64>);
-
-/// The curves of each layer, under `<name>/<layer>`.
-const LAYER: [Tag<Values>; 9] = [
-    (
-        "alpha",
-        "α: exponent of the spectrum's power-law tail",
-        |v| v.row.alpha,
-    ),
-    (
-        "alpha_hat",
-        "α·log₁₀ λmax, WᵀW (WeightWatcher's alpha_weighted)",
-        |v| v.row.alpha_weighted,
-    ),
-    ("stable_rank", "‖W‖²_F/λmax", |v| {
-        Some(v.row.stable_rank)
-    }),
-    (
-        "soft_rank",
-        "λ₊/λmax: the bulk's edge over the largest eigenvalue (mp_softrank)",
-        |v| v.mp_softrank,
-    ),
-    ("entropy", "spectral entropy over ln M, in [0, 1]", |v| {
-        Some(v.row.entropy)
-    }),
-    ("lambda_max", "the largest eigenvalue of WᵀW", |v| {
-        Some(v.row.lambda_max)
-    }),
-    (
-        "num_spikes",
-        "eigenvalues beyond the Tracy–Widom edge of the bulk",
-        |v| v.num_spikes.map(|n| n as f64),
-    ),
-    (
-        "phase",
-        "0 Random-like, 1 Bleeding-out, 2 Bulk+Spikes, 3 Bulk-decay, 4 Heavy-tailed, 5 Rank-collapse",
-        |v| v.phase.map(|p| f64::from(p as u8)),
-    ),
-    ("phase_confidence", "the phase's probability", |v| {
-        v.phase_confidence
-    }),
-];
-
-/// The curves of the whole model.
-const MODEL: [Tag<Summary>; 6] = [
-    ("model/alpha", "mean α of the layers that have one", |s| {
-        s.alpha
-    }),
-    (
-        "model/alpha_hat",
-        "mean of α·log₁₀ λmax, WᵀW (WeightWatcher's alpha_weighted)",
-        |s| s.alpha_weighted,
-    ),
-    (
-        "model/alpha_hat_paper",
-        "(1/N_L) Σ α·ln λmax, X = WᵀW/N",
-        |s| s.alpha_hat_paper,
-    ),
-    ("model/stable_rank", "mean ‖W‖²_F/λmax", |s| {
-        s.stable_rank
-    }),
-    (
-        "model/seconds_snapshot",
-        "wall time to copy the weights, on the thread that trains, s",
-        |s| Some(s.seconds_snapshot),
-    ),
-    (
-        "model/seconds_analysis",
-        "wall time of the analysis, on the worker, s",
-        |s| Some(s.seconds_analysis),
-    ),
-];
 
 /// An event file for TensorBoard.
 ///
@@ -123,6 +50,8 @@ pub struct TensorBoardSink {
     pending: Vec<u8>,
     written: HashSet<Key>,
     axis: Axis,
+    /// Records whose full analysis came after their verdict.
+    outdated: HashSet<(Stamp, String)>,
 }
 
 impl TensorBoardSink {
@@ -154,6 +83,7 @@ impl TensorBoardSink {
             pending: version(begin),
             written: HashSet::new(),
             axis: Axis::default(),
+            outdated: HashSet::new(),
         };
         sink.flush()?;
         Ok(sink)
@@ -181,6 +111,9 @@ impl TensorBoardSink {
 
 impl Sink for TensorBoardSink {
     fn line(&mut self, line: &Line) -> Result<()> {
+        if let Line::Full(full) = line {
+            self.outdated.insert((full.stamp, full.layer.clone()));
+        }
         let (step, values) = match line {
             Line::Layer(record) => (self.axis.of(record.stamp), of_record(record)),
             Line::Summary(summary) => (self.axis.of(summary.stamp), of_summary(summary)),
@@ -203,6 +136,18 @@ impl Sink for TensorBoardSink {
 
     fn flush(&mut self) -> Result<()> {
         write_pending(&self.path, &mut self.file, &mut self.pending)
+    }
+
+    /// Verdicts that full analyses have changed since are written again.
+    fn finish(&mut self, run: &Trajectory) -> Result<()> {
+        let outdated = std::mem::take(&mut self.outdated);
+        for record in &run.records {
+            if outdated.contains(&(record.stamp, record.layer.clone())) {
+                let step = self.axis.of(record.stamp);
+                self.push(step, &[verdict_of(record)]);
+            }
+        }
+        self.flush()
     }
 }
 
@@ -265,29 +210,48 @@ pub fn export(
     Ok(path)
 }
 
-fn scalar(tag: String, description: &'static str, number: Option<f64>) -> Option<Value> {
+fn scalar(tag: String, description: impl Into<String>, number: Option<f64>) -> Option<Value> {
     let number = number? as f32;
     let shown = Shown::Scalar(number);
-    number.is_finite().then_some(Value {
+    number.is_finite().then(|| Value {
         tag,
-        description,
+        description: description.into(),
         shown,
     })
 }
 
-fn of_record(record: &Record) -> Vec<Value> {
-    let layer = &record.layer;
-    let text = Value {
-        tag: format!("verdict/{layer}"),
-        description: "the phase and what speaks for it",
-        shown: Shown::Text(verdict(record)),
+/// The curve of a field that TensorBoard shows.
+fn curve<T>(field: &Field<T>, of: &T, layer: &str) -> Option<Value> {
+    let tag = field.tag?;
+    let unit = match field.unit.name() {
+        "" => String::new(),
+        unit => format!(" ({unit})"),
     };
-    let curves = record.values.iter().flat_map(|values| {
-        LAYER.iter().filter_map(move |(name, description, get)| {
-            scalar(format!("{name}/{layer}"), description, get(values))
-        })
-    });
-    curves.chain([text]).collect()
+    let description = format!("{}{unit}", field.doc);
+    scalar(
+        format!("{tag}{layer}"),
+        description,
+        field.cell(of).number(),
+    )
+}
+
+fn of_record(record: &Record) -> Vec<Value> {
+    let layer = format!("/{}", record.layer);
+    let phase = scalar(
+        format!("phase{layer}"),
+        "0 Random-like, 1 Bleeding-out, 2 Bulk+Spikes, 3 Bulk-decay, 4 Heavy-tailed, 5 Rank-collapse",
+        record.phase().map(phase_number),
+    );
+    let curves = FIELDS.iter().filter_map(|f| curve(f, record, &layer));
+    curves.chain(phase).chain([verdict_of(record)]).collect()
+}
+
+fn verdict_of(record: &Record) -> Value {
+    Value {
+        tag: format!("verdict/{}", record.layer),
+        description: "the phase and what speaks for it".to_owned(),
+        shown: Shown::Text(verdict(record)),
+    }
 }
 
 /// The phase in words, as Markdown.
@@ -300,42 +264,53 @@ fn verdict(record: &Record) -> String {
 }
 
 fn judged(record: &Record) -> String {
-    let Some(values) = &record.values else {
-        return format!(
-            "no spectrum: {}",
-            record.reason.as_deref().unwrap_or("unknown")
-        );
+    let Some(values) = record.values() else {
+        let why = record.outcome.reason().unwrap_or_default();
+        return format!("no spectrum: {why}");
     };
-    let Some(phase) = values.phase else {
-        return format!(
+    let mut lines: Vec<String> = Vec::new();
+    match values.phase {
+        None => lines.push(format!(
             "no phase: {}",
-            values.phase_reason.as_deref().unwrap_or("unknown")
-        );
-    };
-    let doubt = if record.is_determinate() {
-        ""
-    } else {
-        ", indeterminate"
-    };
-    let confidence = values.phase_confidence.unwrap_or(0.0);
-    let mut text = format!(
-        "**{phase}** ({}), probability {confidence:.2}{doubt}\n",
-        phase.letter()
-    );
-    let evidence = values.phase_evidence.iter().map(ToString::to_string);
-    for line in evidence.chain(values.annotations.iter().map(ToString::to_string)) {
-        text += &format!("\n- {line}");
+            record.no_phase().unwrap_or_default()
+        )),
+        Some(phase) => {
+            let mark = if values.is_marked(Subject::Phase) {
+                " ?"
+            } else {
+                ""
+            };
+            let confidence = values.phase_confidence.unwrap_or(0.0);
+            lines.push(format!(
+                "**{phase}** ({}), probability {confidence:.2}{mark}",
+                phase.letter()
+            ));
+        }
     }
-    text
+    if let Some(alpha) = values.row.alpha {
+        let mark = if values.is_marked(Subject::Alpha) {
+            " ?"
+        } else {
+            ""
+        };
+        lines.push(format!("α = {alpha:.2}{mark}"));
+    }
+    let evidence = values.phase_evidence.iter().map(|e| format!("- {e}"));
+    let annotations = values.annotations.iter().map(|a| format!("- {a}"));
+    let doubts = values
+        .doubts
+        .iter()
+        .map(|d| format!("- {d}: {}", d.advice()));
+    let list: Vec<String> = evidence.chain(annotations).chain(doubts).collect();
+    if !list.is_empty() {
+        lines.push(list.join("\n"));
+    }
+    lines.join("\n\n")
 }
 
 fn of_summary(summary: &Summary) -> Vec<Value> {
-    let curves = MODEL.iter();
-    curves
-        .filter_map(|(name, description, get)| {
-            scalar((*name).to_owned(), description, get(summary))
-        })
-        .collect()
+    let curves = SUMMARY_FIELDS.iter();
+    curves.filter_map(|f| curve(f, summary, "")).collect()
 }
 
 fn of_scalar(reported: &Scalar) -> Vec<Value> {
@@ -348,15 +323,15 @@ fn of_scalar(reported: &Scalar) -> Vec<Value> {
 fn of_notice(notice: &Notice) -> Vec<Value> {
     vec![Value {
         tag: "notices".to_owned(),
-        description: "what the reader of the log should know",
-        shown: Shown::Text(notice.text.clone()),
+        description: "what the reader of the log should know".to_owned(),
+        shown: Shown::Text(notice.event.to_string()),
     }]
 }
 
 fn of_alarm(alarm: &Alarm) -> Vec<Value> {
     vec![Value {
         tag: "alarms".to_owned(),
-        description: "rules that began to hold, with their evidence",
+        description: "rules that began to hold, with their evidence".to_owned(),
         shown: Shown::Text(alarm.to_string()),
     }]
 }
@@ -370,12 +345,13 @@ fn of_spectra(spectra: &[(String, Spectrum)]) -> Vec<Value> {
         let logs = all.iter().filter(|&&v| v > floor).map(|v| v.log10());
         values.push(Value {
             tag: format!("esd_x/{layer}"),
-            description: "eigenvalues of X = WᵀW/N",
+            description: "eigenvalues of X = WᵀW/N".to_owned(),
             shown: Shown::Histogram(bins(all)),
         });
         values.push(Value {
             tag: format!("esd_log10_x/{layer}"),
-            description: "log₁₀ of the eigenvalues of X = WᵀW/N that are above 1e-12 λmax",
+            description: "log₁₀ of the eigenvalues of X = WᵀW/N that are above 1e-12 λmax"
+                .to_owned(),
             shown: Shown::Histogram(bins(&logs.collect::<Vec<f64>>())),
         });
     }
@@ -441,7 +417,7 @@ mod tests {
             name: "fc".to_owned(),
             shape: vec![2, 2],
         };
-        let mut record = Record::failed("r", Stamp::of_epoch(5), 0, shape, "NaN".to_owned());
+        let mut record = Record::failed("r", Stamp::of_epoch(5), 0, shape, "NaN");
         assert_eq!(verdict(&record), "no spectrum: NaN");
         record.carried = Some(Carried {
             from: Stamp::of_epoch(3),

@@ -65,7 +65,7 @@ pub(super) enum Shown {
 /// A tag, what it means, and its value.
 pub(super) struct Value {
     pub tag: String,
-    pub description: &'static str,
+    pub description: String,
     pub shown: Shown,
 }
 

@@ -24,7 +24,7 @@ pub use lapack::Lapack;
 pub(crate) use null::null_directions;
 use null::{Moments, live_vectors};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, LayerError, Result};
 use crate::matrix::{Cut, WeightMatrix};
 
 /// A way to find the eigenvalues of WᵀW (the smaller of WᵀW and WWᵀ).
@@ -52,8 +52,7 @@ pub enum Solver {
     GramF32,
     /// [`Svd`]: for f64 weights whose small singular values matter; about three times slower.
     Svd,
-    /// [`Lapack`]: the system's OpenBLAS.
-    #[cfg(feature = "lapack")]
+    /// The system's OpenBLAS, with the feature `lapack`; without it the analysis of a layer is an error that says so.
     Lapack,
 }
 
@@ -73,12 +72,26 @@ impl Solver {
             Solver::Svd => &Svd,
             #[cfg(feature = "lapack")]
             Solver::Lapack => &Lapack,
+            #[cfg(not(feature = "lapack"))]
+            Solver::Lapack => &NoLapack,
         }
     }
 }
 
-/// By these words an alarm knows the error.
-pub(crate) const NOT_FINITE: &str = "are not finite";
+/// Stands for [`Solver::Lapack`] in a build without it, so that a log reads alike in every build.
+#[cfg(not(feature = "lapack"))]
+struct NoLapack;
+
+#[cfg(not(feature = "lapack"))]
+impl Eigensolver for NoLapack {
+    fn name(&self) -> &'static str {
+        "lapack"
+    }
+
+    fn eigenvalues(&self, _: usize, _: usize, _: &[f64]) -> Result<Vec<f64>, String> {
+        Err("this build has no feature `lapack`".to_owned())
+    }
+}
 
 const NORMAL_KURTOSIS: f64 = 3.0;
 
@@ -109,16 +122,15 @@ impl Spectrum {
     ///
     /// As [`Spectrum::of`].
     pub fn with(matrix: &WeightMatrix, solver: &dyn Eigensolver) -> Result<Self> {
-        let fail = |cause: String| Error::layer(matrix.name(), cause);
+        let fail = |cause: LayerError| Error::layer(matrix.name(), cause);
         let values = matrix.values();
         let moments = Moments::of(values);
         let largest = moments.largest;
         if !largest.is_finite() {
-            let bad = values.iter().filter(|v| !v.is_finite()).count();
-            return Err(fail(format!(
-                "{bad} of {} weights {NOT_FINITE} (NaN or infinite)",
-                values.len()
-            )));
+            return Err(fail(LayerError::NotFinite {
+                count: values.iter().filter(|v| !v.is_finite()).count(),
+                of: values.len(),
+            }));
         }
         if largest == 0.0 {
             return Self::new(vec![0.0; matrix.m()], matrix.n(), matrix.m(), matrix.cut())
@@ -139,7 +151,12 @@ impl Spectrum {
         };
         let mut eigenvalues = solver
             .eigenvalues(matrix.rows(), matrix.cols(), entries)
-            .map_err(|cause| fail(format!("{} solver: {cause}", solver.name())))?;
+            .map_err(|message| {
+                fail(LayerError::Solver {
+                    solver: solver.name().to_owned(),
+                    message,
+                })
+            })?;
         let n = matrix.n() as f64;
         for value in &mut eigenvalues {
             // Rounding makes zero eigenvalues slightly negative.
@@ -166,17 +183,14 @@ impl Spectrum {
         n: usize,
         m: usize,
         cut: Cut,
-    ) -> Result<Self, String> {
+    ) -> Result<Self, LayerError> {
         if eigenvalues.is_empty() || n < m || m == 0 || !eigenvalues.len().is_multiple_of(m) {
-            return Err(format!(
-                "{} eigenvalues do not make the spectrum of a {n}×{m} matrix",
-                eigenvalues.len()
-            ));
+            let count = eigenvalues.len();
+            return Err(LayerError::NotASpectrum { count, n, m });
         }
         if let Some(bad) = eigenvalues.iter().find(|v| !(v.is_finite() && **v >= 0.0)) {
-            return Err(format!(
-                "an eigenvalue is {bad}: the weights leave the range of f64"
-            ));
+            let value = bad.to_string();
+            return Err(LayerError::OutOfRange { value });
         }
         eigenvalues.sort_unstable_by(f64::total_cmp);
         Ok(Self {

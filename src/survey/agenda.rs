@@ -59,7 +59,8 @@ impl Agenda {
                     for part in parts {
                         let row = rows.len();
                         let small = too_small(&part, options);
-                        rows.push(skipped(run, row, &part.name, &part.shape, small.clone()));
+                        let why = small.clone().unwrap_or(LeftOut::NotYet);
+                        rows.push(skipped(run, row, &part.name, &part.shape, why));
                         if small.is_none() {
                             sources.resize(row, None);
                             sources.push(Some((index, part.clone())));
@@ -74,7 +75,7 @@ impl Agenda {
                 Err(None) => {}
                 Err(Some(why)) => {
                     let row = rows.len();
-                    rows.push(skipped(run, row, &tensor.name, &tensor.shape, Some(why)));
+                    rows.push(skipped(run, row, &tensor.name, &tensor.shape, why));
                 }
             }
         }
@@ -89,7 +90,11 @@ impl Agenda {
             for kind in kinds {
                 let row = rows.len();
                 let name = adapter.row(kind);
-                let why = (!wanted).then(|| LeftOut::Excluded.to_string());
+                let why = if wanted {
+                    LeftOut::NotYet
+                } else {
+                    LeftOut::Excluded
+                };
                 rows.push(skipped(run, row, &name, &[], why));
                 mine.push(row);
             }
@@ -102,7 +107,14 @@ impl Agenda {
         }
         for (name, why) in checkpoint.left_out() {
             let row = rows.len();
-            rows.push(skipped(run, row, name, &[], Some(why.clone())));
+            let message = why.clone();
+            rows.push(skipped(
+                run,
+                row,
+                name,
+                &[],
+                LeftOut::Unreadable { message },
+            ));
         }
         sources.resize(rows.len(), None);
         Self {
@@ -140,15 +152,16 @@ fn plan(
     tensor: &TensorInfo,
     all: &[TensorInfo],
     options: &SurveyOptions,
-) -> Result<Vec<Part>, Option<String>> {
+) -> Result<Vec<Part>, Option<LeftOut>> {
     if let Some(other) = &tensor.shared_with {
-        return Err((tensor.shape.len() > 1).then(|| format!("tied to `{other}`, counted there")));
+        let to = other.clone();
+        return Err((tensor.shape.len() > 1).then_some(LeftOut::Tied { to }));
     }
     let others = all.iter().map(|t| (t.name.as_str(), t.shape.as_slice()));
     match parts(&tensor.name, &tensor.shape, others) {
         Err(LeftOut::Vector) => Err(None),
-        Err(why) => Err(Some(why.to_string())),
-        Ok(_) if !options.selection.wants(&tensor.name) => Err(Some(LeftOut::Excluded.to_string())),
+        Err(why) => Err(Some(why)),
+        Ok(_) if !options.selection.wants(&tensor.name) => Err(Some(LeftOut::Excluded)),
         Ok(parts) => Ok(match options.heads {
             Some(count) => heads(parts, count),
             None => parts,
@@ -156,25 +169,19 @@ fn plan(
     }
 }
 
-fn too_small(part: &Part, options: &SurveyOptions) -> Option<String> {
+fn too_small(part: &Part, options: &SurveyOptions) -> Option<LeftOut> {
     let (rows, cols) = part.sides();
-    let evals = rows.min(cols);
-    (evals < options.min_evals)
-        .then(|| format!("{evals} eigenvalues, fewer than {}", options.min_evals))
+    let (found, needed) = (rows.min(cols), options.min_evals);
+    (found < needed).then_some(LeftOut::TooFewEigenvalues { found, needed })
 }
 
-pub(super) fn skipped(
-    run: &str,
-    id: usize,
-    name: &str,
-    shape: &[usize],
-    why: Option<String>,
-) -> Record {
-    let layer = LayerShape {
+pub(super) fn skipped(run: &str, id: usize, name: &str, shape: &[usize], why: LeftOut) -> Record {
+    Record::skipped(run, Stamp::default(), id, layer_shape(name, shape), why)
+}
+
+pub(super) fn layer_shape(name: &str, shape: &[usize]) -> LayerShape {
+    LayerShape {
         name: name.to_owned(),
         shape: shape.to_vec(),
-    };
-    let mut record = Record::failed(run, Stamp::default(), id, layer, why.unwrap_or_default());
-    record.status = "skipped".to_owned();
-    record
+    }
 }

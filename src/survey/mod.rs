@@ -13,12 +13,13 @@ use crate::analysis::analyze_cuts;
 use crate::buffers::keep_buffers;
 use crate::checkpoint::{Checkpoint, TensorInfo};
 use crate::config::Config;
-use crate::error::{Error, Result, chain};
+use crate::error::{LayerError, Result};
 use crate::matrix::{Cuts, Layout};
 use crate::monitor::Selection;
+use crate::phase::Unclassifiable;
 use crate::record::{Record, Stamp, Summary};
 use crate::spectrum::{Solver, Spectrum};
-use agenda::{Agenda, Job, Task, skipped};
+use agenda::{Agenda, Job, Task, layer_shape};
 use lora::{Adapter, adapters, base_of, product, scaling};
 pub use parts::{Part, heads, parts};
 use tied::untie;
@@ -100,7 +101,7 @@ impl Survey {
 
 /// The summary over the rows that succeeded.
 pub fn summarise(run: &str, rows: &[Record]) -> Summary {
-    let good = rows.iter().filter(|r| r.status == "success");
+    let good = rows.iter().filter(|r| r.is_success());
     let good: Vec<Record> = good.cloned().collect();
     Summary::of(run, Stamp::default(), &good, 0.0)
 }
@@ -229,18 +230,15 @@ impl Shared<'_> {
         let Some(info) = tasks.first().map(|t| &self.checkpoint.tensors()[t.index]) else {
             return Vec::new();
         };
-        let fail = |task: &Task, why: &str| {
+        let fail = |task: &Task, why: LayerError| {
             let part = &task.part;
-            let why = Some(why.to_owned());
-            let mut record = skipped(self.run, task.row, &part.name, &part.shape, why);
-            record.status = "failed".to_owned();
-            (task.row, record, None)
+            self.failed(task.row, &part.name, &part.shape, why)
         };
         let mut values = match self.checkpoint.read(tasks[0].index) {
             Ok(values) => values,
             Err(why) => {
-                let why = chain(&why);
-                return tasks.iter().map(|t| fail(t, &why)).collect();
+                let why = LayerError::from(why);
+                return tasks.iter().map(|t| fail(t, why.clone())).collect();
             }
         };
         let last = tasks.len() - 1;
@@ -252,8 +250,7 @@ impl Shared<'_> {
             };
             match cuts.and_then(|cuts| self.layer(task.row, &cuts)) {
                 Ok((record, spectrum)) => (task.row, record, Some(spectrum)),
-                Err(Error::Layer { cause, .. }) => fail(task, &cause),
-                Err(other) => fail(task, &chain(&other)),
+                Err(why) => fail(task, why.into()),
             }
         };
         tasks.iter().enumerate().map(judge).collect()
@@ -262,19 +259,18 @@ impl Shared<'_> {
     /// The product of an adapter, and the adapted weight.
     fn adapter(&self, adapter: &Adapter, rows: &[usize]) -> Vec<Judged> {
         let name = |kind| adapter.row(kind);
-        let fail = |row: usize, kind, shape: &[usize], why: String| {
-            let mut record = skipped(self.run, row, &name(kind), shape, Some(why));
-            record.status = "failed".to_owned();
-            (row, record, None)
+        let fail = |row: usize, kind, shape: &[usize], why: LayerError| {
+            self.failed(row, &name(kind), shape, why)
         };
         let tensors = self.checkpoint.tensors();
         let read = |index: usize| self.checkpoint.read(index);
         let (a, b) = match read(adapter.a).and_then(|a| Ok((a, read(adapter.b)?))) {
             Ok(halves) => halves,
             Err(why) => {
+                let why = LayerError::from(why);
                 let kinds = rows.iter().zip(["lora", "merged"]);
                 return kinds
-                    .map(|(&row, kind)| fail(row, kind, &[], chain(&why)))
+                    .map(|(&row, kind)| fail(row, kind, &[], why.clone()))
                     .collect();
             }
         };
@@ -283,25 +279,19 @@ impl Shared<'_> {
         let Some((rank, shape, mut values)) =
             product((&a, shapes.0), (&b, shapes.1), adapter.layout, scale)
         else {
-            return vec![fail(
-                rows[0],
-                "lora",
-                &[],
-                "the halves do not fit".to_owned(),
-            )];
+            return vec![fail(rows[0], "lora", &[], "the halves do not fit".into())];
         };
         let judge = |row: usize, kind, values: &[f64]| {
             let layer = Cuts::of(&name(kind), Layout::Matrix, &shape, values);
             match layer.and_then(|cuts| self.layer(row, &cuts)) {
                 Ok((record, spectrum)) => (row, record, Some(spectrum)),
-                Err(why) => fail(row, kind, &shape, chain(&why)),
+                Err(why) => fail(row, kind, &shape, why.into()),
             }
         };
         let mut judged = vec![judge(rows[0], "lora", &values)];
         if let Some(values) = judged[0]
             .1
-            .values
-            .as_deref_mut()
+            .values_mut()
             .filter(|_| rank < shape[0].min(shape[1]))
         {
             // Its null directions are by design, no collapse.
@@ -310,16 +300,17 @@ impl Shared<'_> {
             values.phase_probabilities = None;
             values.indeterminate = None;
             values.phase_evidence.clear();
-            values.phase_reason = Some(format!("of rank {rank} by construction"));
+            values.phase_reason = Some(Unclassifiable::LowRank { rank });
+            values.judge();
         }
         if let (Some(base), Some(&row)) = (&self.options.base, rows.get(1)) {
             let merged = match base_of(&adapter.layer, base.tensors(), shape) {
                 None => {
                     let why = format!("{}: no such layer of this shape", base.path().display());
-                    fail(row, "merged", &shape, why)
+                    fail(row, "merged", &shape, why.into())
                 }
                 Some(index) => match base.read(index) {
-                    Err(why) => fail(row, "merged", &shape, chain(&why)),
+                    Err(why) => fail(row, "merged", &shape, why.into()),
                     Ok(weights) => {
                         for (value, weight) in values.iter_mut().zip(weights) {
                             *value += weight;
@@ -331,6 +322,12 @@ impl Shared<'_> {
             judged.push(merged);
         }
         judged
+    }
+
+    fn failed(&self, row: usize, name: &str, shape: &[usize], why: LayerError) -> Judged {
+        let layer = layer_shape(name, shape);
+        let record = Record::failed(self.run, Stamp::default(), row, layer, why);
+        (row, record, None)
     }
 
     fn layer(&self, row: usize, cuts: &Cuts) -> Result<(Record, Spectrum)> {

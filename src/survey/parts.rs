@@ -17,7 +17,7 @@
 
 use std::ops::Range;
 
-use crate::error::Result;
+use crate::error::{Error, LayerError, Result};
 use crate::matrix::{Cuts, Layout, LeftOut, analysable};
 
 /// One matrix, or one convolution, of a tensor.
@@ -252,8 +252,11 @@ impl Part {
     pub fn cut(&self, shape: &[usize], values: &[f64]) -> Result<Cuts> {
         let count: usize = shape.iter().product();
         if count != values.len() {
-            let cause = format!("shape {shape:?} does not fit {} values", values.len());
-            return Err(crate::Error::layer(&self.name, cause));
+            let cause = LayerError::WrongLength {
+                expected: shape.to_vec(),
+                found: values.len(),
+            };
+            return Err(Error::layer(&self.name, cause));
         }
         let row = shape[1..].iter().product::<usize>();
         match &self.select {

@@ -2,14 +2,15 @@
 
 use crate::analysis::LayerReport;
 use crate::fit::fit_tail;
-use crate::record::Record;
+use crate::matrix::Cut;
+use crate::record::{Record, Warning};
 
 /// The reference's absolute cut of eigenvalues before the fit.
 const CUT: f64 = 1e-5;
 
 /// Put the reference's numbers into a row's columns.
 pub(super) fn conform(record: &mut Record, report: &LayerReport) {
-    let Some(values) = record.values.as_deref_mut() else {
+    let Some(values) = record.values_mut() else {
         return;
     };
     // A convolution counts by its slices together, each eigenvalue halved.
@@ -44,22 +45,20 @@ pub(super) fn conform(record: &mut Record, report: &LayerReport) {
     row.xmin = fit.map(|t| t.xmin);
     row.xmax = fit.map(|_| largest);
     row.num_pl_spikes = fit.map(|t| t.n_tail);
+    row.num_fitted = fit.map(|t| t.n);
     row.alpha_weighted = fit.map(|t| t.alpha * largest.log10());
     row.log_alpha_norm = fit.and_then(|t| log(evals.iter().map(|x| x.powf(t.alpha)).sum()));
     row.alpha_reason = tail.as_ref().err().cloned();
     values.q = n / spectrum.m() as f64;
     if report.pooled.is_some() {
-        values.cut = "pooled".to_owned();
+        values.cut = Cut::Pooled;
     }
     // Its Marchenko–Pastur fit is a brute-force search over a kernel density; ours is not that.
     values.num_spikes = None;
     values.sigma_mp = None;
     values.mp_softrank = None;
-    values.warning = row.alpha.and_then(|a| match a {
-        a if a < 2.0 => Some("over-trained".to_owned()),
-        a if a > 6.0 => Some("under-trained".to_owned()),
-        _ => None,
-    });
+    values.warning = row.alpha.and_then(Warning::new);
+    values.judge();
 }
 
 /// Singular values above the largest times N times the f64 rounding unit.

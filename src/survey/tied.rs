@@ -6,6 +6,7 @@ use super::Part;
 use super::agenda::skipped;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
+use crate::matrix::LeftOut;
 use crate::record::Record;
 use crate::spectrum::Spectrum;
 
@@ -47,9 +48,9 @@ pub(super) fn untie(
         match twin {
             None => alike.push(row),
             Some(other) => {
-                let why = format!("the same values as `{other}`, counted there");
                 let run = rows[row].run.clone();
-                rows[row] = skipped(&run, row, &part.name, &part.shape, Some(why));
+                let why = LeftOut::SameValues { to: other };
+                rows[row] = skipped(&run, row, &part.name, &part.shape, why);
                 spectra[row] = None;
             }
         }

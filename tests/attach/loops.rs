@@ -79,7 +79,7 @@ fn every_kind_of_layer_is_cut_or_has_a_reason() {
             .layer(layer)
             .next()
             .unwrap_or_else(|| panic!("no {layer} in {:?}", t.layers()));
-        let v = record.values.as_ref().unwrap();
+        let v = record.values().unwrap();
         (v.cut.clone(), v.row.n, v.row.m, v.slices.len())
     };
     assert_eq!(shape("embedding.weight"), ("whole".into(), 30, 12, 0));

@@ -59,8 +59,11 @@ fn epochs(trajectory: &Trajectory) -> Vec<usize> {
 }
 
 fn notices(outcome: &Outcome) -> String {
-    let texts = outcome.trajectory.notices.iter().map(|n| n.text.as_str());
-    texts.collect::<Vec<_>>().join("; ")
+    let texts = outcome.trajectory.notices.iter();
+    texts
+        .map(|n| n.event.to_string())
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 fn same_bits_with_and_without(device: Device) {
@@ -251,7 +254,7 @@ fn fc1_at_initialisation_is_what_theory_says() {
     let monitor = Monitor::builder().layers("fc1").build().unwrap();
     monitor.observe(0, &model);
     let t = monitor.finish().trajectory;
-    let v = t.records[0].values.as_ref().unwrap();
+    let v = t.records[0].values().unwrap();
     let (n, m, sigma2): (f64, f64, f64) = (2450.0, 500.0, 2.0 / 2950.0);
     let close = |ours: f64, theory: f64, tolerance: f64| {
         assert!(

@@ -39,13 +39,10 @@ pub fn run(options: &Options) -> Result<Ended> {
     for file in &options.files {
         let (_, survey) = options.judging.survey(file)?;
         let compat = options.judging.compat();
-        sheets.push(Sheet::of(file, &survey.rows, &survey.summary, compat)?);
+        sheets.push(Sheet::new(file, survey.rows, survey.summary, compat));
     }
     print(&sheets, &options.printing)?;
-    let failed = sheets
-        .iter()
-        .any(|s| s.rows.iter().any(|r| r["status"] == "failed"));
-    Ok(if failed {
+    Ok(if sheets.iter().any(Sheet::has_failed_layers) {
         Ended::WithFailedLayers
     } else {
         Ended::Well

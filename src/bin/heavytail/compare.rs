@@ -94,7 +94,7 @@ pub fn run(options: &Options) -> Result<Ended> {
     let failed = models
         .iter()
         .flat_map(|m| &m.survey.rows)
-        .any(|r| r.status == "failed");
+        .any(|r| r.is_failed());
     let text = match &options.scores {
         Some(table) => {
             let surveys: Vec<(&str, &Survey)> = models
@@ -125,7 +125,7 @@ pub fn run(options: &Options) -> Result<Ended> {
 
 fn good(survey: &Survey) -> Vec<usize> {
     let rows = survey.rows.iter().enumerate();
-    rows.filter(|(_, r)| r.status == "success")
+    rows.filter(|(_, r)| r.is_success())
         .map(|(i, _)| i)
         .collect()
 }
@@ -163,10 +163,9 @@ fn compare(base: &Model, other: &Model, order: Order) -> Result<Comparison> {
     for (i, j) in pairs {
         let (x, y) = (&a.rows[i], &b.rows[j]);
         let both = |get: &dyn Fn(&Record) -> Option<f64>| [get(x), get(y)];
-        let row = |get: fn(&heavytail::record::CutRecord) -> f64| {
-            both(&|r| Some(get(&r.values.as_ref()?.row)))
-        };
-        let spikes = |r: &Record| r.values.as_ref()?.num_spikes;
+        let row =
+            |get: fn(&heavytail::record::CutRecord) -> f64| both(&|r| Some(get(&r.values()?.row)));
+        let spikes = |r: &Record| r.values()?.num_spikes;
         layers.push(Pair {
             name: x.layer.clone(),
             matched_with: (x.layer != y.layer).then(|| y.layer.clone()),

@@ -1,16 +1,20 @@
 //! A survey as a table, JSON, JSON lines or CSV.
 
+use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use heavytail::fit::NoFit;
-use heavytail::phase::Annotation;
-use heavytail::record::{Record, Summary};
-use heavytail::sink::COLUMNS;
-use serde_json::{Map, Value, json};
+use heavytail::Phase;
+use heavytail::record::field::{Cell, FIELDS, Field, SUMMARY_FIELDS, field};
+use heavytail::record::{Outcome, Record, Subject, Summary};
+use heavytail::sink::csv::text as csv_text;
+use serde::Serialize;
+use serde::ser::{SerializeMap, Serializer};
+use serde_json::Value;
 
 /// Version of the JSON.
 const SCHEMA: u32 = 1;
@@ -40,100 +44,206 @@ pub struct Printing {
     sort: Option<String>,
 }
 
-/// One model's rows as JSON, with stable field names.
+/// One model's rows.
 pub struct Sheet {
     pub model: String,
-    pub rows: Vec<Map<String, Value>>,
-    pub summary: Map<String, Value>,
+    rows: Vec<Record>,
+    summary: Summary,
     compat: bool,
 }
 
 /// What belongs to a run in time, which a file is not.
 const OF_A_RUN: [&str; 4] = ["run", "epoch", "step", "seconds_snapshot"];
 
+/// The columns: the registry's, without what belongs to a run.
+fn columns() -> impl Iterator<Item = &'static Field<Record>> {
+    FIELDS.iter().filter(|f| !OF_A_RUN.contains(&f.name))
+}
+
 impl Sheet {
-    pub fn of(path: &Path, records: &[Record], means: &Summary, compat: bool) -> Result<Self> {
-        let object = |value: Value| match value {
-            Value::Object(map) => map,
-            _ => Map::new(),
-        };
-        let mut rows = Vec::new();
-        for record in records {
-            let mut row = object(serde_json::to_value(record)?);
-            for field in OF_A_RUN {
-                row.remove(field);
-            }
-            let name = row.remove("layer").unwrap_or_default();
-            row.insert("longname".into(), name.clone());
-            row.insert("name".into(), name);
-            // Every row has every column.
-            for column in columns() {
-                row.entry(column).or_insert(Value::Null);
-            }
-            if let Some(top) = row.get("lambda_max").cloned() {
-                row.insert("spectral_norm".into(), top);
-            }
-            rows.push(row);
-        }
-        let mut summary = object(serde_json::to_value(means)?);
-        for field in OF_A_RUN {
-            summary.remove(field);
-        }
-        let count = |status: &str| rows.iter().filter(|r| r["status"] == status).count();
-        summary.insert("num_failed".into(), count("failed").into());
-        summary.insert("num_skipped".into(), count("skipped").into());
-        let phases: Map<String, Value> = heavytail::Phase::ALL
-            .iter()
-            .map(|p| {
-                let of = rows.iter().filter(|r| r["phase"] == p.name()).count();
-                (p.name().to_owned(), of.into())
-            })
-            .collect();
-        summary.insert("phases".into(), phases.into());
-        Ok(Self {
+    pub fn new(path: &Path, rows: Vec<Record>, summary: Summary, compat: bool) -> Self {
+        Self {
             model: path.display().to_string(),
             rows,
             summary,
             compat,
-        })
+        }
     }
 
-    fn json(&self, sort: Option<&str>) -> Result<Value> {
-        Ok(json!({
-            "schema": SCHEMA,
-            "heavytail": env!("CARGO_PKG_VERSION"),
-            "model": self.model,
-            "compat": if self.compat { Value::from("weightwatcher") } else { Value::Null },
-            "summary": self.summary,
-            "layers": self.sorted(sort)?,
-        }))
+    pub fn has_failed_layers(&self) -> bool {
+        self.rows.iter().any(Record::is_failed)
     }
 
-    fn sorted(&self, column: Option<&str>) -> Result<Vec<&Map<String, Value>>> {
-        let mut rows: Vec<&Map<String, Value>> = self.rows.iter().collect();
+    fn sorted(&self, column: Option<&str>) -> Result<Vec<&Record>> {
+        let mut rows: Vec<&Record> = self.rows.iter().collect();
         let Some(column) = column else {
             // A file in alphabetical order has layer 10 before layer 2; one in any other order has its own.
-            if rows.is_sorted_by_key(|r| word(r, "name")) {
-                rows.sort_by_cached_key(|r| natural(word(r, "name")));
+            if rows.is_sorted_by_key(|r| r.layer.as_str()) {
+                rows.sort_by_cached_key(|r| natural(&r.layer));
             }
             return Ok(rows);
         };
-        if !rows.is_empty() && !rows.iter().any(|r| r.contains_key(column)) {
+        let Some(field) = field(column).filter(|f| !OF_A_RUN.contains(&f.name)) else {
             bail!("--sort: there is no column `{column}`");
-        }
-        let key = |row: &Map<String, Value>| row.get(column).and_then(Value::as_f64);
-        rows.sort_by(|a, b| match (key(a), key(b)) {
-            (Some(x), Some(y)) => y.total_cmp(&x),
-            // What has no number comes last; words are in their own order.
-            (Some(_), None) => std::cmp::Ordering::Less,
-            (None, Some(_)) => std::cmp::Ordering::Greater,
-            (None, None) => {
-                let word = |r: &Map<String, Value>| r.get(column).map(Value::to_string);
-                word(a).cmp(&word(b))
+        };
+        rows.sort_by(|a, b| match (field.cell(a), field.cell(b)) {
+            (Cell::Text(x), Cell::Text(y)) => x.cmp(&y),
+            (Cell::Flag(x), Cell::Flag(y)) => y.cmp(&x),
+            // What has no value comes last.
+            (Cell::Null, Cell::Null) => Ordering::Equal,
+            (Cell::Null, _) => Ordering::Greater,
+            (_, Cell::Null) => Ordering::Less,
+            (x, y) => {
+                let number = |cell: Cell| cell.number().unwrap_or(f64::NEG_INFINITY);
+                number(y).total_cmp(&number(x))
             }
         });
         Ok(rows)
     }
+}
+
+/// A JSON object whose keys keep their order.
+struct Object<'a>(Vec<(Cow<'a, str>, Value)>);
+
+impl Serialize for Object<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(Some(self.0.len()))?;
+        for (key, value) in &self.0 {
+            map.serialize_entry(key, value)?;
+        }
+        map.end()
+    }
+}
+
+fn json_cell(cell: Cell<'_>) -> Value {
+    match cell {
+        Cell::Null => Value::Null,
+        Cell::Text(text) => text.into(),
+        Cell::Int(value) => value.into(),
+        Cell::Real(value) => value.into(),
+        Cell::Flag(value) => value.into(),
+    }
+}
+
+/// A row: the columns, then what is nested in the record.
+fn json_row(record: &Record) -> Result<Object<'_>> {
+    let mut row: Vec<(Cow<'_, str>, Value)> = columns()
+        .map(|f| (f.name.into(), json_cell(f.cell(record))))
+        .collect();
+    if let Value::Object(rest) = serde_json::to_value(record)? {
+        for (key, value) in rest {
+            let nested = value.is_object() || value.is_array();
+            let known = row.iter().position(|(k, _)| *k == key);
+            match known {
+                // A list says more than its codes in a cell.
+                Some(at) if nested => row[at].1 = value,
+                Some(_) => {}
+                None if OF_A_RUN.contains(&key.as_str()) || key == "layer" => {}
+                None if record.is_success() || nested => row.push((key.into(), value)),
+                None => {}
+            }
+        }
+    }
+    Ok(Object(row))
+}
+
+/// A model as one object.
+#[derive(Serialize)]
+struct Model<'a> {
+    schema: u32,
+    heavytail: &'a str,
+    model: &'a str,
+    compat: Option<&'a str>,
+    summary: Object<'a>,
+    layers: Vec<Object<'a>>,
+}
+
+fn json_model<'a>(sheet: &'a Sheet, sort: Option<&str>) -> Result<Model<'a>> {
+    let rows = sheet.sorted(sort)?;
+    Ok(Model {
+        schema: SCHEMA,
+        heavytail: env!("CARGO_PKG_VERSION"),
+        model: &sheet.model,
+        compat: sheet.compat.then_some("weightwatcher"),
+        summary: json_summary(sheet)?,
+        layers: rows.into_iter().map(json_row).collect::<Result<_>>()?,
+    })
+}
+
+fn json_summary(sheet: &Sheet) -> Result<Object<'_>> {
+    let means = SUMMARY_FIELDS.iter();
+    let means = means.filter(|f| !OF_A_RUN.contains(&f.name));
+    let mut summary: Vec<(Cow<'_, str>, Value)> = means
+        .map(|f| (f.name.into(), json_cell(f.cell(&sheet.summary))))
+        .collect();
+    let known = |key: &str, all: &[(Cow<'_, str>, Value)]| all.iter().any(|(k, _)| k == key);
+    if let Value::Object(rest) = serde_json::to_value(&sheet.summary)? {
+        for (key, value) in rest {
+            if !known(&key, &summary) && !OF_A_RUN.contains(&key.as_str()) {
+                summary.push((key.into(), value));
+            }
+        }
+    }
+    let count = |wanted: &dyn Fn(&Outcome) -> bool| {
+        let rows = sheet.rows.iter().filter(|r| wanted(&r.outcome));
+        Value::from(rows.count())
+    };
+    let failed = count(&|outcome| matches!(outcome, Outcome::Failed(_)));
+    let skipped = count(&|outcome| matches!(outcome, Outcome::Skipped(_)));
+    let phases: serde_json::Map<String, Value> = Phase::ALL
+        .iter()
+        .map(|p| {
+            let of = sheet.rows.iter().filter(|r| r.phase() == Some(*p));
+            (p.name().to_owned(), of.count().into())
+        })
+        .collect();
+    summary.push(("num_failed".into(), failed));
+    summary.push(("num_skipped".into(), skipped));
+    summary.push(("phases".into(), phases.into()));
+    Ok(Object(summary))
+}
+
+pub fn print(sheets: &[Sheet], printing: &Printing) -> Result<()> {
+    let sort = printing.sort.as_deref();
+    let mut text = String::new();
+    match printing.format {
+        Format::Json => {
+            let models = sheets.iter().map(|s| json_model(s, sort));
+            let models: Vec<Model> = models.collect::<Result<_>>()?;
+            text = match models.as_slice() {
+                [one] => serde_json::to_string_pretty(one)?,
+                many => serde_json::to_string_pretty(many)?,
+            } + "\n";
+        }
+        Format::Jsonl => {
+            for sheet in sheets {
+                for row in sheet.sorted(sort)? {
+                    let mut row = json_row(row)?;
+                    row.0.push(("model".into(), sheet.model.clone().into()));
+                    text += &(serde_json::to_string(&row)? + "\n");
+                }
+            }
+        }
+        Format::Csv => {
+            // Times differ from run to run; a table of a file does not.
+            let columns = || columns().filter(|f| f.name != "seconds_analysis");
+            let mut writer = csv::Writer::from_writer(Vec::new());
+            writer.write_record(["model"].into_iter().chain(columns().map(|f| f.name)))?;
+            for sheet in sheets {
+                for row in sheet.sorted(sort)? {
+                    let fields = columns().map(|f| csv_text(f.cell(row)));
+                    writer.write_record([sheet.model.clone()].into_iter().chain(fields))?;
+                }
+            }
+            text = String::from_utf8(writer.into_inner()?)?;
+        }
+        Format::Table => {
+            for sheet in sheets {
+                table(&mut text, sheet, sort)?;
+            }
+        }
+    }
+    write(&text, printing.output.as_deref())
 }
 
 /// A name in which numbers are ordered as numbers.
@@ -155,56 +265,6 @@ fn natural(name: &str) -> Vec<(u64, String)> {
     parts
 }
 
-/// The columns of the CSV: the monitor's, without what belongs to a run.
-fn columns() -> impl Iterator<Item = &'static str> {
-    let columns = COLUMNS.iter().copied();
-    columns.filter(|c| !OF_A_RUN.contains(c) && *c != "seconds_analysis")
-}
-
-pub fn print(sheets: &[Sheet], printing: &Printing) -> Result<()> {
-    let sort = printing.sort.as_deref();
-    let mut text = String::new();
-    match printing.format {
-        Format::Json => {
-            let value = match sheets {
-                [one] => one.json(sort)?,
-                many => many.iter().map(|s| s.json(sort)).collect::<Result<_>>()?,
-            };
-            text = serde_json::to_string_pretty(&value)? + "\n";
-        }
-        Format::Jsonl => {
-            for sheet in sheets {
-                for row in sheet.sorted(sort)? {
-                    let mut row = row.clone();
-                    row.insert("model".into(), sheet.model.clone().into());
-                    text += &(serde_json::to_string(&row)? + "\n");
-                }
-            }
-        }
-        Format::Csv => {
-            let mut writer = csv::Writer::from_writer(Vec::new());
-            writer.write_record(["model"].into_iter().chain(columns()))?;
-            for sheet in sheets {
-                for row in sheet.sorted(sort)? {
-                    let fields = columns().map(|c| match row.get(c) {
-                        None | Some(Value::Null) => String::new(),
-                        Some(Value::String(s)) => s.clone(),
-                        Some(other) => other.to_string(),
-                    });
-                    writer.write_record([sheet.model.clone()].into_iter().chain(fields))?;
-                }
-            }
-            text = String::from_utf8(writer.into_inner()?)?;
-        }
-        Format::Table => {
-            for sheet in sheets {
-                table(&mut text, sheet, sort)?;
-            }
-        }
-    }
-    write(&text, printing.output.as_deref())
-}
-
 /// To a file, or to the standard output.
 pub fn write(text: &str, output: Option<&Path>) -> Result<()> {
     match output {
@@ -213,23 +273,18 @@ pub fn write(text: &str, output: Option<&Path>) -> Result<()> {
     }
 }
 
-fn number(row: &Map<String, Value>, field: &str, digits: usize) -> String {
-    row.get(field)
-        .and_then(Value::as_f64)
-        .map_or_else(|| "–".to_owned(), |v| format!("{v:.digits$}"))
-}
-
-fn word<'a>(row: &'a Map<String, Value>, field: &str) -> &'a str {
-    row.get(field).and_then(Value::as_str).unwrap_or_default()
-}
-
 /// The widest name that a table gives room to.
 const NAME: usize = 44;
 
-/// A name's end says most. A file may hold any characters in its names, a terminal must not obey them.
-pub fn short(name: &str) -> String {
+/// A file may hold any characters in its names, a terminal must not obey them.
+fn printable(text: &str) -> String {
     let plain = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
-    let name: String = name.chars().map(plain).collect();
+    text.chars().map(plain).collect()
+}
+
+/// A name's end says most.
+pub fn short(name: &str) -> String {
+    let name = printable(name);
     let count = name.chars().count();
     if count <= NAME {
         return name;
@@ -238,88 +293,99 @@ pub fn short(name: &str) -> String {
     format!("…{end}")
 }
 
+/// A number with so many decimals.
+fn fixed(value: Option<f64>, digits: usize) -> String {
+    value.map_or_else(|| "–".to_owned(), |v| format!("{v:.digits$}"))
+}
+
+/// A name and its `?`, if it has one.
+fn mark(record: &Record, subject: Subject) -> &'static str {
+    if record.is_marked(subject) { "?" } else { "" }
+}
+
 fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
     let rows = sheet.sorted(sort)?;
-    let wide = rows
-        .iter()
-        .map(|r| short(word(r, "name")).chars().count())
-        .max();
+    let wide = rows.iter().map(|r| short(&r.layer).chars().count()).max();
     let wide = wide.unwrap_or(5).max(5);
     let _ = writeln!(text, "{}\n", sheet.model);
     let _ = writeln!(
         text,
-        "  {:<wide$} {:>11} {:>15} {:>15} {:>6} {:>10} {:>8} {:>6}  phase",
+        "  {:<wide$} {:>11} {:>16} {:>15} {:>6} {:>10} {:>8} {:>6}  phase",
         "layer", "N×M", "α ± σ", "noise 5–95 %", "D", "λmax (WᵀW)", "st.rank", "spikes"
     );
     let mut notes: Vec<(String, Vec<String>)> = Vec::new();
     let mut left_out = Vec::new();
-    for row in rows {
-        let name = short(word(row, "name"));
-        if word(row, "status") != "success" {
+    for record in rows {
+        let name = short(&record.layer);
+        let Some(values) = record.values() else {
             left_out.push(format!(
                 "  {name:<wide$} {}: {}",
-                word(row, "status"),
-                word(row, "reason")
+                record.outcome.status(),
+                printable(&record.outcome.reason().unwrap_or_default().to_string())
             ));
             continue;
-        }
-        let size = format!("{}×{}", number(row, "N", 0), number(row, "M", 0));
-        let alpha = match row.get("alpha") {
-            Some(Value::Number(_)) => {
-                format!("{} ± {}", number(row, "alpha", 2), number(row, "sigma", 2))
-            }
-            _ => "–".to_owned(),
         };
-        let noise = match row.get("noise_alpha") {
-            Some(Value::Number(_)) => format!(
-                "{}–{}",
-                number(row, "noise_alpha_low", 1),
-                number(row, "noise_alpha_high", 1)
+        let row = &values.row;
+        let size = format!("{}×{}", row.n, row.m);
+        let alpha = match row.alpha {
+            Some(alpha) => format!(
+                "{alpha:.2}{} ± {}",
+                mark(record, Subject::Alpha),
+                fixed(row.sigma, 2)
             ),
+            None => "–".to_owned(),
+        };
+        let noise = match (values.noise_alpha_low, values.noise_alpha_high) {
+            (Some(low), Some(high)) => format!("{low:.1}–{high:.1}"),
             _ => "–".to_owned(),
         };
-        let phase = heavytail::Phase::ALL
-            .iter()
-            .find(|p| row["phase"] == p.name())
-            .map_or("–", |p| p.title());
-        let sure = row["phase_confidence"].as_f64();
+        let phase = values.phase.map_or("–", Phase::title);
+        let sure = values.phase_confidence;
         let sure = sure.map_or_else(String::new, |c| format!(" {:.0} %", 100.0 * c));
-        let mark = if row["indeterminate"] == true {
-            " ?"
-        } else {
-            ""
-        };
+        let doubt = mark(record, Subject::Phase);
+        let spikes = values.num_spikes.map(|k| k.to_string());
+        let spikes = spikes.map_or("–".to_owned(), |k| k + mark(record, Subject::Bulk));
         let _ = writeln!(
             text,
-            "  {name:<wide$} {size:>11} {alpha:>15} {noise:>15} {:>6} {:>10} {:>8} {:>6}  {phase}{sure}{mark}",
-            number(row, "D", 3),
-            number(row, "lambda_max", 3),
-            number(row, "stable_rank", 1),
-            number(row, "num_spikes", 0),
+            "  {name:<wide$} {size:>11} {alpha:>16} {noise:>15} {:>6} {:>10} {:>8} {spikes:>6}  {phase}{sure}{doubt}",
+            fixed(row.d, 3),
+            fixed(Some(row.lambda_max), 3),
+            fixed(Some(row.stable_rank), 1),
         );
-        for remark in remarks(row) {
+        for remark in remarks(record) {
             match notes.iter_mut().find(|(r, _)| *r == remark) {
                 Some((_, names)) => names.push(name.clone()),
                 None => notes.push((remark, vec![name.clone()])),
             }
         }
     }
-    let of = |field: &str| number(&sheet.summary, field, 3);
+    let of = &sheet.summary;
     let _ = writeln!(
         text,
         "\n  {} layers; means: α {}, α̂ {} (WeightWatcher: α·log₁₀ λmax), {} (workshop paper: α·ln λmax, X = WᵀW/N, {} layers of M ≥ 50), log₁₀‖W‖²_F {}",
-        sheet.summary["num_layers"],
-        of("alpha"),
-        of("alpha_weighted"),
-        of("alpha_hat_paper"),
-        sheet.summary["alpha_hat_paper_layers"],
-        of("log_norm"),
+        of.num_layers,
+        fixed(of.alpha, 3),
+        fixed(of.alpha_weighted, 3),
+        fixed(of.alpha_hat_paper, 3),
+        of.alpha_hat_paper_layers,
+        fixed(of.log_norm, 3),
     );
     let notes: Vec<String> = notes.iter().map(|(r, names)| together(r, names)).collect();
     section(text, "Remarks", &notes);
     section(text, "Not analysed", &left_out);
     text.push('\n');
     Ok(())
+}
+
+/// Annotations, doubts and what is missing.
+fn remarks(record: &Record) -> Vec<String> {
+    let Some(values) = record.values() else {
+        return Vec::new();
+    };
+    let annotations = values.annotations.iter().map(ToString::to_string);
+    let doubts = values.doubts.iter().map(ToString::to_string);
+    let reasons = values.reasons().into_iter().map(|r| r.to_string());
+    annotations.chain(doubts).chain(reasons).collect()
 }
 
 /// A remark and the layers that it is about, some of them by name.
@@ -336,38 +402,6 @@ fn section(text: &mut String, title: &str, lines: &[String]) {
     if !lines.is_empty() {
         let _ = writeln!(text, "\n{title}\n{}", lines.join("\n"));
     }
-}
-
-/// Warnings in words.
-fn remarks(row: &Map<String, Value>) -> Vec<String> {
-    let mut remarks = Vec::new();
-    match word(row, "warning") {
-        "over-trained" => {
-            remarks.push("α below 2: WeightWatcher calls this over-trained".to_owned())
-        }
-        "under-trained" => {
-            remarks.push("α above 6: WeightWatcher calls this under-trained".to_owned())
-        }
-        _ => {}
-    }
-    let as_noise = |alpha: f64| {
-        let end = |f: &str| row.get(f).and_then(Value::as_f64);
-        Some(alpha >= end("noise_alpha_low")? && alpha <= end("noise_alpha_high")?)
-    };
-    if row["alpha"].as_f64().and_then(as_noise) == Some(true) {
-        remarks.push("α is within what pure noise of this shape has".to_owned());
-    }
-    if let Some(why) = read::<NoFit>(row.get("alpha_reason")) {
-        remarks.push(format!("no α: {why}"));
-    }
-    if let Some(annotations) = read::<Vec<Annotation>>(row.get("annotations")) {
-        remarks.extend(annotations.iter().map(ToString::to_string));
-    }
-    remarks
-}
-
-fn read<T: serde::de::DeserializeOwned>(value: Option<&Value>) -> Option<T> {
-    serde_json::from_value(value?.clone()).ok()
 }
 
 #[cfg(test)]

@@ -34,14 +34,10 @@ pub fn run(options: &Options) -> Result<Ended> {
     let mut all: Vec<(String, Vec<Record>)> = Vec::new();
     for file in &options.files {
         let (_, survey) = options.judging.survey(file)?;
-        failed |= survey.rows.iter().any(|r| r.status == "failed");
+        failed |= survey.rows.iter().any(|r| r.is_failed());
         let stem = stem(file, &all);
         let path = |name: &str| folder.join(format!("{stem}-{name}.{extension}"));
-        let rows: Vec<&Record> = survey
-            .rows
-            .iter()
-            .filter(|r| r.status == "success")
-            .collect();
+        let rows: Vec<&Record> = survey.rows.iter().filter(|r| r.is_success()).collect();
         ensure!(
             !rows.is_empty(),
             "{}: no layer could be analysed",
@@ -76,7 +72,7 @@ pub fn run(options: &Options) -> Result<Ended> {
             written.push(path(&name));
         }
         say(&written)?;
-        let rows = survey.rows.into_iter().filter(|r| r.status == "success");
+        let rows = survey.rows.into_iter().filter(|r| r.is_success());
         all.push((stem, rows.collect()));
     }
     if all
@@ -128,12 +124,7 @@ fn exponents(model: &str, rows: &[&Record]) -> Chart {
     let number = |get: fn(&heavytail::record::Values) -> Option<f64>| -> Vec<(f64, f64)> {
         let points = rows.iter().enumerate();
         points
-            .map(|(i, r)| {
-                (
-                    i as f64,
-                    r.values.as_deref().and_then(get).unwrap_or(f64::NAN),
-                )
-            })
+            .map(|(i, r)| (i as f64, r.values().and_then(get).unwrap_or(f64::NAN)))
             .collect()
     };
     let (low, high) = (
@@ -194,7 +185,7 @@ fn together(models: &[(String, Vec<Record>)]) -> Chart {
     };
     let ranks = |rows: &[Record]| {
         let pair = |r: &Record| {
-            let row = &r.values.as_ref()?.row;
+            let row = &r.values()?.row;
             Some((row.alpha?, row.stable_rank_log?))
         };
         rows.iter().filter_map(pair).collect()
@@ -226,7 +217,7 @@ fn phases(model: &str, rows: &[&Record], path: &PathBuf) -> Result<()> {
         .map(|r| {
             let cell = PhaseCell {
                 phase: r.phase(),
-                confidence: r.values.as_ref().and_then(|v| v.phase_confidence),
+                confidence: r.values().and_then(|v| v.phase_confidence),
                 indeterminate: !r.is_determinate(),
                 alpha: r.alpha(),
             };

@@ -66,7 +66,7 @@ pub fn run(file: &Path, judging: &Judging, (i, n): (usize, usize), folder: &Path
     let mut failed = false;
     let work = |_: &Path| {
         let (_, survey) = judging.survey_part(file, Some((i, n)))?;
-        failed = survey.rows.iter().any(|r| r.status == "failed");
+        failed = survey.rows.iter().any(|r| r.is_failed());
         anyhow::Ok(survey.rows)
     };
     match attempt(folder, plan.entry(i)?, work)? {
@@ -105,14 +105,10 @@ pub fn merge_parts(options: &Options) -> Result<Ended> {
     rows.sort_by_key(|r| r.layer_id);
     let run = options.file.display().to_string();
     let summary = summarise(&run, &rows);
-    let sheets = [Sheet::of(
-        &options.file,
-        &rows,
-        &summary,
-        options.judging.compat(),
-    )?];
+    let compat = options.judging.compat();
+    let sheets = [Sheet::new(&options.file, rows, summary, compat)];
     print(&sheets, &options.printing)?;
-    Ok(if rows.iter().any(|r| r.status == "failed") {
+    Ok(if sheets.iter().any(Sheet::has_failed_layers) {
         Ended::WithFailedLayers
     } else {
         Ended::Well

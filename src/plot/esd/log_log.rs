@@ -1,7 +1,7 @@
 //! Logarithmic axes: density on logarithmic bins and the fitted power law over its own support.
 
 use super::{EIGENVALUE, PER_ROW, Panels, check, header, histogram, legend, page};
-use crate::fit::{Doubt, TailFit, fit_tail};
+use crate::fit::{TailFit, fit_tail};
 use crate::law::{Law, PowerLaw};
 use crate::plot::axis::Axis;
 use crate::plot::canvas::{Figure, Type};
@@ -9,6 +9,8 @@ use crate::plot::legend::Key;
 use crate::plot::panel::{Labels, Panel};
 use crate::plot::style::{self, SMALL, digits};
 use crate::plot::table::{Table, field};
+use crate::record::Doubt;
+use crate::record::trust::of_tail;
 use crate::spectrum::Spectrum;
 
 /// The figure.
@@ -118,7 +120,7 @@ pub(in crate::plot) fn log_log(
                 draw_tail(&mut figure, &panel, tail, spectrum);
                 let short =
                     |d: &Doubt| matches!(d, Doubt::ShortTail { .. } | Doubt::SmallSample { .. });
-                let doubt = if tail.doubts.iter().any(short) {
+                let doubt = if of_tail(tail).iter().any(short) {
                     " (short tail)"
                 } else {
                     ""

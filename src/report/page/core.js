@@ -67,6 +67,22 @@ function said([text, ...numbers]) {
   return data.texts[text].replace(/\ufffc/g, () => written(numbers[i++]).replace(/(\.\d*?)0+(?=$|·)/, "$1").replace(/\.(?=$|·)/, ""));
 }
 
+const SUBJECTS = ["alpha", "interval", "phase", "bulk"];
+
+// Whether a subject, by its place in SUBJECTS, has a `?`.
+function marked(one, subject) {
+  return Boolean(one && (one.m || 0) & (1 << subject));
+}
+
+function alphaText(one, digits = 3) {
+  return written(num(one, "alpha"), digits) + (marked(one, 0) ? "?" : "");
+}
+
+// What is doubtful about a subject.
+function doubts(one, ...subjects) {
+  return ((one && one.d) || []).filter(([subject]) => subjects.includes(subject)).map(([, advice, ...text]) => ({ text: said(text), advice: data.texts[advice] }));
+}
+
 function title(one) {
   if (!one || one.p === undefined) return "no phase";
   return data.phases[one.p].title + (one.u ? "?" : "");

@@ -280,7 +280,7 @@ function drawLog(one, points, scene, others) {
   drawing.setAttribute("aria-label", `Log–log spectral density of ${describe(state.run, state.layer, state.time)}`);
   byId("loglog-says").textContent = alpha === null
     ? "No power law could be fitted."
-    : `From xmin on, ${tail} of ${points.count} eigenvalues fall like a power law with α = ${written(alpha)} (distance D = ${written(num(one, "D"))}).`;
+    : `From xmin on, ${tail} of ${points.count} eigenvalues fall like a power law with α = ${alphaText(one)} (distance D = ${written(num(one, "D"))}).`;
 }
 
 function buildDensityLegend() {

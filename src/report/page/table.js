@@ -6,7 +6,7 @@ const COLUMNS = [
   { key: "shape", title: "shape", of: (row) => row.about.shape.reduce((a, b) => a * b, 1), show: (row) => row.about.shape.join("×") },
   { key: "phase", title: "phase", left: true, of: (row) => (row.one && row.one.p !== undefined ? row.one.p : null), show: (row) => title(row.one), phase: true },
   { key: "confidence", title: "confidence", of: (row) => confidence(row.one), show: (row) => probability(confidence(row.one)) },
-  { key: "alpha", title: "α", field: true },
+  { key: "alpha", title: "α", field: true, show: (row) => alphaText(row.one) },
   { key: "sigma", title: "± σ", field: true },
   { key: "noise", title: "α of noise", of: (row) => (row.about.noise ? row.about.noise[1] : null), show: (row) => (row.about.noise ? `${written(row.about.noise[0])} … ${written(row.about.noise[2])}` : "–") },
   { key: "lambda_max", title: "λmax of WᵀW", field: true },
@@ -90,13 +90,13 @@ function csv() {
     if (typeof value === "string" && /^[=+@\t-]/.test(text)) text = `'${text}`;
     return /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
   };
-  const names = ["run", "epoch", "step", "layer", "shape", "phase", "indeterminate", "phase_confidence", "noise_alpha_low", "noise_alpha", "noise_alpha_high", ...data.fields];
+  const names = ["run", "epoch", "step", "layer", "shape", "phase", "indeterminate", "phase_confidence", "marked", "noise_alpha_low", "noise_alpha", "noise_alpha_high", ...data.fields];
   const lines = tableRows().filter((row) => row.one).map((row) => {
     const [epoch, step] = row.run.stamps[row.i];
     const phase = row.one.p === undefined ? null : data.phases[row.one.p].name;
     const noise = row.about.noise || [null, null, null];
     const numbers = data.fields.map((name) => num(row.one, name));
-    return [row.run.name, epoch, step, row.layer, row.about.shape.join("x"), phase, Boolean(row.one.u), confidence(row.one), ...noise, ...numbers].map(quote).join(",");
+    return [row.run.name, epoch, step, row.layer, row.about.shape.join("x"), phase, Boolean(row.one.u), confidence(row.one), SUBJECTS.filter((_, i) => marked(row.one, i)).join(" "), ...noise, ...numbers].map(quote).join(",");
   });
   return [names.join(","), ...lines].join("\n") + "\n";
 }

@@ -148,7 +148,7 @@ function describe(r, layer, time) {
   if (!one) return `${where}: not observed`;
   const sure = confidence(one) === null ? "" : `, confidence ${probability(confidence(one))}`;
   const alpha = num(one, "alpha");
-  return `${where}, ${moment(run, i)}: ${title(one)}${sure}${alpha === null ? "" : `, α = ${written(alpha)}`}`;
+  return `${where}, ${moment(run, i)}: ${title(one)}${sure}${alpha === null ? "" : `, α = ${alphaText(one)}`}`;
 }
 
 function readOut(r, layer, time) {

@@ -14,7 +14,7 @@ function verdictOf(one) {
   }
   const phase = data.phases[one.p];
   const sure = confidence(one);
-  const says = one.u ? "Uncertain; likeliest is " : "";
+  const says = marked(one, 2) ? "Uncertain; likeliest is " : "";
   const name = html("b", { class: `phase ph-${phase.letter}` }, html("i", { text: phase.letter }), html("span", { text: phase.title }));
   const lines = [html("p", { class: "says" }, html("span", { text: says }), name, html("span", { text: `, confidence ${probability(sure)}` }))];
   if (one.q) {
@@ -35,26 +35,25 @@ function evidenceOf(one) {
   if (!one || !one.e) return [html("p", { class: "hint", text: "None." })];
   const list = html("dl", { class: "evidence" }, ...one.e.map(([name, value, ...text]) =>
     html("div", { title: data.texts[name] }, html("dt", { text: written(value) }), html("dd", { text: said(text) }))));
-  const remarks = [...(one.a || []), ...(one.r || [])];
-  return [list, remarks.length ? html("ul", { class: "remarks" }, ...remarks.map((r) => html("li", { text: said(r) }))) : null].filter(Boolean);
+  const remarks = [...(one.a || []), ...(one.r || [])].map((r) => html("li", { text: said(r) }));
+  remarks.push(...doubts(one, 2).map((d) => html("li", { text: d.text, title: d.advice })));
+  return [list, remarks.length ? html("ul", { class: "remarks" }, ...remarks) : null].filter(Boolean);
 }
 
 function numbersOf(one, layer) {
   const get = (name) => num(one, name);
   const facts = [];
-  const fact = (name, value, ...doubt) => facts.push(html("div", {}, html("dt", { text: name }),
-    html("dd", {}, html("span", { text: value }), ...doubt.filter(Boolean).map((text) => html("small", { text })))));
+  const fact = (name, value, ...beside) => facts.push(html("div", {}, html("dt", { text: name }),
+    html("dd", {}, html("span", { text: value }), ...beside.flat().filter(Boolean).map((small) =>
+      html("small", small.advice ? { class: "doubt", text: `? ${small.text}`, title: small.advice } : { text: small })))));
   const deep = (one && one.f) || {};
   const alpha = get("alpha");
-  const noise = layer && layer.noise;
   if (alpha !== null) {
-    const beside = !noise ? "" : alpha < noise[0] ? "heavier than that" : alpha > noise[2] ? "lighter than that" : "no evidence of a tail";
     const interval = deep.interval ? `${Math.round(100 * deep.interval[0])} % bootstrap interval ${written(deep.interval[1])} … ${written(deep.interval[2])}` : null;
-    fact("Tail exponent α", `${written(alpha)} ± ${written(get("sigma"), 2)}`, interval || "± is the textbook σ, which ignores the search for xmin",
-      noise && `noise of this shape has ${written(noise[0])} … ${written(noise[2])} (5–95 %): ${beside}`,
-      one.p !== undefined && one.p <= 2 && `a ${data.phases[one.p].title} spectrum is no power law: no evidence of its own`);
+    fact("Tail exponent α", `${alphaText(one)} ± ${written(get("sigma"), 2)}`, interval || "± is the textbook σ, which ignores the search for xmin",
+      one.x && said(one.x), doubts(one, 0, 1));
     fact("Tail", `${written(get("num_pl_spikes"))} eigenvalues`, `from xmin = ${written(get("xmin_x"))} on, distance D = ${written(get("D"))}`,
-      deep.fit_p !== undefined && deep.fit_p !== null && `goodness of fit ${pValue(deep.fit_p)}${deep.fit_p <= 0.1 ? ": no power law" : ": a power law is not ruled out"}`);
+      deep.fit_p !== undefined && deep.fit_p !== null && `goodness of fit ${pValue(deep.fit_p)}`);
     fact("α̂ = α · log₁₀ λmax", written(get("alpha_weighted")), "of WᵀW, as WeightWatcher has it");
   }
   if (deep.rivals) {
@@ -64,7 +63,7 @@ function numbersOf(one, layer) {
   }
   if (deep.farms !== undefined && deep.farms !== null) fact("FARMS α", written(deep.farms), "comparable between layers of different shape");
   if (get("bulk_d") !== null) {
-    fact("Distance of the bulk from noise", `D = ${written(get("bulk_d"))}`, `95 % of noise is below ${written(get("bulk_d95"))}; ${pValue(get("bulk_d_p"))}`);
+    fact("Distance of the bulk from noise", `D = ${written(get("bulk_d"))}${marked(one, 3) ? "?" : ""}`, `95 % of noise is below ${written(get("bulk_d95"))}; ${pValue(get("bulk_d_p"))}`, doubts(one, 3));
     fact("Largest eigenvalue", written(get("lambda_max_x")), `${pValue(get("lambda_max_p"))} under noise (Tracy–Widom)`, `of WᵀW: ${written(get("lambda_max"))}`);
     fact("Spikes", written(get("num_spikes")), `beyond ${written(get("bulk_edge_x"))}, where noise lands once in a hundred matrices`);
     fact("Bulk", `σ = ${written(get("sigma_mp"))}`, `from λ₋ = ${written(get("bulk_min_x"))} to λ₊ = ${written(get("bulk_max_x"))}`);

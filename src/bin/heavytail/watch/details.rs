@@ -1,7 +1,7 @@
 //! One layer in words and bars.
 
-use heavytail::record::Values;
-use heavytail::{Phase, Record, Trajectory};
+use heavytail::record::{Subject, Values};
+use heavytail::{Phase, Trajectory};
 use ratatui::text::{Line, Span};
 
 use super::colors::{Colors, bold, dim};
@@ -14,38 +14,6 @@ pub fn noise(values: &Values) -> Option<String> {
     Some(format!("{}–{}", short(low), short(high)))
 }
 
-/// Why α should not be trusted.
-pub fn doubts(record: &Record) -> Vec<String> {
-    let Some(values) = record.values.as_deref() else {
-        return Vec::new();
-    };
-    let Some(alpha) = values.row.alpha else {
-        return Vec::new();
-    };
-    let mut doubts: Vec<String> = values
-        .row
-        .alpha_doubts
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    if let (Some(low), Some(high)) = (values.noise_alpha_low, values.noise_alpha_high)
-        && (low..=high).contains(&alpha)
-    {
-        doubts.push("it is within what pure noise of this shape has".to_owned());
-    }
-    if let Some(phase @ (Phase::RandomLike | Phase::BleedingOut | Phase::BulkPlusSpikes)) =
-        values.phase
-    {
-        doubts.push(format!("{phase} is no power law"));
-    }
-    if let Some(fit) = values.full.as_ref().and_then(|f| f.goodness_of_fit)
-        && fit.p <= 0.1
-    {
-        doubts.push(format!("goodness of fit p = {:.2}", fit.p));
-    }
-    doubts
-}
-
 /// The layer, wrapped to the width.
 pub fn lines(run: &Trajectory, row: &Row, colors: Colors, wide: usize) -> Vec<Line<'static>> {
     let record = row.record;
@@ -55,24 +23,19 @@ pub fn lines(run: &Trajectory, row: &Row, colors: Colors, wide: usize) -> Vec<Li
     };
     let shape: Vec<String> = record.shape.iter().map(ToString::to_string).collect();
     page.title(&format!("{}  {}", clean(&record.layer), shape.join("×")));
-    let Some(values) = record.values.as_deref() else {
-        let why = record.reason.as_deref().unwrap_or("no reason is given");
+    let Some(values) = record.values() else {
+        let why = record.outcome.reason().unwrap_or_default();
         page.text(&format!("not analysed: {why}"));
         return page.lines;
     };
     if let Some(carried) = &record.carried {
         page.text(&carried.to_string());
     }
-    match (values.phase, &values.phase_reason) {
-        (None, why) => page.text(&format!(
-            "no phase: {}",
-            why.as_deref().unwrap_or("unknown")
-        )),
-        (Some(_), _) if !record.is_determinate() => {
-            page.text("The phase is indeterminate: do not rely on it.")
-        }
-        _ => {}
+    if values.phase.is_none() {
+        let why = record.no_phase().unwrap_or_default();
+        page.text(&format!("no phase: {why}"));
     }
+    page.doubts(values, &[Subject::Phase]);
     if let Some(probabilities) = values.phase_probabilities {
         for (phase, p) in Phase::ALL.into_iter().zip(probabilities) {
             page.bar(phase, p, colors);
@@ -90,14 +53,13 @@ pub fn lines(run: &Trajectory, row: &Row, colors: Colors, wide: usize) -> Vec<Li
         (None, Some(why)) => page.text(&format!("none: {why}")),
         (None, None) => page.text("none"),
     }
-    for doubt in doubts(record) {
-        page.item(&doubt);
-    }
+    page.doubts(values, &[Subject::Alpha, Subject::Interval]);
     let first = run.layer(&record.layer).next().map_or(0, |r| r.stamp.epoch);
     let spark = sparkline(&row.alphas, wide.saturating_sub(24));
     page.text(&format!("epoch {first} {spark} {}", record.stamp.epoch));
     page.title("spectrum");
     page.text(&spectrum(values));
+    page.doubts(values, &[Subject::Bulk]);
     page.title("transitions");
     let transitions = run.transitions(&record.layer);
     if transitions.is_empty() {
@@ -110,7 +72,12 @@ pub fn lines(run: &Trajectory, row: &Row, colors: Colors, wide: usize) -> Vec<Li
 }
 
 fn exponent(values: &Values, alpha: f64) -> String {
-    let mut text = format!("{alpha:.3}");
+    let mark = if values.is_marked(Subject::Alpha) {
+        "?"
+    } else {
+        ""
+    };
+    let mut text = format!("{alpha:.3}{mark}");
     let full = values.full.as_ref();
     if let Some(interval) = full.and_then(|f| f.alpha_interval) {
         text += &format!(
@@ -166,6 +133,15 @@ impl Page {
 
     fn item(&mut self, text: &str) {
         self.wrap("  · ", text);
+    }
+
+    /// What is doubtful, and what to do about it.
+    fn doubts(&mut self, values: &Values, subjects: &[Subject]) {
+        for &subject in subjects {
+            for doubt in values.doubts_about(subject) {
+                self.wrap("  ? ", &format!("{doubt}: {}", doubt.advice()));
+            }
+        }
     }
 
     fn bar(&mut self, phase: Phase, p: f64, colors: Colors) {

@@ -122,21 +122,21 @@ impl Follower {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use heavytail::record::Notice;
+    use heavytail::record::{Event, Notice};
     use std::io::Write;
 
     fn line(text: &str) -> String {
         let notice = Line::Notice(Notice {
             run: "r".into(),
             epoch: None,
-            text: text.into(),
+            event: Event::Message { text: text.into() },
         });
         serde_json::to_string(&notice).unwrap() + "\n"
     }
 
-    fn texts(follower: &Follower) -> Vec<&str> {
+    fn texts(follower: &Follower) -> Vec<String> {
         let notices = follower.run.notices.iter();
-        notices.map(|n| n.text.as_str()).collect()
+        notices.map(|n| n.event.to_string()).collect()
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use heavytail::record::{Outcome, Subject};
 use heavytail::{Record, Trajectory};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -175,7 +176,7 @@ fn cost(view: &View) -> String {
     let (snapshots, mut analyses) = all.fold((0.0, 0.0), |(s, a), summary| {
         (s + summary.seconds_snapshot, a + summary.seconds_analysis)
     });
-    let full = |r: &Record| r.values.as_ref()?.full.as_ref().map(|full| full.seconds);
+    let full = |r: &Record| r.values()?.full.as_ref().map(|full| full.seconds);
     analyses += view.run.records.iter().filter_map(full).sum::<f64>();
     let elapsed = view.elapsed.map_or(0.0, |e| e.as_secs_f64());
     let share = |s: f64| match elapsed {
@@ -205,12 +206,7 @@ fn notices(view: &View, wide: usize) -> Vec<Line<'static>> {
         let text = clean(&format!("! {alarm}"));
         Line::styled(left(&text, wide), Style::new().add_modifier(Modifier::BOLD))
     });
-    let notices = newest.map(|notice| {
-        let epoch = notice
-            .epoch
-            .map_or(String::new(), |e| format!("epoch {e}: "));
-        Line::raw(left(&clean(&(epoch + &notice.text)), wide))
-    });
+    let notices = newest.map(|notice| Line::raw(left(&clean(&notice.to_string()), wide)));
     let mut lines: Vec<Line> = alarms.chain(notices).take(NOTICES).collect();
     if view.unreadable > 0 {
         let text = format!(
@@ -326,7 +322,7 @@ fn table(pen: &mut Pen, view: &View, rows: &[Row], selected: usize, kept: usize)
 }
 
 fn layer(colors: Colors, row: &Row, name: &str, w: &Widths) -> Vec<Span<'static>> {
-    let values = row.record.values.as_deref();
+    let values = row.record.values();
     let cell = |cells: usize, text: Option<String>| match cells {
         0 => Span::raw(""),
         _ => Span::raw(right(&text.unwrap_or_else(|| "–".to_owned()), cells) + " "),
@@ -337,10 +333,10 @@ fn layer(colors: Colors, row: &Row, name: &str, w: &Widths) -> Vec<Span<'static>
         spans.push(Span::raw(left(&shape.join("×"), w.shape) + " "));
     }
     spans.extend(phase(colors, row.record, w.phase));
-    let doubt = if details::doubts(row.record).is_empty() {
-        ' '
-    } else {
+    let doubt = if row.record.is_marked(Subject::Alpha) {
         '?'
+    } else {
+        ' '
     };
     let alpha = row.record.alpha().map(|a| format!("{}{doubt}", short(a)));
     spans.push(cell(ALPHA, alpha));
@@ -357,12 +353,11 @@ fn layer(colors: Colors, row: &Row, name: &str, w: &Widths) -> Vec<Span<'static>
 
 /// The phase as a tile with its letter, its name and how sure it is.
 fn phase(colors: Colors, record: &Record, cells: usize) -> [Span<'static>; 2] {
-    let values = record.values.as_deref();
+    let values = record.values();
     let Some((phase, values)) = record.phase().zip(values) else {
-        let why = if record.status == "success" {
-            "no phase"
-        } else {
-            "failed"
+        let why = match record.outcome {
+            Outcome::Success(_) => "no phase",
+            _ => record.outcome.status(),
         };
         return [
             Span::raw(" – "),
@@ -370,7 +365,7 @@ fn phase(colors: Colors, record: &Record, cells: usize) -> [Span<'static>; 2] {
         ];
     };
     let sure = match values.phase_confidence {
-        Some(p) if record.is_determinate() => format!("{:.0}%", 100.0 * p),
+        Some(p) if !record.is_marked(Subject::Phase) => format!("{:.0}%", 100.0 * p),
         // Never a phase without its doubt.
         Some(p) => format!("{:.0}%?", 100.0 * p),
         None => "?".to_owned(),

@@ -1,5 +1,7 @@
-use heavytail::record::{Alarm, Carried, Line, Notice, Rule, Scalar, Stamp, Summary};
-use heavytail::{Config, Phase, Record, Trajectory, WeightMatrix, analyze};
+use heavytail::record::{
+    Alarm, AlarmEvidence, Carried, Event, Line, Notice, Outcome, Rule, Scalar, Stamp, Summary,
+};
+use heavytail::{Config, LayerError, Phase, Record, Trajectory, WeightMatrix, analyze};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -52,17 +54,16 @@ fn training() -> Trajectory {
             let matrix = WeightMatrix::new(*name, 90, 40, matrix).unwrap();
             let report = analyze(&matrix, &Config::live()).unwrap();
             let mut record = Record::success("demo", stamp, id, &report);
-            let values = record.values.as_mut().unwrap();
+            let values = record.values_mut().unwrap();
             values.phase = Some(phases[epoch]);
             values.phase_confidence = Some(if id == 4 { 0.5 } else { 0.93 });
             values.indeterminate = Some(id == 4);
+            values.judge();
             records.push(record);
         }
         let mut failed = records[0].clone();
         failed.layer = "broken".into();
-        failed.status = "failed".into();
-        failed.reason = Some("1 of 3600 weights is NaN".into());
-        failed.values = None;
+        failed.outcome = Outcome::Failed(LayerError::NotFinite { count: 1, of: 3600 });
         records.push(failed);
         lines.push(Line::Summary(Box::new(Summary::of(
             "demo", stamp, &records, 0.002,
@@ -78,7 +79,10 @@ fn training() -> Trajectory {
     lines.push(Line::Notice(Notice {
         run: "demo".into(),
         epoch: Some(3),
-        text: "train loss is NaN\u{1b}[31m".into(),
+        event: Event::NotFinite {
+            name: "train loss".into(),
+            value: "NaN\u{1b}[31m".into(),
+        },
     }));
     lines.into_iter().collect()
 }
@@ -118,7 +122,9 @@ fn alarms_come_before_notices() {
         stamp: Stamp::of_epoch(2),
         layer: "fc1.weight".into(),
         rule: Rule::NotFinite,
-        evidence: "3 weights\u{1b}[31m".into(),
+        evidence: AlarmEvidence::Earlier {
+            text: "3 weights\u{1b}[31m".into(),
+        },
     }));
     let text = text(&run, &mut State::default(), 80, 24);
     let lines: Vec<&str> = text.lines().collect();
@@ -269,7 +275,7 @@ fn keys_select_sort_and_open_a_layer() {
         "C  Rank-collapse",
         "░░░",
         "num_spikes = ",
-        "Bulk+Spikes is no power law",
+        "a spectrum that is Bulk+Spikes is no power law",
         "epoch 0 ",
         "transitions",
         "epoch 2: Random-like to Bulk+Spikes",

@@ -67,7 +67,7 @@ pub fn rows(run: &Trajectory, sort: Sort) -> Vec<Row<'_>> {
         rows[place].alphas.push(record.alpha());
     }
     let number = |row: &Row| {
-        let values = row.record.values.as_deref()?;
+        let values = row.record.values()?;
         match sort {
             Sort::Depth | Sort::Name => None,
             Sort::Phase => values.phase.map(|p| -f64::from(p as u8)),

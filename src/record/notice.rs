@@ -1,0 +1,89 @@
+use serde::{Deserialize, Serialize};
+
+use crate::error::LayerError;
+
+/// Something the reader of a log should know.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Notice {
+    /// Name of the run.
+    pub run: String,
+    /// Where it happened, if at an epoch.
+    pub epoch: Option<usize>,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+#[non_exhaustive]
+pub enum Event {
+    /// What the user said, by [`Monitor::notice`](crate::Monitor::notice).
+    Message {
+        /// The words.
+        text: String,
+    },
+    /// The training reported a number that is not finite. JSON has no such numbers.
+    NotFinite {
+        /// Its name, for example `valid loss`.
+        name: String,
+        /// `NaN`, `inf` or `-inf`.
+        value: String,
+    },
+    /// The weights could not be copied.
+    NotObserved {
+        /// Why.
+        message: String,
+    },
+    /// The learner has no validation batches, so an epoch ends where it takes `valid()`.
+    NoValidation,
+    /// A resumed run has weights that the log does not know: epochs count on from its last.
+    UnknownWeights,
+    /// A checkpoint was loaded into a new log: epochs count from 0.
+    LoadedCheckpoint,
+    /// A full analysis failed.
+    FullFailed {
+        /// The layer.
+        layer: String,
+        /// Why.
+        #[serde(flatten)]
+        cause: LayerError,
+    },
+    /// Too many full analyses wait, or the system refused a thread.
+    FullRefused {
+        /// The layer.
+        layer: String,
+    },
+    /// The last observation has no full analyses, since the system refused a thread.
+    NoFullAtEnd,
+    /// The analysis could not keep up.
+    LaggedBehind {
+        /// Observations that waited.
+        deferred: usize,
+        /// Observations that were dropped.
+        dropped: usize,
+    },
+    /// Observations were left out to keep within the budget.
+    OverBudget {
+        /// How many.
+        count: usize,
+    },
+    /// A sink failed; the others went on.
+    SinkFailed {
+        /// What it said.
+        message: String,
+    },
+    /// The closure that acts on an alarm failed.
+    ActionFailed {
+        /// What it said.
+        message: String,
+    },
+    /// The spectra of an observation cannot be read.
+    NoSpectra {
+        /// Why.
+        message: String,
+    },
+    /// The last line was cut off, as by a crash, and is left out.
+    CutOffLine,
+}

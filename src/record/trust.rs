@@ -1,0 +1,338 @@
+//! When a number is not to be trusted: each rule once, for every view.
+//!
+//! A record's doubts are decided when it is made, and again when a full analysis comes later. Views show
+//! [`Record::doubts`](super::Record::doubts) and decide nothing. A doubt that [marks](Doubt::marks) its subject puts a `?`
+//! beside the number.
+
+use serde::{Deserialize, Serialize};
+
+use super::Values;
+use crate::fit::TailFit;
+use crate::phase::{Annotation, Phase};
+
+/// What a doubt is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// The exponent of the tail.
+    Alpha,
+    /// Its bootstrap interval.
+    Interval,
+    /// The phase.
+    Phase,
+    /// The Marchenko–Pastur bulk: its scale, its spikes, the soft rank.
+    Bulk,
+}
+
+/// Why a number is not to be trusted. [`Doubt::words`] says it, [`Doubt::advice`] what to do.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "doubt")]
+#[non_exhaustive]
+pub enum Doubt {
+    /// The tail holds fewer than 50 eigenvalues: α's true spread is well above its textbook σ.
+    ShortTail {
+        /// Eigenvalues in the tail.
+        n_tail: usize,
+    },
+    /// Fewer than 20 eigenvalues took part: the small-sample estimator of α was used.
+    SmallSample {
+        /// How many.
+        n: usize,
+    },
+    /// α < 2: heavier than the theory expects of a well-trained layer.
+    VeryHeavy,
+    /// α > 6: lighter than the theory's range.
+    NotHeavy,
+    /// α lies where 90 % of pure noise of the same N and M has it.
+    WithinNoise {
+        /// 5 % point of α for noise.
+        low: f64,
+        /// 95 % point.
+        high: f64,
+    },
+    /// The phase has a bulk: its spectrum is no power law.
+    NoPowerLaw {
+        /// The phase.
+        phase: Phase,
+    },
+    /// The goodness of fit rules a power law out: p ≤ 0.1.
+    PoorFit {
+        /// Its p.
+        p: f64,
+    },
+    /// Fewer than 50 eigenvalues took part: the interval covers α less often than it says, .72 to .97.
+    SmallInterval {
+        /// How many.
+        n: usize,
+    },
+    /// No phase reaches a probability of [`INDETERMINATE`](crate::phase::INDETERMINATE), or the layer is too small for this one.
+    Indeterminate {
+        /// Probability of the likeliest.
+        confidence: f64,
+    },
+    /// M < 100: Bleeding-out and Bulk-decay are hard to tell apart.
+    Neighbours {
+        /// M.
+        m: usize,
+    },
+    /// An annotation explains what leaves the bulk without correlations.
+    Explained {
+        /// The annotation.
+        by: Annotation,
+    },
+    /// The bulk's distance from Marchenko–Pastur is above 0.02 and above twice the 95 % point of noise.
+    NotMarchenkoPastur {
+        /// The distance.
+        d: f64,
+        /// 95 % point for noise.
+        d95: f64,
+    },
+}
+
+/// A tail shorter than this is in doubt, and so is an interval from fewer eigenvalues.
+const SHORT: usize = 50;
+/// Below this many eigenvalues a fit uses the small-sample estimator.
+const SMALL_SAMPLE: usize = 20;
+/// Below this M, Bleeding-out and Bulk-decay blur.
+const BLURRED: usize = 100;
+/// The goodness of fit rules a power law out at this p.
+const RULED_OUT: f64 = 0.1;
+/// Below this distance a bulk is Marchenko–Pastur for all that matters.
+const NEGLIGIBLE: f64 = 0.02;
+
+impl Doubt {
+    /// What it is about.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::ShortTail { .. }
+            | Self::SmallSample { .. }
+            | Self::VeryHeavy
+            | Self::NotHeavy
+            | Self::WithinNoise { .. }
+            | Self::NoPowerLaw { .. }
+            | Self::PoorFit { .. } => Subject::Alpha,
+            Self::SmallInterval { .. } => Subject::Interval,
+            Self::Indeterminate { .. } | Self::Neighbours { .. } | Self::Explained { .. } => {
+                Subject::Phase
+            }
+            Self::NotMarchenkoPastur { .. } => Subject::Bulk,
+        }
+    }
+
+    /// Its code, as in records.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::ShortTail { .. } => "short_tail",
+            Self::SmallSample { .. } => "small_sample",
+            Self::VeryHeavy => "very_heavy",
+            Self::NotHeavy => "not_heavy",
+            Self::WithinNoise { .. } => "within_noise",
+            Self::NoPowerLaw { .. } => "no_power_law",
+            Self::PoorFit { .. } => "poor_fit",
+            Self::SmallInterval { .. } => "small_interval",
+            Self::Indeterminate { .. } => "indeterminate",
+            Self::Neighbours { .. } => "neighbours",
+            Self::Explained { .. } => "explained",
+            Self::NotMarchenkoPastur { .. } => "not_marchenko_pastur",
+        }
+    }
+
+    /// Whether its subject gets a `?`. The others are cautions.
+    pub fn marks(&self) -> bool {
+        !matches!(self, Self::Neighbours { .. } | Self::Explained { .. })
+    }
+}
+
+/// How α compares with what pure noise of the same N and M gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AgainstNoise {
+    /// Below noise's 5 % point.
+    Heavier,
+    /// Within 5–95 %.
+    Within,
+    /// Above the 95 % point.
+    Lighter,
+}
+
+impl AgainstNoise {
+    /// The comparison; `low` and `high` are noise's 5 % and 95 % points.
+    pub fn new(alpha: f64, low: f64, high: f64) -> Self {
+        match alpha {
+            a if a < low => Self::Heavier,
+            a if a > high => Self::Lighter,
+            _ => Self::Within,
+        }
+    }
+}
+
+/// WeightWatcher's label of an α outside of 2–6.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Warning {
+    /// α < 2.
+    OverTrained,
+    /// α > 6.
+    UnderTrained,
+}
+
+impl Warning {
+    /// The label of an α, if it has one.
+    pub fn new(alpha: f64) -> Option<Self> {
+        match alpha {
+            a if a < 2.0 => Some(Self::OverTrained),
+            a if a > 6.0 => Some(Self::UnderTrained),
+            _ => None,
+        }
+    }
+
+    /// As WeightWatcher writes it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::OverTrained => "over-trained",
+            Self::UnderTrained => "under-trained",
+        }
+    }
+}
+
+/// Doubts that a fit alone gives rise to: of `n` eigenvalues, `n_tail` are in the tail.
+fn of_fit(alpha: f64, n_tail: usize, n: usize) -> Vec<Doubt> {
+    let mut doubts = Vec::new();
+    if n < SMALL_SAMPLE {
+        doubts.push(Doubt::SmallSample { n });
+    } else if n_tail < SHORT {
+        doubts.push(Doubt::ShortTail { n_tail });
+    }
+    doubts.extend(Warning::new(alpha).map(|warning| match warning {
+        Warning::OverTrained => Doubt::VeryHeavy,
+        Warning::UnderTrained => Doubt::NotHeavy,
+    }));
+    doubts
+}
+
+/// The doubts about a tail that is known without its layer.
+pub fn of_tail(tail: &TailFit) -> Vec<Doubt> {
+    of_fit(tail.alpha, tail.n_tail, tail.n)
+}
+
+/// All doubts about the numbers of a layer.
+pub(super) fn of_values(values: &Values) -> Vec<Doubt> {
+    let mut doubts = Vec::new();
+    let full = values.full.as_ref();
+    let row = &values.row;
+    if let (Some(alpha), Some(n_tail), Some(n)) = (row.alpha, row.num_pl_spikes, row.num_fitted) {
+        doubts = of_fit(alpha, n_tail, n);
+        if let (Some(low), Some(high)) = (values.noise_alpha_low, values.noise_alpha_high)
+            && AgainstNoise::new(alpha, low, high) == AgainstNoise::Within
+        {
+            doubts.push(Doubt::WithinNoise { low, high });
+        }
+        if let Some(phase @ (Phase::RandomLike | Phase::BleedingOut | Phase::BulkPlusSpikes)) =
+            values.phase
+        {
+            doubts.push(Doubt::NoPowerLaw { phase });
+        }
+        if let Some(fit) = full.and_then(|f| f.goodness_of_fit)
+            && fit.p <= RULED_OUT
+        {
+            doubts.push(Doubt::PoorFit { p: fit.p });
+        }
+        if full.is_some_and(|f| f.alpha_interval.is_some()) && n < SHORT {
+            doubts.push(Doubt::SmallInterval { n });
+        }
+    }
+    if let (Some(phase), Some(confidence)) = (values.phase, values.phase_confidence) {
+        if values.indeterminate == Some(true) {
+            doubts.push(Doubt::Indeterminate { confidence });
+        }
+        if matches!(phase, Phase::BleedingOut | Phase::BulkDecay) && row.m < BLURRED {
+            doubts.push(Doubt::Neighbours { m: row.m });
+        }
+        let explain = |a: &&Annotation| {
+            matches!(
+                a,
+                Annotation::ScaleHeterogeneity | Annotation::EntryDistribution
+            )
+        };
+        let explained = values.annotations.iter().filter(explain);
+        doubts.extend(explained.map(|&by| Doubt::Explained { by }));
+    }
+    if let (Some(d), Some(d95)) = (values.bulk_d, values.bulk_d95)
+        && d > (2.0 * d95).max(NEGLIGIBLE)
+    {
+        doubts.push(Doubt::NotMarchenkoPastur { d, d95 });
+    }
+    doubts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::analysis::analyze;
+    use crate::config::Config;
+    use crate::matrix::WeightMatrix;
+
+    fn values(rows: usize, cols: usize) -> Values {
+        let mut state = 1u64;
+        let mut next = || {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(99);
+            (state >> 40) as f64 / (1u64 << 24) as f64 - 0.5
+        };
+        let weights: Vec<f64> = (0..rows * cols).map(|_| next() + next() + next()).collect();
+        let matrix = WeightMatrix::new("fc", rows, cols, weights).unwrap();
+        Values::from(&analyze(&matrix, &Config::live()).unwrap())
+    }
+
+    #[test]
+    fn noise_has_no_power_law() {
+        let values = values(120, 80);
+        assert_eq!(values.phase, Some(Phase::RandomLike));
+        let about = |subject| {
+            let of = values.doubts.iter().filter(move |d| d.subject() == subject);
+            of.copied().collect::<Vec<Doubt>>()
+        };
+        let alpha = about(Subject::Alpha);
+        assert!(alpha.iter().any(|d| matches!(d, Doubt::WithinNoise { .. })));
+        assert!(alpha.contains(&Doubt::NoPowerLaw {
+            phase: Phase::RandomLike
+        }));
+        assert!(about(Subject::Phase).is_empty() && about(Subject::Bulk).is_empty());
+    }
+
+    #[test]
+    fn a_bulk_of_another_law_is_in_doubt() {
+        let mut values = values(120, 80);
+        values.bulk_d = Some(0.3);
+        let doubts = of_values(&values);
+        assert!(
+            doubts
+                .iter()
+                .any(|d| d.subject() == Subject::Bulk && d.marks())
+        );
+        // A small distance is none that matters, however small the noise's.
+        (values.bulk_d, values.bulk_d95) = (Some(0.019), Some(0.001));
+        assert!(
+            of_values(&values)
+                .iter()
+                .all(|d| d.subject() != Subject::Bulk)
+        );
+    }
+
+    #[test]
+    fn cautions_do_not_mark() {
+        let mut values = values(120, 80);
+        values.phase = Some(Phase::BulkDecay);
+        values.annotations = vec![Annotation::EntryDistribution];
+        let doubts = of_values(&values);
+        let phase = doubts.iter().filter(|d| d.subject() == Subject::Phase);
+        assert_eq!(phase.clone().count(), 2);
+        assert!(phase.clone().all(|d| !d.marks()));
+        values.indeterminate = Some(true);
+        let doubts = of_values(&values);
+        assert!(
+            doubts
+                .iter()
+                .any(|d| d.subject() == Subject::Phase && d.marks())
+        );
+    }
+}
