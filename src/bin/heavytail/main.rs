@@ -5,6 +5,7 @@ mod compare;
 mod describe;
 mod export;
 mod judging;
+mod numbers;
 mod output;
 mod plot;
 mod report;
