@@ -11,7 +11,7 @@ use heavytail::error::{Result, chain};
 use heavytail::fit::fit_bulk;
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::field::FIELDS;
-use heavytail::record::{Line, Outcome as RecordOutcome, Stamp};
+use heavytail::record::{Event, Line, Outcome as RecordOutcome, Stamp};
 use heavytail::sink::{Sink, read_spectra};
 use heavytail::{Error, LayerError, Monitor, Phase, Trajectory};
 use noise::matrix;
@@ -143,11 +143,8 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
     assert_eq!(outcome.trajectory.summaries.len(), 3);
     let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
     assert_eq!(read.summaries.len(), 3);
-    assert!(
-        read.notices[0].event.to_string().contains(expected),
-        "{:?}",
-        read.notices
-    );
+    let message = expected.to_owned();
+    assert_eq!(read.notices[0].event, Event::SinkFailed { message });
 
     let dir = tempfile::tempdir().unwrap();
     let monitor = Monitor::builder()
