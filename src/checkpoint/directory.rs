@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::ffi::OsStr;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::source::Source;
+use super::source::{Source, printable};
 use super::{Format, Found, read_file, recognise};
 use crate::error::{Error, Result, chain};
 
@@ -46,7 +46,7 @@ fn is_plain_name(name: &str) -> bool {
     is_one && !name.contains(['/', '\\', ':', '\0'])
 }
 
-/// The tensors of all shards that an index names.
+/// The tensors of all shards that an index names and that are there; those of the others are missing.
 pub(super) fn read_index(source: &Source) -> Result<Found> {
     let path = source.path();
     if source.len() > LONGEST_INDEX {
@@ -66,11 +66,22 @@ pub(super) fn read_index(source: &Source) -> Result<Found> {
         shards.entry(shard).or_default().insert(tensor, false);
     }
     let folder = path.parent().unwrap_or(Path::new(""));
+    let is_missing = |shard: &&&str| !folder.join(shard).exists();
+    let missing = shards.keys().filter(is_missing).count();
+    if let Some(first) = shards.keys().find(is_missing)
+        && missing == shards.len()
+    {
+        return Err(source.bad(no_shard(first, missing, folder)));
+    }
     let mut all = Found::default();
     for (shard, mut wanted) in shards {
         let file = folder.join(shard);
         if !file.exists() {
-            return Err(source.bad(format!("shard `{shard}` is missing")));
+            for tensor in wanted.into_keys() {
+                let reason = printable(&format!("its shard `{shard}` is missing"));
+                all.missing.push((tensor.to_owned(), reason));
+            }
+            continue;
         }
         let found = read_file(&file, true)?;
         for (name, reason) in found.left_out {
@@ -94,6 +105,45 @@ pub(super) fn read_index(source: &Source) -> Result<Found> {
     }
     all.strip_module();
     Ok(all)
+}
+
+/// None of an index's shards is there, and what is.
+fn no_shard(first: &str, count: usize, folder: &Path) -> String {
+    let others = match count - 1 {
+        0 => String::new(),
+        1 => " (and 1 other)".to_owned(),
+        others => format!(" (and {others} others)"),
+    };
+    let offers = offers(folder);
+    if offers.is_empty() {
+        return format!("shard `{first}` is missing{others}");
+    }
+    format!(
+        "shard `{first}` is missing{others}; weight files that are there: {}",
+        offers.join(", ")
+    )
+}
+
+/// The first few weight files of a folder.
+fn offers(folder: &Path) -> Vec<String> {
+    const FEW: usize = 5;
+    // The parent of a bare file name is empty.
+    let folder = match folder {
+        f if f == Path::new("") => Path::new("."),
+        f => f,
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_file() && is_named_as_weights(path))
+        .collect();
+    files.sort();
+    let name = |path: &PathBuf| format!("`{}`", path.file_name().unwrap_or_default().display());
+    let mut names: Vec<String> = files.iter().take(FEW).map(name).collect();
+    if files.len() > FEW {
+        names.push(format!("and {} more", files.len() - FEW));
+    }
+    names
 }
 
 fn is_named_as_pytorch(file: &Path) -> bool {
@@ -170,6 +220,7 @@ pub(super) fn list(folder: &Path) -> Result<Found> {
     let mut all = Found {
         entries: Vec::new(),
         left_out: unread,
+        missing: Vec::new(),
     };
     for (mut found, format, file) in parts {
         // The name of a NumPy array is the stem already.

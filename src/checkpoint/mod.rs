@@ -61,6 +61,7 @@ pub struct Checkpoint {
     tensors: Vec<TensorInfo>,
     places: Vec<Place>,
     left_out: Vec<(String, String)>,
+    missing: Vec<(String, String)>,
 }
 
 /// What a checkpoint says about one tensor.
@@ -133,6 +134,7 @@ struct Entry {
 struct Found {
     entries: Vec<Entry>,
     left_out: Vec<(String, String)>,
+    missing: Vec<(String, String)>,
 }
 
 impl Found {
@@ -148,7 +150,8 @@ impl Found {
             return;
         }
         let names = self.entries.iter_mut().map(|e| &mut e.name);
-        for name in names.chain(self.left_out.iter_mut().map(|(name, _)| name)) {
+        let others = self.left_out.iter_mut().chain(&mut self.missing);
+        for name in names.chain(others.map(|(name, _)| name)) {
             if name.starts_with(PREFIX) {
                 name.drain(..PREFIX.len());
             }
@@ -209,14 +212,14 @@ fn recognise(source: &Source) -> Result<Option<Format>> {
 impl Checkpoint {
     /// Open a weight file, an index of shards, or a folder of weight files.
     ///
-    /// A folder with a `*.index.json` is read through it; else its weight files are read in name
-    /// order, and if more than one holds tensors, their names begin with the file's stem (with the
+    /// A folder with a `*.index.json` is read through it; the tensors of a shard that is not there are
+    /// [missing](Self::missing). Else its weight files are read in name order, and if more than one holds tensors, their names begin with the file's stem (with the
     /// file's whole name where two have the same stem).
     ///
     /// # Errors
     ///
     /// If the path cannot be read, is none of these formats, or is damaged; if an index names a
-    /// shard that is missing or lies elsewhere; if a folder holds no weight file.
+    /// shard that lies elsewhere, or no shard that is there; if a folder holds no weight file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
@@ -263,6 +266,7 @@ impl Checkpoint {
             tensors,
             places,
             left_out,
+            missing: found.missing,
         }
     }
 
@@ -280,6 +284,11 @@ impl Checkpoint {
     /// are not read.
     pub fn left_out(&self) -> &[(String, String)] {
         &self.left_out
+    }
+
+    /// Name and reason of the tensors that the index promises and whose shard is not there.
+    pub fn missing(&self) -> &[(String, String)] {
+        &self.missing
     }
 
     /// The values of one tensor, row-major, whatever its type, byte order and strides.

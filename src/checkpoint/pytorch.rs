@@ -126,6 +126,7 @@ fn list(
     let mut found = Found {
         entries: Vec::new(),
         left_out: state.left_out,
+        missing: Vec::new(),
     };
     for (name, id) in state.tensors {
         let bad = |cause: String| source.bad(format!("tensor `{name}`: {cause}"));

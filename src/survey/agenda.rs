@@ -116,6 +116,14 @@ impl Agenda {
                 LeftOut::Unreadable { message },
             ));
         }
+        for (name, why) in checkpoint.missing() {
+            let (row, layer) = (rows.len(), layer_shape(name, &[]));
+            rows.push(if options.selection.wants(name) {
+                Record::failed(run, Stamp::default(), row, layer, why.as_str())
+            } else {
+                Record::skipped(run, Stamp::default(), row, layer, LeftOut::Excluded)
+            });
+        }
         sources.resize(rows.len(), None);
         Self {
             rows,
