@@ -2,8 +2,8 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::SurveyOptions;
 use super::lora::{Adapter, adapters};
+use super::options::SurveyOptions;
 use super::parts::{Part, heads, parts};
 use crate::checkpoint::{Checkpoint, TensorInfo};
 use crate::matrix::LeftOut;
