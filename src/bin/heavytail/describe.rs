@@ -9,7 +9,7 @@ use heavytail::checkpoint::Checkpoint;
 use heavytail::survey::{adapter_halves, parts};
 use serde_json::{Value, json};
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::output::{short, write};
 
 #[derive(Args)]

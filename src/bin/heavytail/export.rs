@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 use heavytail::sink::{csv, tensorboard};
 use heavytail::{Record, Trajectory};
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::output::write;
 
 #[derive(ValueEnum, Clone, Copy)]

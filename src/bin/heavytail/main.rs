@@ -3,6 +3,7 @@
 mod analyze;
 mod compare;
 mod describe;
+mod ended;
 mod export;
 mod judging;
 mod numbers;
@@ -19,6 +20,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use ended::Ended;
 use heavytail::error::chain;
 
 /// Spectra of weight matrices: power-law tails, Marchenko-Pastur bulks and the phases of training, of
@@ -54,12 +56,6 @@ enum Command {
     Watch(watch::Options),
     /// Print completions for a shell
     Completions { shell: Shell },
-}
-
-/// How a command that did not fail ended.
-enum Ended {
-    Well,
-    WithFailedLayers,
 }
 
 fn main() -> ExitCode {

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use heavytail::report::{self, Folder};
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::output::write;
 
 #[derive(Args)]
