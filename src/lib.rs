@@ -107,12 +107,12 @@ pub mod plot;
 pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod run;
 pub mod sink;
 pub mod spectrum;
 #[cfg(feature = "checkpoint")]
 pub mod survey;
 pub mod sweep;
-pub mod trajectory;
 
 pub use analysis::{LayerReport, analyze, analyze_tensor};
 pub use buffers::{KeptBuffers, keep_buffers};
@@ -122,4 +122,4 @@ pub use matrix::WeightMatrix;
 pub use monitor::Monitor;
 pub use phase::Phase;
 pub use record::Record;
-pub use trajectory::Trajectory;
+pub use run::Trajectory;

@@ -369,7 +369,11 @@ pub fn report(outcome: Option<Outcome>, time: Duration, out: &Path) -> Result<()
         println!("  {}", figure.display());
     }
     // The run is complete even if a file is not; say so last, where it is seen.
-    outcome.sink_error.map_or(Ok(()), |error| Err(error.into()))
+    for failure in &outcome.failures {
+        eprintln!("{}: {} lines are missing", failure.sink, failure.lacking);
+    }
+    let first = outcome.failures.into_iter().next();
+    first.map_or(Ok(()), |failure| Err(failure.error.into()))
 }
 
 #[cfg(test)]

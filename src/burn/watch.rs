@@ -123,6 +123,7 @@ impl<M: Module> Monitored<M> {
                     .with_trajectory(|t| t.summaries.last().map(|s| s.stamp));
                 let last = last.unwrap_or_default();
                 self.monitor.event(Some(last.epoch), Event::UnknownWeights);
+                self.monitor.resume_from(Some(last));
                 last
             });
         }

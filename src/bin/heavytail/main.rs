@@ -9,6 +9,7 @@ mod judging;
 mod numbers;
 mod output;
 mod plot;
+mod repair;
 mod report;
 mod scores;
 mod shard;
@@ -49,6 +50,8 @@ enum Command {
     Plot(plot::Options),
     /// Show runs that a monitor watched as one self-contained page
     Report(report::Options),
+    /// Take damaged lines out of a run's log; the log as it was is kept beside it
+    Repair(repair::Options),
     /// Turn the logs of runs into a table (Parquet, CSV) or event files for TensorBoard
     Export(export::Options),
     /// Follow a running training in the terminal
@@ -87,6 +90,7 @@ fn run(command: Command) -> Result<Ended> {
         Command::Compare(options) => compare::run(&options),
         Command::Plot(options) => plot::run(&options),
         Command::Report(options) => report::run(&options),
+        Command::Repair(options) => repair::run(&options),
         Command::Export(options) => export::run(&options),
         #[cfg(feature = "watch")]
         Command::Watch(options) => watch::run(&options),
