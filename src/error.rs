@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::matrix::LeftOut;
+use crate::left_out::LeftOut;
 
 /// Everything that heavytail can refuse, with the place and the cause.
 #[derive(Debug, thiserror::Error)]

@@ -97,6 +97,7 @@ mod files;
 pub mod fit;
 pub mod full;
 pub mod law;
+mod left_out;
 pub mod matrix;
 pub mod metrics;
 pub mod monitor;

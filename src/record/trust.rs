@@ -253,7 +253,9 @@ pub(super) fn of_values(values: &Values) -> Vec<Doubt> {
         let explain = |a: &&Annotation| {
             matches!(
                 a,
-                Annotation::ScaleHeterogeneity | Annotation::EntryDistribution
+                Annotation::ScaleHeterogeneity
+                    | Annotation::EntryDistribution
+                    | Annotation::EntryOutliers
             )
         };
         let explained = values.annotations.iter().filter(explain);

@@ -148,6 +148,7 @@ impl Annotation {
                 "the entries' own distribution explains the outliers: permuted, they remain"
             }
             Self::MeanShift => "the mean of the entries makes a spike of its own",
+            Self::EntryOutliers => "a few huge entries make the spikes, not directions that many weights share",
             Self::CorrelationTrap => {
                 "the permuted entries reach beyond the edge: heavy or sparse entries (correlation trap)"
             }

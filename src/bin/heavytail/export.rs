@@ -9,7 +9,7 @@ use heavytail::run::RunDir;
 use heavytail::sink::{csv, tensorboard};
 use heavytail::{Record, Trajectory};
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::output::write;
 
 #[derive(ValueEnum, Clone, Copy)]

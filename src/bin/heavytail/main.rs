@@ -3,8 +3,10 @@
 mod analyze;
 mod compare;
 mod describe;
+mod ended;
 mod export;
 mod judging;
+mod numbers;
 mod output;
 mod plot;
 mod repair;
@@ -19,6 +21,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use ended::Ended;
 use heavytail::error::chain;
 
 /// Spectra of weight matrices: power-law tails, Marchenko-Pastur bulks and the phases of training, of
@@ -56,12 +59,6 @@ enum Command {
     Watch(watch::Options),
     /// Print completions for a shell
     Completions { shell: Shell },
-}
-
-/// How a command that did not fail ended.
-enum Ended {
-    Well,
-    WithFailedLayers,
 }
 
 fn main() -> ExitCode {

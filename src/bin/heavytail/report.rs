@@ -7,7 +7,7 @@ use clap::Args;
 use heavytail::report::{self, Folder};
 use heavytail::run::{RunDir, State};
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::output::write;
 
 #[derive(Args)]

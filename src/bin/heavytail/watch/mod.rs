@@ -20,7 +20,7 @@ use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use ratatui::layout::Rect;
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::output::write;
 use colors::Colors;
 use follow::Follower;

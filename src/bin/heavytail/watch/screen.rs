@@ -13,7 +13,8 @@ use ratatui::text::{Line, Span};
 use super::colors::{Colors, bold, dim};
 use super::details;
 use super::state::{Row, State, rows};
-use super::text::{clean, left, number, right, seconds, short, sparkline, tail, width};
+use super::text::{clean, left, right, seconds, sparkline, tail, width};
+use crate::numbers::{number, short};
 
 /// What there is to show.
 pub struct View<'a> {
