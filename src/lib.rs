@@ -93,6 +93,7 @@ pub mod config;
 pub mod controls;
 pub mod correlation;
 pub mod error;
+pub mod file_names;
 mod files;
 pub mod fit;
 pub mod full;
@@ -101,6 +102,7 @@ mod left_out;
 pub mod matrix;
 pub mod metrics;
 pub mod monitor;
+pub mod palette;
 pub mod phase;
 #[cfg(feature = "plot")]
 pub mod plot;
@@ -113,6 +115,8 @@ pub mod spectrum;
 #[cfg(feature = "checkpoint")]
 pub mod survey;
 pub mod sweep;
+#[cfg(any(feature = "plot", feature = "report"))]
+mod timeline;
 
 pub use analysis::{LayerReport, analyze, analyze_tensor};
 pub use buffers::{KeptBuffers, keep_buffers};
