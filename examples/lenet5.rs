@@ -21,7 +21,7 @@ use support::train::{Settings, Task, fresh, report, train};
 struct Options {
     #[command(flatten)]
     settings: Settings,
-    /// Folder for numbers and pictures; a number is appended if it exists
+    /// Folder for numbers and pictures; a number is appended if it is not empty
     #[arg(long, default_value = "runs/lenet5")]
     out: PathBuf,
 }

@@ -25,7 +25,7 @@ struct Options {
     settings: Settings,
     #[command(flatten)]
     variant: Variant,
-    /// Folder for numbers and pictures; a number is appended if it exists
+    /// Folder for numbers and pictures; a number is appended if it is not empty
     #[arg(long, default_value = "runs/mini_alexnet")]
     out: PathBuf,
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::matrix::LeftOut;
+use crate::left_out::LeftOut;
 
 /// Everything that heavytail can refuse, with the place and the cause.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +53,20 @@ pub enum Error {
     /// The background worker that analyses snapshots is gone.
     #[error("the analysis worker stopped: {0}")]
     Worker(String),
+    /// Another process writes this log.
+    #[error("{}: a run is being written there ({holder}); wait for its end or choose another folder", path.display())]
+    Locked {
+        /// The log.
+        path: PathBuf,
+        /// What the other process left in the lock's file.
+        holder: String,
+    },
+    /// A file of a sink was deleted, cut back or replaced by someone else.
+    #[error("{}: the file was deleted, cut back or replaced", path.display())]
+    Lost {
+        /// The file.
+        path: PathBuf,
+    },
     /// A sink panicked. The other sinks are not affected.
     #[error("a sink panicked: {message}")]
     Sink {

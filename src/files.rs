@@ -1,7 +1,7 @@
 //! Files that are complete or absent, also after a crash.
 
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -26,6 +26,73 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         let _ = std::fs::remove_file(part);
         Error::io(path, e)
     })
+}
+
+/// Visit every whole line and return where the last one ends.
+pub(crate) fn scan_lines(
+    path: &Path,
+    file: &File,
+    mut visit: impl FnMut(usize, &str) -> Result<()>,
+) -> Result<u64> {
+    let mut reader = BufReader::new(file);
+    let mut whole = 0;
+    let mut bytes = Vec::new();
+    for number in 1.. {
+        bytes.clear();
+        let read = reader
+            .read_until(b'\n', &mut bytes)
+            .map_err(|e| Error::io(path, e))?;
+        // A crash may cut a line anywhere, also inside a character.
+        if !bytes.ends_with(b"\n") {
+            break;
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|e| Error::format(path, Some(number), e))?;
+        visit(number, text)?;
+        whole += read as u64;
+    }
+    Ok(whole)
+}
+
+/// Open a file to append to it; it and its folder are created.
+pub(crate) fn open_for_append(path: &Path) -> Result<File> {
+    for_append(path, OpenOptions::new().create(true))
+}
+
+/// Create a file to append to it, and its folder; it must not be there.
+pub(crate) fn create_for_append(path: &Path) -> Result<File> {
+    for_append(path, OpenOptions::new().create_new(true))
+}
+
+fn for_append(path: &Path, options: &mut OpenOptions) -> Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+    }
+    // A device or a pipe has no lines to continue, and opening one may block for ever.
+    if path.metadata().is_ok_and(|m| !m.is_file()) {
+        return Err(Error::format(path, None, "not a regular file"));
+    }
+    let opened = options.read(true).append(true).open(path);
+    opened.map_err(|e| Error::io(path, e))
+}
+
+/// Append what is pending as one write. If that fails, as on a full disk, the file is cut back to its length before, and
+/// what is pending stays, to be tried again.
+pub(crate) fn append_pending(path: &Path, file: &mut File, pending: &mut Vec<u8>) -> Result<()> {
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let start = file.metadata().map_err(|e| Error::io(path, e))?.len();
+    let result = file.write_all(pending).and_then(|()| file.sync_data());
+    match result {
+        Ok(()) => {
+            pending.clear();
+            Ok(())
+        }
+        Err(error) => {
+            let _ = file.set_len(start);
+            Err(Error::io(path, error))
+        }
+    }
 }
 
 #[cfg(test)]

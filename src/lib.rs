@@ -101,6 +101,7 @@ mod files;
 pub mod fit;
 pub mod full;
 pub mod law;
+mod left_out;
 pub mod matrix;
 pub mod metrics;
 pub mod monitor;
@@ -110,12 +111,12 @@ pub mod plot;
 pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
+pub mod run;
 pub mod sink;
 pub mod spectrum;
 #[cfg(feature = "checkpoint")]
 pub mod survey;
 pub mod sweep;
-pub mod trajectory;
 
 pub use analysis::{LayerReport, analyze, analyze_tensor};
 pub use buffers::{KeptBuffers, keep_buffers};
@@ -125,4 +126,4 @@ pub use matrix::WeightMatrix;
 pub use monitor::Monitor;
 pub use phase::Phase;
 pub use record::Record;
-pub use trajectory::Trajectory;
+pub use run::Trajectory;

@@ -227,6 +227,35 @@ fn shards_of_pytorch_keep_the_names_that_their_index_uses() {
 }
 
 #[test]
+fn a_stale_index_names_the_missing_shard_and_what_is_there() {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = |name: &str, to: &str| {
+        std::fs::copy(fixtures().join(name), folder.path().join(to)).unwrap();
+    };
+    copy("sharded/one.safetensors", "one.safetensors");
+    let index = "model.safetensors.index.json";
+    copy(&format!("sharded/{index}"), index);
+    for path in [folder.path().to_owned(), folder.path().join(index)] {
+        let checkpoint = Checkpoint::open(path).unwrap();
+        assert_eq!(names(&checkpoint), ["a.weight", "b.weight"]);
+        let reason = "its shard `two.safetensors` is missing".to_owned();
+        assert_eq!(checkpoint.missing(), [("c.weight".to_owned(), reason)]);
+        assert!(left_out(&checkpoint).is_empty());
+    }
+
+    // No shard at all.
+    std::fs::remove_file(folder.path().join("one.safetensors")).unwrap();
+    let error = || Checkpoint::open(folder.path()).unwrap_err().to_string();
+    let start = "shard `one.safetensors` is missing (and 1 other)";
+    assert!(error().ends_with(start), "{}", error());
+    copy("dtypes.safetensors", "model.safetensors");
+    copy("dtypes.pt", "a.pt");
+    let there = format!("{start}; weight files that are there: `a.pt`, `model.safetensors`");
+    assert!(error().ends_with(&there), "{}", error());
+    assert!(error().contains(index), "{}", error());
+}
+
+#[test]
 fn an_index_cannot_leave_its_folder() {
     let folder = tempfile::tempdir().unwrap();
     let inner = folder.path().join("inner");

@@ -417,6 +417,31 @@ fn figures_completions_and_errors() {
 }
 
 #[test]
+fn tensors_of_a_missing_shard_have_rows_that_name_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let there = dir.path().join("there.safetensors");
+    model(&there, &[("a.weight", &[40, 30], noise(1200, 1))]);
+    let map = serde_json::json!({ "weight_map": {
+        "a.weight": "there.safetensors", "b.weight": "gone.safetensors", "c.weight": "gone.safetensors",
+    }});
+    let index = dir.path().join("model.safetensors.index.json");
+    std::fs::write(index, map.to_string()).unwrap();
+    let folder = dir.path().to_str().unwrap();
+    let arguments = ["analyze", folder, "--skip", "c", "--format", "json"];
+    let output = heavytail(&arguments);
+    assert_eq!(output.status.code(), Some(3));
+    let rows = by_name(&serde_json::from_slice(&output.stdout).unwrap());
+    assert_eq!(rows["a.weight"]["status"], "success");
+    assert_eq!(rows["b.weight"]["status"], "failed");
+    assert_eq!(
+        rows["b.weight"]["reason"],
+        "its shard `gone.safetensors` is missing"
+    );
+    assert_eq!(rows["c.weight"]["status"], "skipped");
+    assert!(stdout(&["describe", folder]).contains("none: its shard `gone.safetensors`"));
+}
+
+#[test]
 fn an_error_is_said_once() {
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("out.csv");
@@ -463,7 +488,7 @@ fn runs_are_reported() {
                 ..Snapshot::default()
             },
         );
-        assert!(monitor.finish().sink_error.is_none());
+        assert!(monitor.finish().failures.is_empty());
         std::fs::remove_file(folder.join("report.html")).unwrap();
     }
     let [one, two] = folders.each_ref().map(|f| f.to_str().unwrap());

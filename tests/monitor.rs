@@ -137,7 +137,7 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
         monitor.submit(stamp(epoch), snapshot(1));
     }
     let outcome = monitor.finish();
-    let error = chain(&outcome.sink_error.unwrap());
+    let error = chain(&outcome.failures[0].error);
     let expected = "cannot read or write log.jsonl: no space left on device";
     assert_eq!(error, expected);
     assert_eq!(outcome.trajectory.summaries.len(), 3);
@@ -157,9 +157,9 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
     let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
     assert_eq!(read.summaries.len(), 1);
     assert!(read.notices[0].event.to_string().contains("panicked"));
-    let error = outcome.sink_error.unwrap();
+    let error = &outcome.failures[0].error;
     assert!(
-        matches!(&error, Error::Sink { message } if message == "broken sink"),
+        matches!(error, Error::Sink { message } if message == "broken sink"),
         "{error}"
     );
     assert_eq!(error.to_string(), "a sink panicked: broken sink");

@@ -4,13 +4,17 @@
 #[path = "support/noise.rs"]
 mod noise;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use heavytail::matrix::{LayerTensor, Layout, LeftOut};
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::{LeftOutLayer, Rule, Stamp};
-use heavytail::{Monitor, Phase};
+use heavytail::run::{RunDir, State};
+use heavytail::sink::read_spectra;
+use heavytail::{Monitor, Phase, Record, Trajectory};
 use noise::{matrix, tensor};
+use serde_json::Value;
 
 /// Layers in many states: noise that grows spikes, a convolution, a heavy tail, lost ranks, zeros, one that is frozen,
 /// one that becomes NaN, one too small for a phase.
@@ -84,6 +88,115 @@ fn run(folder: &Path) -> heavytail::monitor::Outcome {
     monitor.scalar(3, "train loss", f64::NAN);
     monitor.notice(Some(3), "a note of the user");
     monitor.finish()
+}
+
+/// The numbers of a record, by the way to them; words and times left out.
+fn numbers(record: &Record) -> BTreeMap<String, Value> {
+    fn walk(way: &str, value: &Value, all: &mut BTreeMap<String, Value>) {
+        match value {
+            Value::Object(map) => {
+                for (key, value) in map {
+                    walk(&format!("{way}/{key}"), value, all);
+                }
+            }
+            Value::Array(list) => {
+                for (i, value) in list.iter().enumerate() {
+                    walk(&format!("{way}/{i}"), value, all);
+                }
+            }
+            Value::Number(_) | Value::Bool(_) | Value::Null | Value::String(_) => {
+                all.insert(way.to_owned(), value.clone());
+            }
+        }
+    }
+    let mut all = BTreeMap::new();
+    walk("", &serde_json::to_value(record).unwrap(), &mut all);
+    // What format 2 did not keep, and what is measured by a clock.
+    all.retain(|way, _| {
+        let last = way.rsplit('/').next().unwrap();
+        !last.starts_with("seconds") && last != "num_fitted" && !way.starts_with("/doubts")
+    });
+    all
+}
+
+/// The log of format 2 gives the numbers that today's code finds: the same bits where the eigensolver gives the same bits,
+/// and else as close as two machines are.
+#[test]
+fn numbers_are_those_of_before() {
+    let recorded = RunDir::new("tests/fixtures/run-schema-2");
+    assert_eq!(recorded.state().unwrap(), State::Died);
+    let before = recorded.read().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let outcome = run(dir.path());
+    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
+    let now = RunDir::new(dir.path()).read().unwrap();
+    assert_eq!(RunDir::new(dir.path()).state().unwrap(), State::Ended);
+    assert_eq!(before.layers(), now.layers());
+    assert_eq!(before.records.len(), now.records.len());
+
+    let spectra =
+        |dir: &RunDir| read_spectra(dir.spectra().join("epoch-00001-step-000000010.safetensors"));
+    let same_solver = spectra(&recorded).unwrap() == spectra(&RunDir::new(dir.path())).unwrap();
+    let mut compared = 0;
+    for (a, b) in before.records.iter().zip(&now.records) {
+        if a.is_failed() {
+            // Format 2 has words for a failure.
+            assert!(b.is_failed());
+            continue;
+        }
+        let (x, y) = (numbers(a), numbers(b));
+        assert_eq!(
+            x.keys().collect::<Vec<_>>(),
+            y.keys().collect::<Vec<_>>(),
+            "{}",
+            a.layer
+        );
+        for (way, p) in &x {
+            let place = format!("{} at epoch {}: {way}", a.layer, a.stamp.epoch);
+            match (p.as_f64(), y[way].as_f64()) {
+                (Some(p), Some(q)) if !same_solver => {
+                    assert!(
+                        (p - q).abs() <= 1e-6 * p.abs().max(q.abs()).max(1e-9),
+                        "{place}: {p} {q}"
+                    );
+                }
+                (Some(p), Some(q)) => assert_eq!(p.to_bits(), q.to_bits(), "{place}: {p} {q}"),
+                _ => assert_eq!(*p, y[way], "{place}"),
+            }
+            compared += 1;
+        }
+    }
+    assert!(compared > 3_000, "{compared}");
+    for (a, b) in before.summaries.iter().zip(&now.summaries) {
+        let mut b = b.clone();
+        (b.unix_time, b.seconds_analysis) = (None, a.seconds_analysis);
+        if same_solver {
+            assert_eq!(*a, b);
+        }
+    }
+    let raised = |t: &Trajectory| -> Vec<(String, usize)> {
+        let alarm =
+            |a: &heavytail::record::Alarm| (format!("{} {}", a.layer, a.rule), a.stamp.epoch);
+        let mut all: Vec<_> = t.alarms.iter().map(alarm).collect();
+        all.sort();
+        all
+    };
+    assert_eq!(raised(&before), raised(&now));
+}
+
+#[test]
+fn an_earlier_format_is_read_but_not_continued() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("log.jsonl");
+    std::fs::copy("tests/fixtures/run-schema-2/log.jsonl", &log).unwrap();
+    let before = std::fs::read(&log).unwrap();
+    let refused = Monitor::builder().out(dir.path()).resume().build();
+    let error = refused.unwrap_err().to_string();
+    assert!(
+        error.contains("format 2") && error.contains("another folder"),
+        "{error}"
+    );
+    assert_eq!(std::fs::read(&log).unwrap(), before);
 }
 
 #[test]

@@ -236,6 +236,51 @@ fn soft_collapse_needs_the_initial_weights() {
 }
 
 #[test]
+fn huge_entries_are_no_collapse() {
+    let (n, m) = (256, 128);
+    let live = |w: Vec<f64>, baseline: Option<&Baseline>| {
+        let tensor = LayerTensor {
+            name: "w".into(),
+            layout: Layout::Matrix,
+            shape: vec![n, m],
+            values: w.into_iter().map(|x| x as f32).collect(),
+        };
+        let report = analyze_tensor(&tensor, &Config::live(), baseline).unwrap();
+        report.phase.unwrap()
+    };
+    let initial = Baseline { sigma2: 1e3 };
+    // One entry, and several apart.
+    for places in [&[5][..], &[0, 7 * m + 3, 90 * m + 99]] {
+        let mut w = noise(n, &vec![1.0; m], &mut rng(8));
+        for &place in places {
+            w[place] = 1e4 + place as f64;
+        }
+        for baseline in [None, Some(&initial)] {
+            let verdict = live(w.clone(), baseline);
+            assert_eq!(verdict.phase, Phase::BulkPlusSpikes, "{places:?}");
+            assert!(verdict.annotations.contains(&Annotation::EntryOutliers));
+        }
+    }
+    // Directions that all weights share, and one row that outgrows the others.
+    let mut spread = noise(n, &vec![1.0; m], &mut rng(9));
+    plant(&mut spread, n, m, &[1e4, 2e4], &mut rng(10));
+    let mut row = noise(n, &vec![1.0; m], &mut rng(11));
+    row[..m].iter_mut().for_each(|x| *x *= 1e3);
+    for w in [spread, row] {
+        for baseline in [None, Some(&initial)] {
+            let verdict = live(w.clone(), baseline);
+            assert_eq!(verdict.phase, Phase::RankCollapse);
+            assert!(verdict.confidence >= 0.9 && verdict.annotations.is_empty());
+        }
+    }
+    // Noise and ordinary spikes have no such remark.
+    let mut spiked = noise(n, &vec![1.0; m], &mut rng(12));
+    assert!(live(spiked.clone(), None).annotations.is_empty());
+    plant(&mut spiked, n, m, &[1.2, 4.0], &mut rng(13));
+    assert!(live(spiked, None).annotations.is_empty());
+}
+
+#[test]
 fn what_has_no_phase_says_why() {
     let mut rng = rng(1);
     let r = report(100, 6, noise(100, &[1.0; 6], &mut rng));

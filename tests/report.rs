@@ -12,6 +12,7 @@ use std::time::Instant;
 use browser::{Browser, framed, page_with};
 use heavytail::record::{Carried, Line};
 use heavytail::report::{Run, html};
+use heavytail::run::State;
 use serde_json::Value;
 
 const WALK: &str = include_str!("report/walk.js");
@@ -86,7 +87,7 @@ fn a_choice_survives_a_reload() {
 fn a_living_run_is_read_anew_where_the_reader_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = runs::synthetic("alive", 5, 8);
-    run.done = false;
+    run.state = State::Running;
     let page = html(&[run]).unwrap();
     let Some(browser) = Browser::find() else {
         return;

@@ -200,7 +200,7 @@ fn observe(monitor: &Monitor, epochs: std::ops::Range<usize>) -> Trajectory {
     }
     monitor.scalar(1, "train loss", f64::NAN);
     let outcome = monitor.finish();
-    assert!(outcome.sink_error.is_none(), "{:?}", outcome.sink_error);
+    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     outcome.trajectory
 }
 

@@ -344,8 +344,8 @@ impl Spec {
             }
         };
         let outcome = outcome.context("the run was not watched")?;
-        if let Some(error) = outcome.sink_error {
-            return Err(error.into());
+        if let Some(failure) = outcome.failures.into_iter().next() {
+            return Err(failure.error.into());
         }
         let mut result = RunResult::of(self, images, &outcome.trajectory, &folder.join("spectra"))?;
         result.seconds = start.elapsed().as_secs_f64();

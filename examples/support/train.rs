@@ -322,15 +322,18 @@ fn learn<M: Network>(
     Ok(())
 }
 
-/// `folder`, or `folder-2`, `folder-3`, … if it exists: a log is never overwritten.
+/// `folder`, or `folder-2`, `folder-3`, … if something is in it: a log is never overwritten.
 pub fn fresh(folder: &Path) -> PathBuf {
-    if !folder.exists() {
-        return folder.to_owned();
-    }
+    let is_free = |path: &PathBuf| match std::fs::read_dir(path) {
+        Ok(mut entries) => entries.next().is_none(),
+        Err(_) => !path.exists(),
+    };
+    // Without a slash at the end, which a number must not follow.
+    let folder: PathBuf = folder.components().collect();
     let numbered = |i: u32| PathBuf::from(format!("{}-{i}", folder.display()));
-    (2..)
-        .map(numbered)
-        .find(|f| !f.exists())
+    std::iter::once(folder.clone())
+        .chain((2..).map(numbered))
+        .find(is_free)
         .expect("some number is free")
 }
 
@@ -366,5 +369,28 @@ pub fn report(outcome: Option<Outcome>, time: Duration, out: &Path) -> Result<()
         println!("  {}", figure.display());
     }
     // The run is complete even if a file is not; say so last, where it is seen.
-    outcome.sink_error.map_or(Ok(()), |error| Err(error.into()))
+    for failure in &outcome.failures {
+        eprintln!("{}: {} lines are missing", failure.sink, failure.lacking);
+    }
+    let first = outcome.failures.into_iter().next();
+    first.map_or(Ok(()), |failure| Err(failure.error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_with_something_in_it_is_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let out = root.path().join("run");
+        assert_eq!(fresh(&out), out);
+        std::fs::create_dir(&out).unwrap();
+        assert_eq!(fresh(&out), out);
+        std::fs::write(out.join("log.jsonl"), "").unwrap();
+        assert_eq!(fresh(&out), root.path().join("run-2"));
+        assert_eq!(fresh(&out.join("")), root.path().join("run-2"));
+        std::fs::write(root.path().join("run-2"), "a file").unwrap();
+        assert_eq!(fresh(&out), root.path().join("run-3"));
+    }
 }

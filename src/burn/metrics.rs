@@ -9,7 +9,7 @@ use ::burn::train::metric::{
 
 use crate::monitor::Monitor;
 use crate::record::Record;
-use crate::trajectory::Trajectory;
+use crate::run::Trajectory;
 
 /// All of the monitor's metrics begin with this.
 pub(super) const PREFIX: &str = "Weights ";

@@ -97,6 +97,7 @@ impl<M: Module> Monitored<M> {
                         }
                     }
                     Action::Reimburse => self.monitor.affords_after_all(),
+                    Action::ResumeFrom(stamp) => self.monitor.resume_from(Some(stamp)),
                     Action::Notice { epoch, event } => self.monitor.event(epoch, event),
                 }
             }

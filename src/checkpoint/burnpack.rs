@@ -4,9 +4,10 @@
 //! Layout: <https://docs.rs/burn-pack/0.22.1/burn_pack/#file-format>.
 
 use super::cbor::Cbor;
+use super::dtype::Dtype;
+use super::found::{Entry, Found};
 use super::place::{MOST_AXES, Place, Storage};
 use super::source::Source;
-use super::{Dtype, Entry, Found};
 use crate::error::Result;
 
 /// `BURN` as a little-endian number.

@@ -1,110 +1,15 @@
-//! Folders of weight files, and indices of shards.
+//! Folders of weight files.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::ffi::OsStr;
-use std::path::{Component, Path};
+use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::IgnoredAny;
-
+use super::endings::{is_named_as_pytorch, is_named_as_weights};
+use super::format::{self, Format, recognise};
+use super::found::Found;
+use super::index;
 use super::source::Source;
-use super::{Format, Found, read_file, recognise};
-use crate::error::{Error, Result};
-
-/// The largest index known has 10 MB.
-const LONGEST_INDEX: u64 = 1 << 24;
-/// Files with these endings are mentioned when they are not read.
-const WEIGHT_ENDINGS: [&str; 12] = [
-    "bin",
-    "bpk",
-    "ckpt",
-    "gguf",
-    "h5",
-    "msgpack",
-    "npy",
-    "npz",
-    "onnx",
-    "pt",
-    "pth",
-    "safetensors",
-];
-
-#[derive(Deserialize)]
-struct Index {
-    weight_map: BTreeMap<String, String>,
-    #[serde(rename = "metadata", default)]
-    _metadata: IgnoredAny,
-}
-
-/// A shard is a file beside its index, whatever the index says.
-fn is_plain_name(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    let is_one = matches!(
-        (parts.next(), parts.next()),
-        (Some(Component::Normal(part)), None) if part == OsStr::new(name)
-    );
-    is_one && !name.contains(['/', '\\', ':', '\0'])
-}
-
-/// The tensors of all shards that an index names.
-pub(super) fn read_index(source: &Source) -> Result<Found> {
-    let path = source.path();
-    if source.len() > LONGEST_INDEX {
-        return Err(source.bad(format!("an index of {} bytes", source.len())));
-    }
-    let bytes = source.bytes(0, source.len())?;
-    let index: Index = serde_json::from_slice(&bytes)
-        .map_err(|e| Error::format(path, Some(e.line()), format!("no index of shards: {e}")))?;
-    // By shard, the tensors it is to hold and whether it does.
-    let mut shards: BTreeMap<&str, BTreeMap<&str, bool>> = BTreeMap::new();
-    for (tensor, shard) in &index.weight_map {
-        if !is_plain_name(shard) {
-            return Err(source.bad(format!(
-                "tensor `{tensor}`: shard `{shard}` is not the name of a file beside the index"
-            )));
-        }
-        shards.entry(shard).or_default().insert(tensor, false);
-    }
-    let folder = path.parent().unwrap_or(Path::new(""));
-    let mut all = Found::default();
-    for (shard, mut wanted) in shards {
-        let file = folder.join(shard);
-        if !file.exists() {
-            return Err(source.bad(format!("shard `{shard}` is missing")));
-        }
-        let found = read_file(&file, true)?;
-        for (name, reason) in found.left_out {
-            if let Some(seen) = wanted.get_mut(name.as_str()) {
-                *seen = true;
-            }
-            all.leave_out(name, reason);
-        }
-        for entry in found.entries {
-            match wanted.get_mut(entry.name.as_str()) {
-                Some(seen) => {
-                    *seen = true;
-                    all.entries.push(entry);
-                }
-                None => all.leave_out(entry.name, "not in the index"),
-            }
-        }
-        if let Some((tensor, _)) = wanted.iter().find(|(_, seen)| !**seen) {
-            return Err(source.bad(format!("tensor `{tensor}` is not in its shard `{shard}`")));
-        }
-    }
-    all.strip_module();
-    Ok(all)
-}
-
-fn is_named_as_pytorch(file: &Path) -> bool {
-    let ending = file.extension().unwrap_or_default().to_string_lossy();
-    ["bin", "ckpt", "pt", "pth", "th"].contains(&ending.to_lowercase().as_str())
-}
-
-fn is_named_as_weights(file: &Path) -> bool {
-    let ending = file.extension().unwrap_or_default().to_string_lossy();
-    WEIGHT_ENDINGS.contains(&ending.to_lowercase().as_str())
-}
+use crate::error::{Error, Result, chain};
 
 /// The tensors of a folder: through its index, or of all its weight files in name order.
 pub(super) fn list(folder: &Path) -> Result<Found> {
@@ -126,7 +31,7 @@ pub(super) fn list(folder: &Path) -> Result<Found> {
         let indices: Vec<_> = files.iter().filter(|f| ends_in(f, end)).collect();
         match indices[..] {
             [] => {}
-            [index] => return read_index(&Source::open(index)?),
+            [file] => return index::list(&Source::open(file)?),
             _ => {
                 let cause = format!("{} files `*{end}`: open one of them", indices.len());
                 return Err(Error::format(folder, None, cause));
@@ -137,7 +42,8 @@ pub(super) fn list(folder: &Path) -> Result<Found> {
     let mut unread = Vec::new();
     for file in files {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
-        match recognise(&Source::open(&file)?)? {
+        let source = Source::open(&file)?;
+        match recognise(&source)? {
             // No index is among them, so these are settings.
             None | Some(Format::Json) => {
                 if is_named_as_weights(&file) {
@@ -147,11 +53,11 @@ pub(super) fn list(folder: &Path) -> Result<Found> {
                     ));
                 }
             }
-            Some(format) => match read_file(&file, false) {
+            Some(format) => match format::list(&source, false) {
                 Ok(found) => parts.push((found, format, file.clone())),
                 // A zip may be anything; only one that is named as PyTorch's must be readable.
                 Err(why) if format == Format::Zip && !is_named_as_pytorch(&file) => {
-                    unread.push((name.into_owned(), why.to_string()));
+                    unread.push((name.into_owned(), chain(&why)));
                 }
                 Err(why) => return Err(why),
             },
@@ -170,6 +76,7 @@ pub(super) fn list(folder: &Path) -> Result<Found> {
     let mut all = Found {
         entries: Vec::new(),
         left_out: unread,
+        missing: Vec::new(),
     };
     for (mut found, format, file) in parts {
         // The name of a NumPy array is the stem already.

@@ -33,6 +33,11 @@ mod burnpack;
 mod calls;
 mod cbor;
 mod directory;
+mod dtype;
+mod endings;
+mod format;
+mod found;
+mod index;
 mod machine;
 mod npy;
 mod pickle;
@@ -44,10 +49,12 @@ mod state;
 mod zip;
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+pub use dtype::Dtype;
+use format::{Format, recognise};
+use found::Found;
 use place::Place;
 use source::Source;
 
@@ -61,6 +68,7 @@ pub struct Checkpoint {
     tensors: Vec<TensorInfo>,
     places: Vec<Place>,
     left_out: Vec<(String, String)>,
+    missing: Vec<(String, String)>,
 }
 
 /// What a checkpoint says about one tensor.
@@ -79,151 +87,27 @@ pub struct TensorInfo {
     pub shared_with: Option<String>,
 }
 
-/// The type of a tensor's values in the file.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Dtype {
-    /// 64-bit floats.
-    F64,
-    /// 32-bit floats.
-    F32,
-    /// IEEE 16-bit floats.
-    F16,
-    /// bfloat16: the upper half of a 32-bit float.
-    BF16,
-    /// Anything else, by the file's name for it. Such tensors are among
-    /// [`left_out`](Checkpoint::left_out).
-    Other(String),
-}
-
-impl Dtype {
-    /// Bytes of one value; none for a type that is not read.
-    fn size(&self) -> Option<u64> {
-        match self {
-            Dtype::F64 => Some(8),
-            Dtype::F32 => Some(4),
-            Dtype::F16 | Dtype::BF16 => Some(2),
-            Dtype::Other(_) => None,
-        }
-    }
-}
-
-impl fmt::Display for Dtype {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Dtype::F64 => "f64",
-            Dtype::F32 => "f32",
-            Dtype::F16 => "f16",
-            Dtype::BF16 => "bf16",
-            Dtype::Other(name) => name,
-        })
-    }
-}
-
-/// A tensor that a format's reader has found.
-#[derive(Debug)]
-struct Entry {
-    name: String,
-    dtype: Dtype,
-    shape: Vec<usize>,
-    place: Place,
-}
-
-/// All that a format's reader has found, in file order.
-#[derive(Debug, Default)]
-struct Found {
-    entries: Vec<Entry>,
-    left_out: Vec<(String, String)>,
-}
-
-impl Found {
-    fn leave_out(&mut self, name: impl Into<String>, reason: impl Into<String>) {
-        self.left_out.push((name.into(), reason.into()));
-    }
-
-    /// Strip `module.`, which PyTorch's parallel wrappers put before every name.
-    fn strip_module(&mut self) {
-        const PREFIX: &str = "module.";
-        let all = |found: &Self| found.entries.iter().all(|e| e.name.starts_with(PREFIX));
-        if self.entries.is_empty() || !all(self) {
-            return;
-        }
-        let names = self.entries.iter_mut().map(|e| &mut e.name);
-        for name in names.chain(self.left_out.iter_mut().map(|(name, _)| name)) {
-            if name.starts_with(PREFIX) {
-                name.drain(..PREFIX.len());
-            }
-        }
-    }
-}
-
-/// Recognise one file by its content and list its tensors. A shard keeps its names as they are,
-/// because its index speaks of them.
-fn read_file(path: &Path, is_shard: bool) -> Result<Found> {
-    let source = Source::open(path)?;
-    match recognise(&source)? {
-        Some(Format::Safetensors) => safetensors::list(&source),
-        Some(Format::Zip) => pytorch::list_zip(&source, is_shard),
-        Some(Format::Legacy) => pytorch::list_legacy(&source, is_shard),
-        Some(Format::Burnpack) => burnpack::list(&source),
-        Some(Format::Npy) => npy::list(&source),
-        Some(Format::Json) if !is_shard => directory::read_index(&source),
-        Some(Format::Json) => Err(source.bad("an index of shards, where a shard should be")),
-        None => Err(source.bad(
-            "no weight file that is read here (safetensors, PyTorch, burnpack or NumPy), by its first bytes",
-        )),
-    }
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Format {
-    Safetensors,
-    Zip,
-    Legacy,
-    Burnpack,
-    Npy,
-    Json,
-}
-
-fn recognise(source: &Source) -> Result<Option<Format>> {
-    let head = source.bytes(0, source.len().min(32))?;
-    Ok(if head.starts_with(burnpack::MAGIC) {
-        Some(Format::Burnpack)
-    } else if head.starts_with(npy::MAGIC) {
-        Some(Format::Npy)
-    } else if head.starts_with(zip::MAGIC) {
-        Some(Format::Zip)
-    } else if head.first() == Some(&machine::PROTO)
-        && head.windows(10).any(|w| w == pytorch::LEGACY_MAGIC)
-    {
-        Some(Format::Legacy)
-    } else if head.get(8) == Some(&b'{') && head.get(6..8) == Some(&[0, 0]) {
-        // A length below 2⁴⁸ and an object: text has no zero bytes there.
-        Some(Format::Safetensors)
-    } else if head.trim_ascii_start().first() == Some(&b'{') {
-        Some(Format::Json)
-    } else {
-        None
-    })
-}
-
 impl Checkpoint {
     /// Open a weight file, an index of shards, or a folder of weight files.
     ///
-    /// A folder with a `*.index.json` is read through it; else its weight files are read in name
-    /// order, and if more than one holds tensors, their names begin with the file's stem (with the
+    /// A folder with a `*.index.json` is read through it; the tensors of a shard that is not there are
+    /// [missing](Self::missing). Else its weight files are read in name order, and if more than one holds tensors, their names begin with the file's stem (with the
     /// file's whole name where two have the same stem).
     ///
     /// # Errors
     ///
     /// If the path cannot be read, is none of these formats, or is damaged; if an index names a
-    /// shard that is missing or lies elsewhere; if a folder holds no weight file.
+    /// shard that lies elsewhere, or no shard that is there; if a folder holds no weight file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
-        let found = if metadata.is_dir() {
-            directory::list(path)?
-        } else {
-            read_file(path, false)?
+        if metadata.is_dir() {
+            return Ok(Self::from_found(path, directory::list(path)?));
+        }
+        let source = Source::open(path)?;
+        let found = match recognise(&source)? {
+            Some(Format::Json) => index::list(&source)?,
+            _ => format::list(&source, false)?,
         };
         Ok(Self::from_found(path, found))
     }
@@ -263,6 +147,7 @@ impl Checkpoint {
             tensors,
             places,
             left_out,
+            missing: found.missing,
         }
     }
 
@@ -280,6 +165,11 @@ impl Checkpoint {
     /// are not read.
     pub fn left_out(&self) -> &[(String, String)] {
         &self.left_out
+    }
+
+    /// Name and reason of the tensors that the index promises and whose shard is not there.
+    pub fn missing(&self) -> &[(String, String)] {
+        &self.missing
     }
 
     /// The values of one tensor, row-major, whatever its type, byte order and strides.

@@ -2,9 +2,10 @@
 //!
 //! Layout: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
+use super::dtype::Dtype;
+use super::found::{Entry, Found};
 use super::place::{MOST_AXES, Place, Storage};
 use super::source::Source;
-use super::{Dtype, Entry, Found};
 use crate::error::Result;
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";

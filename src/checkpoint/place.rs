@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Dtype;
+use super::dtype::Dtype;
 use super::source::{self, Source};
 use crate::error::Result;
 

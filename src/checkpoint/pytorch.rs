@@ -5,13 +5,14 @@
 
 use std::collections::HashMap;
 
+use super::dtype::Dtype;
+use super::found::{Entry, Found};
 use super::machine;
 use super::pickle::{Id, NONE, Value, Values};
 use super::place::{MOST_AXES, Place, Storage};
 use super::source::{Source, Stream};
 use super::state::State;
 use super::zip::Zip;
-use super::{Dtype, Entry, Found};
 use crate::error::Result;
 
 /// The integer that begins the stream, 0x1950a86a20f9469cfc6c.
@@ -126,6 +127,7 @@ fn list(
     let mut found = Found {
         entries: Vec::new(),
         left_out: state.left_out,
+        missing: Vec::new(),
     };
     for (name, id) in state.tensors {
         let bad = |cause: String| source.bad(format!("tensor `{name}`: {cause}"));

@@ -8,9 +8,10 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::dtype::Dtype;
+use super::found::{Entry, Found};
 use super::place::{MOST_AXES, Place, Storage};
 use super::source::Source;
-use super::{Dtype, Entry, Found};
 use crate::error::Result;
 
 /// The format's own limit.

@@ -15,6 +15,11 @@ const LONGEST_CAUSE: usize = 400;
 
 /// What is wrong with a file, fit to be printed.
 pub(super) fn bad(path: &Path, cause: &str) -> Error {
+    Error::format(path, None, printable(cause))
+}
+
+/// A text that quotes a file, fit to be printed.
+pub(super) fn printable(cause: &str) -> String {
     let mut shown = String::new();
     for (index, c) in cause.chars().enumerate() {
         match c {
@@ -26,7 +31,7 @@ pub(super) fn bad(path: &Path, cause: &str) -> Error {
             c => shown.push(c),
         }
     }
-    Error::format(path, None, shown)
+    shown
 }
 
 #[derive(Debug)]

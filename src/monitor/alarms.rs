@@ -5,7 +5,7 @@ use crate::phase::{Annotation, Evidence, Phase};
 use crate::record::{
     Alarm, AlarmEvidence, FullLine, Outcome, Record, Rule, Stamp, Subject, Values,
 };
-use crate::trajectory::Transition;
+use crate::run::Transition;
 
 /// Which rules hold for which layers.
 #[derive(Default)]
@@ -25,6 +25,12 @@ impl Alarms {
             rules,
             ..Self::default()
         }
+    }
+
+    /// Nothing has been seen.
+    pub(super) fn forget(&mut self) {
+        self.low.clear();
+        self.raised.clear();
     }
 
     /// What an observation of a layer gives rise to.

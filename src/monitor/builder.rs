@@ -2,14 +2,14 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::budget::Budget;
-use super::desk::{Manner, OnAlarm};
-use super::worker::{Overload, Worker};
+use super::journal::{Journal, OnAlarm};
+use super::worker::{Overload, Settings, Worker};
 use super::{Cadence, Inner, Monitor, Selection};
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::record::{Alarm, Header, Rule};
+use crate::run::{RunDir, Trajectory};
 use crate::sink::{CsvSink, JsonlSink, Sink, SpectraSink};
-use crate::trajectory::Trajectory;
 
 /// Configures a [`Monitor`].
 pub struct Builder {
@@ -229,17 +229,23 @@ impl Builder {
         let mut sinks = self.sinks;
         let mut trajectory = Trajectory::default();
         let mut name = self.run;
-        if let Some(folder) = &self.out {
-            let log = folder.join("log.jsonl");
-            if log.exists() {
-                if !self.resume {
+        let dir = self.out.as_deref().map(RunDir::new);
+        if let Some(dir) = &dir {
+            let log = dir.log();
+            let sink = match (log.exists(), self.resume) {
+                (true, false) => {
                     let cause = format!(
                         "{} exists: choose another folder, or continue it with resume()",
                         log.display()
                     );
                     return config_error("out", &cause);
                 }
-                trajectory = Trajectory::read_jsonl(&log)?;
+                (false, false) => JsonlSink::create(&log)?,
+                // First the right to write it: nobody adds to what is read then.
+                (_, true) => JsonlSink::open(&log)?,
+            };
+            if self.resume {
+                trajectory = dir.read()?;
                 if let Some(header) = &trajectory.header
                     && name.get_or_insert_with(|| header.run.clone()) != &header.run
                 {
@@ -247,36 +253,31 @@ impl Builder {
                     return config_error("run", &cause);
                 }
             }
-            sinks.push(Box::new(JsonlSink::open(log)?));
-            sinks.push(Box::new(CsvSink::open(folder.join("layers.csv"))?));
-            sinks.push(Box::new(SpectraSink::open(folder.join("spectra"))?));
-            let stem = folder.file_name().map(|n| n.to_string_lossy().into_owned());
-            name = name.or(stem);
+            sinks.push(Box::new(sink));
+            let mut table = CsvSink::create(dir.table())?;
+            table.rewrite(&trajectory)?;
+            sinks.push(Box::new(table));
+            sinks.push(Box::new(SpectraSink::open(dir.spectra())?));
+            let stem = dir.path().file_name();
+            name = name.or(stem.map(|n| n.to_string_lossy().into_owned()));
         }
         let run = name.unwrap_or_else(|| "run".to_owned());
         #[cfg(feature = "report")]
-        if let Some(folder) = &self.out {
-            let page = folder.join("report.html");
-            sinks.push(Box::new(crate::report::HtmlSink::open(page, &run)?));
+        if let Some(dir) = &dir {
+            sinks.push(Box::new(crate::report::HtmlSink::open(dir.page(), &run)?));
         }
         let resumed = !trajectory.summaries.is_empty();
+        let model = trajectory.model().map(<[_]>::to_vec);
         let state = Arc::new(Mutex::new(trajectory));
         let header = Header::new(&run, &self.config);
-        let manner = Manner {
+        let settings = Settings {
             config: self.config,
             threads: self.threads,
             tolerance: self.tolerance,
-            rules: self.rules,
-            on_alarm: self.on_alarm,
+            pending: dir.map(|dir| dir.pending()),
         };
-        let worker = Worker::spawn(
-            header,
-            manner,
-            sinks,
-            Arc::clone(&state),
-            self.overload,
-            queue,
-        )?;
+        let journal = Journal::new(&run, Arc::clone(&state), sinks, self.rules, self.on_alarm);
+        let worker = Worker::spawn(header, settings, journal, self.overload, queue)?;
         Ok(Monitor {
             inner: Arc::new(Inner {
                 run,
@@ -285,7 +286,8 @@ impl Builder {
                 resumed,
                 state,
                 starting_epoch: self.starting_epoch,
-                announced: Mutex::new(resumed),
+                resuming: Mutex::new(resumed),
+                model: Mutex::new(model),
                 budget: self.budget.map(Budget::new),
                 #[cfg(feature = "burn")]
                 submitted: Mutex::new(None),

@@ -7,26 +7,25 @@
 mod alarms;
 mod budget;
 mod builder;
-mod closer;
-mod desk;
-mod gate;
-mod queue;
+mod carry_forward;
+mod journal;
 mod selection;
 mod worker;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::error::Error;
 use crate::matrix::LayerTensor;
-use crate::record::{Event, LayerShape, LeftOutLayer, Line, ModelLine, Notice, Stamp};
-use crate::trajectory::Trajectory;
+use crate::record::{
+    Event, LayerShape, LeftOutLayer, Line, ModelLine, Notice, Resumed, Stamp, unix_time,
+};
+use crate::run::Trajectory;
 
 use budget::Budget;
 pub use builder::Builder;
-use queue::Job;
+pub use journal::SinkFailure;
 pub use selection::Selection;
 pub use worker::Overload;
-use worker::Worker;
+use worker::{Job, Worker};
 
 /// When to observe. The initial and the last weights are observed in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,8 +53,8 @@ pub struct Snapshot {
 pub struct Outcome {
     /// Everything that was recorded, the part before a resume included.
     pub trajectory: Trajectory,
-    /// The first error of a sink; the others went on.
-    pub sink_error: Option<Error>,
+    /// Every file, or other sink, that failed, and how many lines it lacks; the others went on.
+    pub failures: Vec<SinkFailure>,
     /// Observations that were analysed.
     pub observed: usize,
     /// Observations that had to wait for the one before.
@@ -101,7 +100,10 @@ struct Inner {
     resumed: bool,
     state: Arc<Mutex<Trajectory>>,
     starting_epoch: Option<usize>,
-    announced: Mutex<bool>,
+    /// Whether the moment from which a continued log goes on is still to be found.
+    resuming: Mutex<bool>,
+    /// The layers of the last model line.
+    model: Mutex<Option<Vec<LayerShape>>>,
     budget: Option<Budget>,
     #[cfg(feature = "burn")]
     submitted: Mutex<Option<std::time::Instant>>,
@@ -156,22 +158,75 @@ impl Monitor {
     /// Hand over the weights of one moment. Returns at once, unless the queue is full and the
     /// policy is [`Overload::Wait`]. A stamp that was recorded already is not analysed again.
     pub fn submit(&self, stamp: Stamp, snapshot: Snapshot) {
-        if !std::mem::replace(&mut *lock(&self.inner.announced), true) {
-            let layers = snapshot.tensors.iter().map(|t| LayerShape {
-                name: t.name.clone(),
-                shape: t.shape.clone(),
-            });
-            self.send(Line::Model(ModelLine {
-                run: self.inner.run.clone(),
-                layers: layers.collect(),
-                left_out: snapshot.left_out.clone(),
-            }));
+        if std::mem::take(&mut *lock(&self.inner.resuming)) {
+            self.resume_at(stamp, &snapshot.tensors);
         }
+        self.announce(&snapshot);
         #[cfg(feature = "burn")]
         {
             *lock(&self.inner.submitted) = Some(std::time::Instant::now());
         }
         self.inner.worker.submit(Job::Observe { stamp, snapshot });
+    }
+
+    /// Write which layers there are, at the beginning and whenever they differ from what the log has.
+    fn announce(&self, snapshot: &Snapshot) {
+        let layers: Vec<LayerShape> = snapshot
+            .tensors
+            .iter()
+            .map(|t| LayerShape {
+                name: t.name.clone(),
+                shape: t.shape.clone(),
+            })
+            .collect();
+        let mut model = lock(&self.inner.model);
+        if model.as_ref() == Some(&layers) {
+            return;
+        }
+        let before = model.replace(layers.clone());
+        drop(model);
+        self.send(Line::Model(ModelLine {
+            run: self.inner.run.clone(),
+            layers: layers.clone(),
+            left_out: snapshot.left_out.clone(),
+        }));
+        if let Some(before) = before {
+            let without = |these: &[LayerShape], those: &[LayerShape]| {
+                let only = these.iter().filter(|l| !those.contains(l));
+                only.map(|l| l.name.clone()).collect()
+            };
+            let (added, removed) = (without(&layers, &before), without(&before, &layers));
+            self.event(None, Event::OtherModel { added, removed });
+        }
+    }
+
+    /// Find the moment from which a continued log goes on: this one, if the log has it with these weights, else the last
+    /// one before it. What the log has after it is an abandoned branch.
+    fn resume_at(&self, stamp: Stamp, tensors: &[LayerTensor]) {
+        let norms = norms(tensors);
+        let from = self.with_trajectory(|t| {
+            let same = t.summaries.iter().any(|s| s.stamp == stamp) && has_norms(t, stamp, &norms);
+            let stamps = t.summaries.iter().map(|s| s.stamp);
+            match same {
+                true => Some(stamp),
+                false => stamps.filter(|&s| s < stamp).max(),
+            }
+        });
+        self.resume_from(from);
+    }
+
+    /// The run goes on from this observation of its log; anew, if there is none.
+    pub(crate) fn resume_from(&self, from: Option<Stamp>) {
+        *lock(&self.inner.resuming) = false;
+        let resumed = Resumed {
+            run: self.inner.run.clone(),
+            from: from.unwrap_or_default(),
+            anew: from.is_none(),
+            unix_time: unix_time(),
+        };
+        // At once, since the next observation may be one that the abandoned branch has.
+        lock(&self.inner.state).push(Line::Resumed(resumed.clone()));
+        self.inner.worker.submit(Job::Resume(resumed));
     }
 
     /// Whether an observation that is due fits into the [budget](Builder::budget); one that does not is
@@ -241,7 +296,7 @@ impl Monitor {
         let counts = self.inner.worker.counts();
         Outcome {
             trajectory: lock(&self.inner.state).clone(),
-            sink_error: self.inner.worker.take_error(),
+            failures: self.inner.worker.take_failures(),
             observed: counts.observed,
             deferred: counts.deferred,
             dropped: counts.dropped,
@@ -249,41 +304,48 @@ impl Monitor {
         }
     }
 
-    /// Whether this moment is in the log already.
+    /// Whether this moment is in the log already. A log that is being continued has to see the weights first.
     #[cfg(feature = "burn")]
     pub(crate) fn has(&self, stamp: Stamp) -> bool {
-        self.with_trajectory(|t| t.summaries.iter().any(|s| s.stamp == stamp))
+        !*lock(&self.inner.resuming)
+            && self.with_trajectory(|t| t.summaries.iter().any(|s| s.stamp == stamp))
     }
 
     /// Which recorded moment these weights are, for a run that was resumed: the one whose norms
     /// they have.
     #[cfg(feature = "burn")]
     pub(crate) fn recognise(&self, tensors: &[LayerTensor]) -> Option<Stamp> {
-        let norms: Vec<(&str, f64)> = tensors
-            .iter()
-            .map(|t| {
-                let norm = t.values.iter().map(|&v| f64::from(v).powi(2)).sum();
-                (t.name.as_str(), norm)
-            })
-            .collect();
+        let norms = norms(tensors);
         self.with_trajectory(|t| {
-            let matches = |stamp: Stamp| {
-                norms.iter().all(|(name, norm)| {
-                    let mut records = t.records.iter();
-                    let record = records.find(|r| r.stamp == stamp && r.layer == *name);
-                    let known = record.and_then(|r| match r.carried {
-                        Some(carried) => Some(carried.norm),
-                        None => Some(r.values()?.row.norm),
-                    });
-                    known.is_some_and(|k| (k - norm).abs() <= 1e-9 * norm)
-                })
-            };
             let mut stamps = t.summaries.iter().rev().map(|s| s.stamp);
-            stamps.find(|&stamp| !norms.is_empty() && matches(stamp))
+            stamps.find(|&stamp| !norms.is_empty() && has_norms(t, stamp, &norms))
         })
     }
 
     fn send(&self, line: Line) {
         self.inner.worker.submit(Job::Line(Box::new(line)));
     }
+}
+
+/// ‖W‖²_F by layer.
+fn norms(tensors: &[LayerTensor]) -> Vec<(&str, f64)> {
+    let norm = |t: &LayerTensor| t.values.iter().map(|&v| f64::from(v).powi(2)).sum();
+    tensors.iter().map(|t| (t.name.as_str(), norm(t))).collect()
+}
+
+/// Whether the log has these norms at a moment.
+fn has_norms(run: &Trajectory, stamp: Stamp, norms: &[(&str, f64)]) -> bool {
+    norms.iter().all(|(name, norm)| {
+        let mut records = run.records.iter();
+        let record = records.find(|r| r.stamp == stamp && r.layer == *name);
+        let known = record.and_then(|r| match r.carried {
+            Some(carried) => Some(carried.norm),
+            None => Some(r.values()?.row.norm),
+        });
+        match known {
+            Some(known) => (known - norm).abs() <= 1e-9 * norm,
+            // A layer with NaN has no norm in the log either.
+            None => record.is_some() && !norm.is_finite(),
+        }
+    })
 }

@@ -54,6 +54,8 @@ const SPIKE_MASS: f64 = 0.9;
 const ALONE_MASS: f64 = 0.99;
 /// … and the noise edge lies this far below the spikes' median (3 % in singular values).
 const ALONE_EDGE: f64 = 1e-3;
+/// Single entries make the spikes if their fourth powers are this share of the spikes' squares.
+const ENTRY_SHARE: f64 = 0.5;
 
 /// The phase of a spectrum, from its fits.
 ///
@@ -62,7 +64,9 @@ const ALONE_EDGE: f64 = 1e-3;
 /// *Hard*: more than 5 % of the directions are null, that is, separated by a gap from the rest and below
 /// 1e-3 of its median in singular values. *Soft*: the bulk's variance has faded to 5 % of what it was
 /// before training (`baseline`), while spikes hold 90 % of the squared norm; without a baseline, spikes
-/// hold 99 % and the bulk's edge lies below 1/1000 of their median.
+/// hold 99 % and the bulk's edge lies below 1/1000 of their median. Spikes that single huge entries make are
+/// no soft collapse: such an entry hides the other directions, but they are there
+/// ([`Annotation::EntryOutliers`]).
 ///
 /// # The other five
 ///
@@ -127,6 +131,10 @@ pub fn classify(
         verdict.annotations.push(Annotation::DeadVectors);
     }
     if let Ok(bulk) = bulk {
+        let explains = !matches!(verdict.phase, Phase::RandomLike | Phase::RankCollapse);
+        if explains && entries_make_spikes(spectrum, bulk) {
+            verdict.annotations.push(Annotation::EntryOutliers);
+        }
         let live = &spectrum.eigenvalues()[bulk.num_null..];
         if live[live.len() - 1] <= 1.05 * live[0] {
             verdict.annotations.push(Annotation::NearOrthogonal);
@@ -188,12 +196,28 @@ fn collapse(
             (Evidence::FaintBulk { ratio }, collapsed)
         }
     };
-    if !collapsed {
+    if !collapsed || entries_make_spikes(spectrum, bulk) {
         return hard;
     }
     evidence.push(finding);
     evidence.push(Evidence::SpikeMass { share: mass });
     0.9
+}
+
+/// Whether single entries make the spikes.
+///
+/// A spike of singular value s and vectors u, v has the entries s·uᵢvⱼ. The sum of their fourth powers is
+/// s⁴·Σuᵢ⁴·Σvⱼ⁴: all of s⁴ if it is one entry, next to nothing if its directions are spread.
+fn entries_make_spikes(spectrum: &Spectrum, bulk: &BulkFit) -> bool {
+    let x = spectrum.eigenvalues();
+    let share = |v: &f64| v / spectrum.total();
+    let spikes: f64 = x[x.len() - bulk.num_spikes..]
+        .iter()
+        .map(|v| share(v).powi(2))
+        .sum();
+    // In units of the squared norm, as the spikes.
+    let entries = spectrum.entry_kurtosis() / (spectrum.live_n() * spectrum.m()) as f64;
+    spikes > 0.0 && entries >= ENTRY_SHARE * spikes
 }
 
 /// What the fits say.

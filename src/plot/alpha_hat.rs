@@ -9,7 +9,7 @@ use super::style::{self, HEADING, Marker, SMALL};
 use super::table::{Table, field};
 use super::trajectory::{EPOCH, LEFT, WIDTH, positions};
 use crate::record::{Stamp, Summary};
-use crate::trajectory::Trajectory;
+use crate::run::Trajectory;
 
 /// The model's weighted α over the epochs, in both conventions.
 pub(super) fn figure(trajectory: &Trajectory) -> Result<Figure, String> {

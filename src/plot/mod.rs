@@ -51,9 +51,9 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::record::Stamp;
+use crate::run::Trajectory;
 use crate::sink::{read_spectra, stamp_of};
 use crate::spectrum::Spectrum;
-use crate::trajectory::Trajectory;
 use canvas::{Figure, plot_error};
 pub use chart::{Chart, Curve, Hue, Plane, Scale};
 pub use phases::PhaseCell;

@@ -8,7 +8,7 @@ use super::style::{self, LABEL, SMALL};
 use super::table::{Table, field};
 use crate::phase::Phase;
 use crate::record::{Record, Stamp};
-use crate::trajectory::Trajectory;
+use crate::run::Trajectory;
 
 const WIDTH: f64 = 960.0;
 const LEGEND_WIDTH: f64 = 160.0;

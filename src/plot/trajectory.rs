@@ -10,7 +10,7 @@ use super::style::{self, Marker};
 use super::table::{Table, field};
 use crate::fit::NoFit;
 use crate::record::Stamp;
-use crate::trajectory::Trajectory;
+use crate::run::Trajectory;
 
 pub(super) const WIDTH: f64 = 960.0;
 const TOP: f64 = 58.0;

@@ -6,7 +6,6 @@
 use std::borrow::Cow;
 
 use super::{Record, Summary};
-use crate::phase::Phase;
 
 /// How the value of a field is got.
 #[derive(Debug)]
@@ -286,11 +285,6 @@ pub const SUMMARY_FIELDS: &[Field<Summary>] = {
         mean("seconds_analysis", Seconds, |s| Some(s.seconds_analysis), "Wall time of the analysis, on the worker.").tag("model/seconds_analysis"),
     ]
 };
-
-/// The phase as TensorBoard's curves have it: its place in [`Phase::ALL`].
-pub(crate) fn phase_number(phase: Phase) -> f64 {
-    f64::from(phase as u8)
-}
 
 #[cfg(test)]
 mod tests {

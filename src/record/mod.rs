@@ -7,7 +7,6 @@
 mod alarm;
 pub mod field;
 mod layer;
-mod lines;
 mod notice;
 mod phrase;
 mod summary;
@@ -18,7 +17,6 @@ use serde::{Deserialize, Serialize};
 
 pub use alarm::{Alarm, AlarmEvidence, Rule};
 pub use layer::{Carried, CutRecord, Outcome, Record, Values};
-pub(crate) use lines::scan_lines;
 pub use notice::{Event, Notice};
 pub use phrase::{Format, Phrase, Piece};
 pub use summary::Summary;
@@ -29,7 +27,7 @@ use crate::full::Full;
 use crate::matrix::LeftOut;
 
 /// Version of the lines' format.
-pub const SCHEMA: u32 = 2;
+pub const SCHEMA: u32 = 3;
 
 /// When an observation was made.
 #[derive(
@@ -70,6 +68,10 @@ pub enum Line {
     Notice(Notice),
     /// A rule that the user asked to be alarmed by.
     Alarm(Alarm),
+    /// Another process goes on with the run.
+    Resumed(Resumed),
+    /// The monitor finished.
+    End(End),
 }
 
 /// What makes a line unique in a log: run, kind, epoch, step and name.
@@ -80,7 +82,16 @@ impl Line {
     pub fn key(&self) -> Key {
         let (run, kind, stamp, name) = match self {
             Line::Header(l) => (&l.run, "header", Stamp::default(), ""),
-            Line::Model(l) => (&l.run, "model", Stamp::default(), ""),
+            Line::Model(l) => {
+                // A model that grows has several.
+                let name = serde_json::to_string(&(&l.layers, &l.left_out)).unwrap_or_default();
+                return (l.run.clone(), "model", 0, 0, name);
+            }
+            Line::Resumed(l) => {
+                let time = l.unix_time.to_string();
+                return (l.run.clone(), "resumed", l.from.epoch, l.from.step, time);
+            }
+            Line::End(l) => return (l.run.clone(), "end", 0, 0, l.unix_time.to_string()),
             Line::Layer(l) => (&l.run, "layer", l.stamp, l.layer.as_str()),
             Line::Full(l) => (&l.run, "full", l.stamp, l.layer.as_str()),
             Line::Summary(l) => (&l.run, "summary", l.stamp, ""),
@@ -134,14 +145,11 @@ pub struct Header {
 impl Header {
     /// The header of a run that begins now.
     pub fn new(run: &str, config: &Config) -> Self {
-        let unix_time = std::time::SystemTime::now()
-            .duration_since(std::time::UNIX_EPOCH)
-            .map_or(0, |d| d.as_secs());
         Self {
             run: run.to_owned(),
             schema: SCHEMA,
             heavytail: env!("CARGO_PKG_VERSION").to_owned(),
-            unix_time,
+            unix_time: unix_time() as u64,
             config: config.clone(),
             conventions: CONVENTIONS.iter().map(|&s| s.to_owned()).collect(),
         }
@@ -157,6 +165,71 @@ const CONVENTIONS: [&str; 7] = [
     "entropy: divided by ln(number of eigenvalues); matrix_rank: singular values above sv_max*(eps_f32/2)*sqrt(N+M+1)",
     "a convolution is one row, its (C_in*k) x C_out unfolding; its kernel positions and their pooled spectrum are nested in it",
 ];
+
+/// Seconds since 1970.
+pub(crate) fn unix_time() -> f64 {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(0.0, |d| d.as_secs_f64())
+}
+
+/// Another process goes on with a run, from an observation that the log has. Observations after it that stand earlier in
+/// the log belong to a branch that was abandoned.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// Name of the run.
+    pub run: String,
+    /// The last observation that still counts; none if the run begins anew.
+    pub from: Stamp,
+    /// Whether even that observation is abandoned, since the run begins anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub anew: bool,
+    /// Seconds since 1970.
+    pub unix_time: f64,
+}
+
+impl Resumed {
+    /// Whether an observation of before still counts.
+    pub fn keeps(&self, stamp: Stamp) -> bool {
+        !self.anew && stamp <= self.from
+    }
+
+    /// Whether what was told of an epoch still counts.
+    pub fn keeps_epoch(&self, epoch: usize) -> bool {
+        !self.anew && epoch <= self.from.epoch
+    }
+
+    /// Whether the line with this key still counts; if not, a line with the same key says something new.
+    pub(crate) fn keeps_key(&self, (_, kind, epoch, step, _): &Key) -> bool {
+        let stamp = Stamp {
+            epoch: *epoch,
+            step: *step,
+        };
+        match *kind {
+            "layer" | "full" | "summary" => self.keeps(stamp),
+            "scalar" | "notice" | "alarm" if *step == 0 => *epoch == 0 || self.keeps_epoch(*epoch),
+            "alarm" => self.keeps(stamp),
+            _ => true,
+        }
+    }
+}
+
+/// The monitor finished.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct End {
+    /// Name of the run.
+    pub run: String,
+    /// Seconds since 1970.
+    pub unix_time: f64,
+    /// Observations that this process analysed.
+    pub observed: usize,
+    /// Those that had to wait for the one before.
+    pub deferred: usize,
+    /// Those that were dropped because the queue was full.
+    pub dropped: usize,
+    /// Those that were left out to keep within the budget.
+    pub over_budget: usize,
+}
 
 /// Which layers a run analyses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

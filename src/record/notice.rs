@@ -86,4 +86,26 @@ pub enum Event {
     },
     /// The last line was cut off, as by a crash, and is left out.
     CutOffLine,
+    /// A line of the log cannot be read and is left out.
+    DamagedLine {
+        /// Its number, counted from 1.
+        number: usize,
+    },
+    /// The log was deleted, cut back or replaced while the run went on, and was written anew from memory.
+    LogLost {
+        /// The file.
+        path: String,
+    },
+    /// From here on the run has other layers.
+    OtherModel {
+        /// Layers that were not there before, or had another shape.
+        added: Vec<String>,
+        /// Layers that are gone.
+        removed: Vec<String>,
+    },
+    /// Full analyses that a killed process had promised cannot be made up for: the weights are gone.
+    FullMissing {
+        /// The layers.
+        layers: Vec<String>,
+    },
 }

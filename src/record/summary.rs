@@ -48,6 +48,9 @@ pub struct Summary {
     pub log_product_norm_spectral: Option<f64>,
     /// The same with the Frobenius norm.
     pub log_product_norm_frobenius: Option<f64>,
+    /// Seconds since 1970 when the observation was written; none of a file, and in a log of format 2.
+    #[serde(default)]
+    pub unix_time: Option<f64>,
     /// Wall time to copy the weights, on the thread that trains.
     pub seconds_snapshot: f64,
     /// Wall time of the analysis, on the worker.
@@ -127,6 +130,7 @@ impl Summary {
             entropy: rows(|r| Some(r.entropy)),
             log_product_norm_spectral: rows(|r| positive(r.lambda_max, |x| 0.5 * x.ln())),
             log_product_norm_frobenius: rows(|r| positive(r.norm, |x| 0.5 * x.ln())),
+            unix_time: None,
             seconds_snapshot,
             seconds_analysis: records.iter().map(|r| r.seconds_analysis).sum(),
         }

@@ -193,13 +193,14 @@ impl Warning {
     }
 }
 
-/// Doubts that a fit alone gives rise to: of `n` eigenvalues, `n_tail` are in the tail.
-fn of_fit(alpha: f64, n_tail: usize, n: usize) -> Vec<Doubt> {
+/// Doubts that a fit alone gives rise to: of `n` eigenvalues, `n_tail` are in the tail. A log of format 2 tells `n` only
+/// where it is small.
+fn of_fit(alpha: f64, n_tail: usize, n: Option<usize>) -> Vec<Doubt> {
     let mut doubts = Vec::new();
-    if n < SMALL_SAMPLE {
-        doubts.push(Doubt::SmallSample { n });
-    } else if n_tail < SHORT {
-        doubts.push(Doubt::ShortTail { n_tail });
+    match n {
+        Some(n) if n < SMALL_SAMPLE => doubts.push(Doubt::SmallSample { n }),
+        _ if n_tail < SHORT => doubts.push(Doubt::ShortTail { n_tail }),
+        _ => {}
     }
     doubts.extend(Warning::new(alpha).map(|warning| match warning {
         Warning::OverTrained => Doubt::VeryHeavy,
@@ -210,7 +211,7 @@ fn of_fit(alpha: f64, n_tail: usize, n: usize) -> Vec<Doubt> {
 
 /// The doubts about a tail that is known without its layer.
 pub fn of_tail(tail: &TailFit) -> Vec<Doubt> {
-    of_fit(tail.alpha, tail.n_tail, tail.n)
+    of_fit(tail.alpha, tail.n_tail, Some(tail.n))
 }
 
 /// All doubts about the numbers of a layer.
@@ -218,8 +219,8 @@ pub(super) fn of_values(values: &Values) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     let full = values.full.as_ref();
     let row = &values.row;
-    if let (Some(alpha), Some(n_tail), Some(n)) = (row.alpha, row.num_pl_spikes, row.num_fitted) {
-        doubts = of_fit(alpha, n_tail, n);
+    if let (Some(alpha), Some(n_tail)) = (row.alpha, row.num_pl_spikes) {
+        doubts = of_fit(alpha, n_tail, row.num_fitted);
         if let (Some(low), Some(high)) = (values.noise_alpha_low, values.noise_alpha_high)
             && AgainstNoise::new(alpha, low, high) == AgainstNoise::Within
         {
@@ -235,7 +236,10 @@ pub(super) fn of_values(values: &Values) -> Vec<Doubt> {
         {
             doubts.push(Doubt::PoorFit { p: fit.p });
         }
-        if full.is_some_and(|f| f.alpha_interval.is_some()) && n < SHORT {
+        if let Some(n) = row.num_fitted
+            && n < SHORT
+            && full.is_some_and(|f| f.alpha_interval.is_some())
+        {
             doubts.push(Doubt::SmallInterval { n });
         }
     }
@@ -249,7 +253,9 @@ pub(super) fn of_values(values: &Values) -> Vec<Doubt> {
         let explain = |a: &&Annotation| {
             matches!(
                 a,
-                Annotation::ScaleHeterogeneity | Annotation::EntryDistribution
+                Annotation::ScaleHeterogeneity
+                    | Annotation::EntryDistribution
+                    | Annotation::EntryOutliers
             )
         };
         let explained = values.annotations.iter().filter(explain);

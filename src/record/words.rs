@@ -148,6 +148,7 @@ impl Annotation {
                 "the entries' own distribution explains the outliers: permuted, they remain"
             }
             Self::MeanShift => "the mean of the entries makes a spike of its own",
+            Self::EntryOutliers => "a few huge entries make the spikes, not directions that many weights share",
             Self::CorrelationTrap => {
                 "the permuted entries reach beyond the edge: heavy or sparse entries (correlation trap)"
             }
@@ -484,6 +485,25 @@ impl Event {
             }
             Self::NoSpectra { message } => format!("no spectra: {message}").into(),
             Self::CutOffLine => "the last line was cut off and is left out".into(),
+            Self::DamagedLine { number } => Phrase::new("line ")
+                .count(*number)
+                .text(" of the log cannot be read and is left out (heavytail repair takes it out)"),
+            Self::LogLost { path } => format!(
+                "{path} was deleted, cut back or replaced while the run went on; it was written anew from memory"
+            )
+            .into(),
+            Self::OtherModel { added, removed } => {
+                let list = |names: &[String]| match names {
+                    [] => "none".to_owned(),
+                    names => names.join(", "),
+                };
+                let (added, removed) = (list(added), list(removed));
+                format!("the model has other layers from here on; new: {added}; gone: {removed}").into()
+            }
+            Self::FullMissing { layers } => {
+                let layers = layers.join(", ");
+                format!("no full analysis of {layers}: the process was killed before, and the weights are gone").into()
+            }
         }
     }
 }

@@ -115,7 +115,7 @@ impl Data {
         let (low, high) = (TracyWidom.quantile(0.01), TracyWidom.quantile(0.99));
         Self {
             heavytail: env!("CARGO_PKG_VERSION"),
-            done: runs.iter().all(|r| r.done),
+            done: runs.iter().all(Run::is_over),
             phases: Phase::ALL
                 .map(|p| PhaseName {
                     letter: p.letter(),

@@ -31,9 +31,8 @@ mod still;
 mod words;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Component, Path, PathBuf};
-use std::time::Duration;
 
 use minijinja::{Environment, Value, context};
 use serde::Serialize;
@@ -44,9 +43,9 @@ pub use self::sink::HtmlSink;
 use crate::error::{Error, Result, chain};
 use crate::files::write_whole;
 use crate::record::{Event, Line, Notice, Record, Stamp};
+use crate::run::{RunDir, State, Trajectory};
 use crate::sink::{read_spectra, stamp_of};
 use crate::spectrum::Spectrum;
-use crate::trajectory::Trajectory;
 
 const TEMPLATE: &str = include_str!("page/report.html");
 const STYLE: &str = include_str!("page/report.css");
@@ -69,8 +68,8 @@ pub struct Run {
     pub name: String,
     /// Its records.
     pub trajectory: Trajectory,
-    /// Whether it has ended; the page of a run that has not reads itself anew.
-    pub done: bool,
+    /// What it is doing; the page of a run that goes on reads itself anew.
+    pub state: State,
     /// Where its log is, as a URL relative to the page.
     pub log: Option<String>,
     spectra: BTreeMap<Stamp, BTreeMap<String, Esd>>,
@@ -88,26 +87,22 @@ impl Run {
     /// A run that a monitor left in a folder: `log.jsonl` and, if it is there, `spectra/`. A file of spectra that
     /// cannot be read is left out, with a notice.
     ///
-    /// A log does not say that it has ended. The run counts as [done](Self::done) if its log was not written to within
-    /// the last 60 seconds, or if `report.html` beside it is no older than the log and says that the run is over, which
-    /// a monitor writes when it finishes. So a run whose observations are more than a minute apart may be called
-    /// finished while it lives, and one that was killed is called running for a minute.
-    ///
     /// # Errors
     ///
     /// If the log cannot be read.
     pub fn read(folder: impl AsRef<Path>) -> Result<Self> {
-        let folder = folder.as_ref();
-        let trajectory = Trajectory::read_jsonl(folder.join("log.jsonl"))?;
+        let dir = RunDir::new(folder.as_ref());
+        let trajectory = dir.read()?;
         let mut run = Self::new(trajectory.run());
+        run.state = dir.state_of(&trajectory);
         run.trajectory = trajectory;
         run.trajectory.records.iter_mut().for_each(strip);
-        run.done = !seems_alive(folder);
-        let Ok(files) = std::fs::read_dir(folder.join("spectra")) else {
+        let Ok(files) = std::fs::read_dir(dir.spectra()) else {
             return Ok(run);
         };
+        let stamps: HashSet<Stamp> = run.trajectory.records.iter().map(|r| r.stamp).collect();
         for path in files.filter_map(|entry| Some(entry.ok()?.path())) {
-            let Some(stamp) = stamp_of(&path) else {
+            let Some(stamp) = stamp_of(&path).filter(|stamp| stamps.contains(stamp)) else {
                 continue;
             };
             match read_spectra(&path) {
@@ -124,10 +119,17 @@ impl Run {
         Ok(run)
     }
 
+    /// Whether nothing more is to come.
+    pub fn is_over(&self) -> bool {
+        matches!(self.state, State::Ended | State::Died)
+    }
+
     /// Add a line of its log.
     pub fn push(&mut self, mut line: Line) {
-        if let Line::Layer(record) = &mut line {
-            strip(record);
+        match &mut line {
+            Line::Layer(record) => strip(record),
+            Line::Resumed(resumed) => self.spectra.retain(|&stamp, _| resumed.keeps(stamp)),
+            _ => {}
         }
         self.trajectory.push(line);
     }
@@ -138,26 +140,6 @@ impl Run {
         self.spectra.entry(stamp).or_default().extend(sampled);
     }
 }
-
-/// Whether a run's log was written to just now, and no page says that this was the end.
-fn seems_alive(folder: &Path) -> bool {
-    const QUIET: Duration = Duration::from_secs(60);
-    let written = |name: &str| folder.join(name).metadata().and_then(|m| m.modified());
-    let Ok(log) = written("log.jsonl") else {
-        return false;
-    };
-    // A time in the future is a clock that differs, and recent.
-    let recent = log.elapsed().map_or(true, |age| age < QUIET);
-    let page = folder.join("report.html");
-    let over = || {
-        written("report.html").is_ok_and(|page| page >= log)
-            && std::fs::read_to_string(&page).is_ok_and(|page| page.contains(OVER))
-    };
-    recent && !over()
-}
-
-/// What the data of a page say at their beginning when all of its runs are over: in no text would the quotes be bare.
-const OVER: &str = "\",\"done\":true,\"phases\":[";
 
 /// A page has no use for slices, and they are most of a convolution's record.
 fn strip(record: &mut Record) {
@@ -199,7 +181,7 @@ pub fn html(runs: &[Run]) -> Result<String> {
     let names: Vec<&str> = runs.iter().map(|r| r.name.as_str()).collect();
     let page = context! {
         title => names.join(", "),
-        done => runs.iter().all(|r| r.done),
+        done => runs.iter().all(Run::is_over),
         runs => stills,
         sources => cite::sources(runs),
         glossary => words::glossary(),
@@ -266,7 +248,7 @@ pub fn write(folders: &[Folder], out: impl AsRef<Path>) -> Result<()> {
     let mut runs = Vec::new();
     for folder in folders {
         let mut run = Run::read(&folder.path)?;
-        run.log = relative(out, &folder.path.join("log.jsonl"));
+        run.log = relative(out, &RunDir::new(&folder.path).log());
         if let Some(name) = &folder.name {
             run.name.clone_from(name);
         }

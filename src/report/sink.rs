@@ -5,9 +5,9 @@ use super::{Run, html};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::record::{Line, Stamp};
+use crate::run::{State, Trajectory};
 use crate::sink::Sink;
 use crate::spectrum::Spectrum;
-use crate::trajectory::Trajectory;
 
 /// A page that shows the run while it lives: `report.html`, written whole or not at all.
 ///
@@ -43,7 +43,7 @@ impl HtmlSink {
             Run::default()
         };
         shown.name = run.to_owned();
-        shown.done = false;
+        shown.state = State::Running;
         shown.log = Some("./log.jsonl".to_owned());
         Ok(Self {
             path,
@@ -85,7 +85,7 @@ impl Sink for HtmlSink {
     }
 
     fn finish(&mut self, _: &Trajectory) -> Result<()> {
-        self.run.done = true;
+        self.run.state = State::Ended;
         self.write()
     }
 }

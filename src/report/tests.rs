@@ -3,7 +3,8 @@ use crate::analysis::analyze;
 use crate::config::Config;
 use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Phase};
-use crate::record::{Alarm, AlarmEvidence, Event, Header, Rule, Scalar};
+use crate::record::{Alarm, AlarmEvidence, End, Event, Header, Rule, Scalar};
+use crate::sink::{JsonlSink, Sink};
 use Phase::{BleedingOut, BulkPlusSpikes, HeavyTailed, RandomLike};
 
 /// A record of a layer whose phase is set by hand.
@@ -328,29 +329,29 @@ fn folders_are_read_and_told_apart() {
 }
 
 #[test]
-fn a_log_just_written_is_of_a_living_run() {
+fn a_run_says_whether_it_goes_on() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("log.jsonl");
     let layer = Line::Layer(Box::new(record("fc", 0, RandomLike, 0.9)));
-    std::fs::write(&log, serde_json::to_string(&layer).unwrap() + "\n").unwrap();
-    let ago = |seconds| std::time::SystemTime::now() - Duration::from_secs(seconds);
-    let file = std::fs::File::options().append(true).open(&log).unwrap();
-    let read = || Run::read(folder.path()).unwrap();
-    assert!(!read().done);
-    file.set_modified(ago(61)).unwrap();
-    assert!(read().done);
-    // A page that says so, unless the log went on.
-    file.set_modified(ago(10)).unwrap();
-    let page = folder.path().join("report.html");
-    let mut run = read();
-    std::fs::write(&page, html(&[run.clone()]).unwrap()).unwrap();
-    assert!(!read().done);
-    run.done = true;
-    std::fs::write(&page, html(&[run]).unwrap()).unwrap();
-    assert!(read().done);
-    let file = std::fs::File::options().append(true).open(&page).unwrap();
-    file.set_modified(ago(20)).unwrap();
-    assert!(!read().done);
+    let read = || Run::read(folder.path()).unwrap().state;
+    let mut sink = JsonlSink::open(&log).unwrap();
+    sink.line(&layer).unwrap();
+    sink.flush().unwrap();
+    assert_eq!(read(), State::Running);
+    drop(sink);
+    assert_eq!(read(), State::Died);
+    let mut sink = JsonlSink::open(&log).unwrap();
+    let end = End {
+        run: "r".to_owned(),
+        unix_time: 1.0,
+        observed: 1,
+        deferred: 0,
+        dropped: 0,
+        over_budget: 0,
+    };
+    sink.line(&Line::End(end)).unwrap();
+    drop(sink);
+    assert_eq!(read(), State::Ended);
 }
 
 #[test]
@@ -399,7 +400,7 @@ fn a_carried_layer_says_since_when_and_has_its_anchor_s_spectrum() {
 
 fn says(records: impl IntoIterator<Item = Record>) -> Vec<String> {
     let mut run = run_of(records);
-    run.done = true;
+    run.state = State::Ended;
     words::summary(&run)
         .iter()
         .map(|s| words::plain(s))

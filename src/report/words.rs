@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::Run;
 use crate::phase::{Annotation, Phase};
 use crate::record::Record;
-use crate::trajectory::Transition;
+use crate::run::{State, Transition};
 
 /// A sentence in pieces, so that the page can mark names and phases.
 pub(super) type Sentence = Vec<Part>;
@@ -245,7 +245,11 @@ fn lead(run: &Run, stories: &[Story<'_>], moved: usize) -> Sentence {
     let stamps = run.trajectory.records.iter().map(|r| r.stamp);
     let epochs = stamps.clone().map(|s| s.epoch).max().unwrap_or(0);
     let observations = stories.iter().map(|s| s.records.len()).max().unwrap_or(0);
-    let so_far = if run.done { "" } else { " so far" };
+    let so_far = match run.state {
+        State::Ended => "",
+        State::Died => " until the process was killed",
+        State::Empty | State::Running => " so far",
+    };
     let what = match (moved, stories.len()) {
         (0, 1) => "the layer has not changed its phase".to_owned(),
         (0, all) => format!("none of the {all} layers has changed its phase"),

@@ -1,96 +1,91 @@
 //! The table of layers as CSV.
 
-use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::Sink;
-use super::jsonl::{open_for_append, truncate, write_pending};
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::{append_pending, open_for_append, write_whole};
 use crate::record::field::{Cell, FIELDS};
-use crate::record::{Line, Record, scan_lines};
-use crate::trajectory::Trajectory;
+use crate::record::{Line, Record};
+use crate::run::Trajectory;
 
-/// The layers' records as a table, one row a layer and observation. What is nested (slices,
-/// evidence) stays in the JSONL log. Continues an existing table without duplicates. What full analyses add later is in
-/// it once the run has ended.
+/// The layers' records as a table, one row a layer and observation. What is nested (slices, evidence) stays in the JSONL
+/// log, from which the table follows. What full analyses add later is in it once the run has ended.
 #[derive(Debug)]
 pub struct CsvSink {
     path: PathBuf,
     file: File,
     pending: Vec<u8>,
-    written: HashSet<[String; 4]>,
+    /// Rows in `pending`.
+    rows: usize,
     /// Full analyses came after their rows were written.
     outdated: bool,
 }
 
 impl CsvSink {
-    /// Create a table, or continue one.
+    /// Begin a table. One that is there is replaced.
     ///
     /// # Errors
     ///
-    /// If the file cannot be opened, or has other columns.
-    pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
+    /// If the file cannot be written.
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let mut file = open_for_append(&path)?;
-        let mut written = HashSet::new();
-        // Names of layers and runs may hold commas but no line breaks, so a line is a row.
-        let whole = scan_lines(&path, &file, |number, text| {
-            let mut reader = csv::ReaderBuilder::new()
-                .has_headers(false)
-                .from_reader(text.as_bytes());
-            let row = reader
-                .records()
-                .next()
-                .and_then(|r| r.ok())
-                .filter(|r| r.len() == FIELDS.len() && (number > 1 || *r == header()))
-                .ok_or_else(|| {
-                    Error::format(&path, Some(number), "not a table with heavytail's columns")
-                })?;
-            written.insert([0, 1, 2, 4].map(|i| row[i].to_owned()));
-            Ok(())
-        })?;
-        truncate(&path, &mut file, whole)?;
+        let file = open_for_append(&path)?;
+        file.set_len(0).map_err(|e| Error::io(&path, e))?;
         let mut sink = Self {
             path,
             file,
             pending: Vec::new(),
-            written,
+            rows: 0,
             outdated: false,
         };
-        if whole == 0 {
-            sink.row(&header())?;
-        }
+        sink.row(&header())?;
         Ok(sink)
     }
 
     fn row(&mut self, fields: &[String]) -> Result<()> {
-        append(&mut self.pending, fields).map_err(|e| Error::format(&self.path, None, e))
+        append(&mut self.pending, fields).map_err(|e| Error::malformed(&self.path, None, e))
     }
 }
 
 impl Sink for CsvSink {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
     fn line(&mut self, line: &Line) -> Result<()> {
         self.outdated |= matches!(line, Line::Full(_));
-        let Line::Layer(record) = line else {
-            return Ok(());
-        };
-        let fields = fields(record);
-        if self.written.insert([0, 1, 2, 4].map(|i| fields[i].clone())) {
-            self.row(&fields)?;
+        if let Line::Layer(record) = line {
+            self.row(&fields(record))?;
+            self.rows += 1;
         }
         Ok(())
     }
 
     fn flush(&mut self) -> Result<()> {
-        write_pending(&self.path, &mut self.file, &mut self.pending)
+        append_pending(&self.path, &mut self.file, &mut self.pending)?;
+        self.rows = 0;
+        Ok(())
+    }
+
+    fn lacking(&self) -> usize {
+        self.rows
+    }
+
+    fn rewrite(&mut self, run: &Trajectory) -> Result<()> {
+        write(&run.records, &self.path)?;
+        self.pending.clear();
+        self.rows = 0;
+        self.outdated = false;
+        self.file = open_for_append(&self.path)?;
+        Ok(())
     }
 
     /// Rows whose doubts have changed since are written anew.
     fn finish(&mut self, run: &Trajectory) -> Result<()> {
         match self.outdated {
-            true => write(&run.records, &self.path),
+            true => self.rewrite(run),
             false => Ok(()),
         }
     }

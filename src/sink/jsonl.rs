@@ -1,22 +1,28 @@
 use std::collections::HashSet;
-use std::fs::{File, OpenOptions};
-use std::io::{Seek, SeekFrom, Write};
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use super::Sink;
 use crate::error::{Error, Result};
-use crate::record::{Key, Line, scan_lines};
+use crate::files::{append_pending, create_for_append, open_for_append, write_whole};
+use crate::record::{Key, Line, SCHEMA};
+use crate::run::{Entry, Lock, LogReader, Trajectory};
 
 /// An append-only log, one JSON object a line.
 ///
-/// Opening a log that exists continues it: a last line that a crash cut off is removed, and lines
-/// that are already there are not written again.
+/// Opening a log that exists continues it: a last line that a crash cut off is removed, and lines that are already there are
+/// not written again. One sink writes a log at a time, whichever process it belongs to.
 #[derive(Debug)]
 pub struct JsonlSink {
     path: PathBuf,
     file: File,
     pending: Vec<u8>,
+    /// Lines in `pending`.
+    lines: usize,
     written: HashSet<Key>,
+    /// Bytes in the file.
+    length: u64,
+    _lock: Lock,
 }
 
 impl JsonlSink {
@@ -24,40 +30,142 @@ impl JsonlSink {
     ///
     /// # Errors
     ///
-    /// If the file cannot be opened, or holds something else than such a log.
+    /// If another sink writes it ([`Error::Locked`]), the file cannot be opened, or it is of another format, which is read
+    /// but not continued.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
-        let mut file = open_for_append(&path)?;
+        let file = open_for_append(&path)?;
+        Self::with(path, file)
+    }
+
+    /// Create a log. One that is there already is refused, whoever made it, and however short ago.
+    ///
+    /// # Errors
+    ///
+    /// As [`JsonlSink::open`], and if the file exists.
+    pub fn create(path: impl Into<PathBuf>) -> Result<Self> {
+        let path = path.into();
+        let file = create_for_append(&path)?;
+        Self::with(path, file)
+    }
+
+    fn with(path: PathBuf, mut file: File) -> Result<Self> {
+        let lock = Lock::acquire(&path)?;
         let mut written = HashSet::new();
-        let whole = scan_lines(&path, &file, |number, text| {
-            let line: Line =
-                serde_json::from_str(text).map_err(|e| Error::format(&path, Some(number), e))?;
-            written.insert(line.key());
-            Ok(())
+        let mut reader = LogReader::new(&path);
+        reader.read_on(|entry| {
+            if let Entry::Line(line) = entry {
+                if let Line::Resumed(resumed) = line.as_ref() {
+                    written.retain(|key| resumed.keeps_key(key));
+                }
+                written.insert(line.key());
+            }
         })?;
-        truncate(&path, &mut file, whole)?;
+        if let Some(schema) = reader.schema().filter(|&s| s != SCHEMA) {
+            let cause = format!(
+                "a log of format {schema} is read, but not continued by this version, which writes format {SCHEMA}: choose another folder"
+            );
+            return Err(Error::format(&path, None, cause));
+        }
+        cut(&path, &mut file, reader.end())?;
         Ok(Self {
             path,
             file,
             pending: Vec::new(),
+            lines: 0,
             written,
+            length: reader.end(),
+            _lock: lock,
         })
     }
-}
 
-impl Sink for JsonlSink {
-    fn line(&mut self, line: &Line) -> Result<()> {
+    fn add(&mut self, line: &Line) -> Result<()> {
+        if let Line::Resumed(resumed) = line {
+            self.written.retain(|key| resumed.keeps_key(key));
+        }
         if !self.written.insert(line.key()) {
             return Ok(());
         }
         serde_json::to_writer(&mut self.pending, line)
-            .map_err(|e| Error::format(&self.path, None, e))?;
+            .map_err(|e| Error::malformed(&self.path, None, e))?;
         self.pending.push(b'\n');
+        self.lines += 1;
         Ok(())
     }
 
+    /// Whether the path still leads to the file that was opened, and the file still has what was written.
+    fn is_there(&self) -> bool {
+        let (Ok(named), Ok(opened)) = (self.path.metadata(), self.file.metadata()) else {
+            return false;
+        };
+        same_file(&named, &opened) && named.len() >= self.length
+    }
+}
+
+#[cfg(unix)]
+fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (a.dev(), a.ino()) == (b.dev(), b.ino())
+}
+
+/// Elsewhere the length alone tells.
+#[cfg(not(unix))]
+fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
+    a.len() == b.len()
+}
+
+/// Take off what is behind the last whole line.
+fn cut(path: &Path, file: &mut File, end: u64) -> Result<()> {
+    let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
+    if length > end {
+        file.set_len(end).map_err(|e| Error::io(path, e))?;
+    }
+    Ok(())
+}
+
+impl Sink for JsonlSink {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    fn line(&mut self, line: &Line) -> Result<()> {
+        self.add(line)
+    }
+
     fn flush(&mut self) -> Result<()> {
-        write_pending(&self.path, &mut self.file, &mut self.pending)
+        if !self.is_there() {
+            return Err(Error::Lost {
+                path: self.path.clone(),
+            });
+        }
+        let more = self.pending.len() as u64;
+        append_pending(&self.path, &mut self.file, &mut self.pending)?;
+        self.lines = 0;
+        self.length += more;
+        Ok(())
+    }
+
+    fn lacking(&self) -> usize {
+        self.lines
+    }
+
+    /// The log from what is in memory, if the file was lost.
+    fn rewrite(&mut self, run: &Trajectory) -> Result<()> {
+        if self.is_there() {
+            return Ok(());
+        }
+        self.pending.clear();
+        self.lines = 0;
+        self.written.clear();
+        for line in run.lines() {
+            self.add(&line)?;
+        }
+        write_whole(&self.path, &self.pending)?;
+        self.length = self.pending.len() as u64;
+        self.pending.clear();
+        self.lines = 0;
+        self.file = open_for_append(&self.path)?;
+        Ok(())
     }
 }
 
@@ -65,53 +173,5 @@ impl Drop for JsonlSink {
     fn drop(&mut self) {
         // The last chance; an error has nowhere to go.
         let _ = self.flush();
-    }
-}
-
-pub(super) fn open_for_append(path: &Path) -> Result<File> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
-    }
-    let file = OpenOptions::new()
-        .create(true)
-        .read(true)
-        .write(true)
-        .truncate(false)
-        .open(path)
-        .map_err(|e| Error::io(path, e))?;
-    // A device or a pipe has no lines to continue, and reading one may never end.
-    let is_file = file.metadata().is_ok_and(|m| m.is_file());
-    if is_file {
-        Ok(file)
-    } else {
-        Err(Error::format(path, None, "not a regular file"))
-    }
-}
-
-pub(super) fn truncate(path: &Path, file: &mut File, length: u64) -> Result<()> {
-    file.set_len(length).map_err(|e| Error::io(path, e))?;
-    file.seek(SeekFrom::Start(length))
-        .map_err(|e| Error::io(path, e))?;
-    Ok(())
-}
-
-/// Append what is pending as one write. If the disk is full, the file is cut back to whole lines
-/// and the lines stay pending, to be tried again with the next observation.
-pub(super) fn write_pending(path: &Path, file: &mut File, pending: &mut Vec<u8>) -> Result<()> {
-    if pending.is_empty() {
-        return Ok(());
-    }
-    let start = file.stream_position().map_err(|e| Error::io(path, e))?;
-    let result = file.write_all(pending).and_then(|()| file.sync_data());
-    match result {
-        Ok(()) => {
-            pending.clear();
-            Ok(())
-        }
-        Err(error) => {
-            let _ = file.set_len(start);
-            let _ = file.seek(SeekFrom::Start(start));
-            Err(Error::io(path, error))
-        }
     }
 }

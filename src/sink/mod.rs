@@ -14,9 +14,8 @@ mod tfevents;
 
 pub use self::csv::CsvSink;
 pub use jsonl::JsonlSink;
-#[cfg(any(feature = "plot", feature = "report"))]
-pub(crate) use spectra::stamp_of;
 pub use spectra::{SpectraSink, read_spectra};
+pub(crate) use spectra::{spectra_name, stamp_of};
 #[cfg(feature = "tensorboard")]
 pub use tensorboard::TensorBoardSink;
 
@@ -24,11 +23,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Error, Result, panic_message};
 use crate::record::{Line, Stamp};
+use crate::run::Trajectory;
 use crate::spectrum::Spectrum;
-use crate::trajectory::Trajectory;
 
 /// Something that keeps what a run records.
 pub trait Sink: Send {
+    /// What it is called where it fails: its file, say.
+    fn name(&self) -> String {
+        "a sink".to_owned()
+    }
+
     /// Keep one line.
     ///
     /// # Errors
@@ -51,6 +55,21 @@ pub trait Sink: Send {
     ///
     /// As [`Sink::line`].
     fn flush(&mut self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Lines that it was given and that are not in its file yet.
+    fn lacking(&self) -> usize {
+        0
+    }
+
+    /// The run went back to an earlier moment ([`Line::Resumed`] came before), or [`Sink::flush`] found the file
+    /// [lost](Error::Lost): make what is kept agree with `run`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Sink::line`].
+    fn rewrite(&mut self, _run: &Trajectory) -> Result<()> {
         Ok(())
     }
 
@@ -84,6 +103,14 @@ impl Sink for Vec<Box<dyn Sink>> {
 
     fn flush(&mut self) -> Result<()> {
         first_error(self, |sink| sink.flush())
+    }
+
+    fn lacking(&self) -> usize {
+        self.iter().map(|sink| sink.lacking()).sum()
+    }
+
+    fn rewrite(&mut self, run: &Trajectory) -> Result<()> {
+        first_error(self, |sink| sink.rewrite(run))
     }
 
     fn finish(&mut self, run: &Trajectory) -> Result<()> {

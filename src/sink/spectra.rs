@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use safetensors::tensor::TensorView;
@@ -8,6 +8,7 @@ use super::Sink;
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::record::{Line, Stamp};
+use crate::run::Trajectory;
 use crate::spectrum::Spectrum;
 
 /// The eigenvalues of every observation, of every layer's row, so that any epoch
@@ -36,7 +37,7 @@ impl SpectraSink {
 }
 
 /// Name of the file of one observation.
-pub(super) fn spectra_name(stamp: Stamp) -> String {
+pub(crate) fn spectra_name(stamp: Stamp) -> String {
     format!(
         "epoch-{:05}-step-{:09}.safetensors",
         stamp.epoch, stamp.step
@@ -44,7 +45,35 @@ pub(super) fn spectra_name(stamp: Stamp) -> String {
 }
 
 impl Sink for SpectraSink {
+    fn name(&self) -> String {
+        self.folder.display().to_string()
+    }
+
     fn line(&mut self, _: &Line) -> Result<()> {
+        Ok(())
+    }
+
+    /// Files of an abandoned branch go into a folder of their own.
+    fn rewrite(&mut self, run: &Trajectory) -> Result<()> {
+        let kept: HashSet<Stamp> = run.summaries.iter().map(|s| s.stamp).collect();
+        let files = std::fs::read_dir(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
+        let gone: Vec<PathBuf> = files
+            .filter_map(|entry| Some(entry.ok()?.path()))
+            .filter(|path| stamp_of(path).is_some_and(|stamp| !kept.contains(&stamp)))
+            .collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let folder = (1..)
+            .map(|i| self.folder.join(format!("abandoned-{i}")))
+            .find(|path| !path.exists())
+            .unwrap_or_else(|| self.folder.join("abandoned"));
+        std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
+        for path in gone {
+            if let Some(name) = path.file_name() {
+                std::fs::rename(&path, folder.join(name)).map_err(|e| Error::io(&path, e))?;
+            }
+        }
         Ok(())
     }
 
@@ -87,7 +116,6 @@ impl Sink for SpectraSink {
 }
 
 /// The observation of `epoch-00003-step-000000750.safetensors`.
-#[cfg(any(feature = "plot", feature = "report"))]
 pub(crate) fn stamp_of(path: &Path) -> Option<Stamp> {
     let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
     let (epoch, step) = name.strip_prefix("epoch-")?.split_once("-step-")?;
@@ -135,7 +163,7 @@ pub fn read_spectra(path: impl AsRef<Path>) -> Result<Vec<(String, Spectrum)>> {
         .collect()
 }
 
-#[cfg(all(test, any(feature = "plot", feature = "report")))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

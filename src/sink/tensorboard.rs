@@ -1,6 +1,6 @@
 //! TensorBoard: a sink of a running training, and the export of a finished one.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::Sink;
 use super::axis::Axis;
-use super::jsonl::write_pending;
 use super::spectra::{read_spectra, spectra_name};
 use super::tfevents::{Shown, Value, event, version};
 use crate::error::{Error, Result};
-use crate::files::write_whole;
-use crate::record::field::{FIELDS, Field, SUMMARY_FIELDS, phase_number};
+use crate::files::{append_pending, write_whole};
+use crate::record::field::{FIELDS, Field, SUMMARY_FIELDS};
 use crate::record::{Alarm, Key, Line, Notice, Record, Scalar, Stamp, Subject, Summary};
+use crate::run::Trajectory;
 use crate::spectrum::Spectrum;
-use crate::trajectory::Trajectory;
 
 /// An event file for TensorBoard.
 ///
@@ -110,9 +109,18 @@ impl TensorBoardSink {
 }
 
 impl Sink for TensorBoardSink {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
     fn line(&mut self, line: &Line) -> Result<()> {
-        if let Line::Full(full) = line {
-            self.outdated.insert((full.stamp, full.layer.clone()));
+        match line {
+            Line::Full(full) => {
+                self.outdated.insert((full.stamp, full.layer.clone()));
+            }
+            // TensorBoard lets the later of two points stand.
+            Line::Resumed(resumed) => self.written.retain(|key| resumed.keeps_key(key)),
+            _ => {}
         }
         let (step, values) = match line {
             Line::Layer(record) => (self.axis.of(record.stamp), of_record(record)),
@@ -135,7 +143,7 @@ impl Sink for TensorBoardSink {
     }
 
     fn flush(&mut self) -> Result<()> {
-        write_pending(&self.path, &mut self.file, &mut self.pending)
+        append_pending(&self.path, &mut self.file, &mut self.pending)
     }
 
     /// Verdicts that full analyses have changed since are written again.
@@ -160,8 +168,8 @@ impl Drop for TensorBoardSink {
 
 /// Make an event file of a finished run: of what its log says, and of the spectra in a folder of
 /// [`SpectraSink`](super::SpectraSink). The axis counts epochs, or optimiser steps where an epoch has several
-/// observations. Every event has the time at which the run began, since a log keeps no other. The file is complete or
-/// absent; one that was exported before is replaced.
+/// observations. Events have the times of their observations; in a log of format 2, which has none, that of the run's
+/// beginning. The file is complete or absent; one that was exported before is replaced.
 ///
 /// # Errors
 ///
@@ -180,29 +188,51 @@ pub fn export(
     }
     let began = trajectory.header.as_ref().map_or(0, |h| h.unix_time);
     let mut bytes = version(began as f64);
-    let mut push = |step, values: &[Value]| {
+    // Epochs may have several observations; what belongs to an epoch has the time of its last.
+    let mut times: BTreeMap<Stamp, f64> = BTreeMap::new();
+    for summary in &trajectory.summaries {
+        times.extend(summary.unix_time.map(|time| (summary.stamp, time)));
+    }
+    let at = |stamp: Stamp| {
+        let before = times.range(..=stamp).next_back();
+        before.or(times.first_key_value()).map(|(_, &time)| time)
+    };
+    let at_epoch = |epoch| {
+        at(Stamp {
+            epoch,
+            step: u64::MAX,
+        })
+    };
+    let mut push = |time: Option<f64>, step, values: &[Value]| {
         if !values.is_empty() {
-            bytes.extend(event(began as f64, step, values));
+            bytes.extend(event(time.unwrap_or(began as f64), step, values));
         }
     };
     for record in &trajectory.records {
-        push(axis.of(record.stamp), &of_record(record));
+        push(at(record.stamp), axis.of(record.stamp), &of_record(record));
     }
     for summary in &trajectory.summaries {
         let file = spectra.map(|folder| folder.join(spectra_name(summary.stamp)));
+        let (time, step) = (at(summary.stamp), axis.of(summary.stamp));
         if let Some(file) = file.filter(|file| file.exists()) {
-            push(axis.of(summary.stamp), &of_spectra(&read_spectra(file)?));
+            push(time, step, &of_spectra(&read_spectra(file)?));
         }
-        push(axis.of(summary.stamp), &of_summary(summary));
+        push(time, step, &of_summary(summary));
     }
     for scalar in &trajectory.scalars {
-        push(axis.of_epoch(scalar.epoch), &of_scalar(scalar));
+        let time = at_epoch(scalar.epoch);
+        push(time, axis.of_epoch(scalar.epoch), &of_scalar(scalar));
     }
     for notice in &trajectory.notices {
-        push(axis.of_notice(notice), &of_notice(notice));
+        let time = notice.epoch.map_or(at_epoch(usize::MAX), at_epoch);
+        push(time, axis.of_notice(notice), &of_notice(notice));
     }
     for alarm in &trajectory.alarms {
-        push(axis.of_alarm(alarm), &of_alarm(alarm));
+        let time = match alarm.stamp.step {
+            0 => at_epoch(alarm.stamp.epoch),
+            _ => at(alarm.stamp),
+        };
+        push(time, axis.of_alarm(alarm), &of_alarm(alarm));
     }
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let path = folder.join(file_name(began, "log"));
@@ -240,7 +270,7 @@ fn of_record(record: &Record) -> Vec<Value> {
     let phase = scalar(
         format!("phase{layer}"),
         "0 Random-like, 1 Bleeding-out, 2 Bulk+Spikes, 3 Bulk-decay, 4 Heavy-tailed, 5 Rank-collapse",
-        record.phase().map(phase_number),
+        record.phase().map(|p| f64::from(p as u8)),
     );
     let curves = FIELDS.iter().filter_map(|f| curve(f, record, &layer));
     curves.chain(phase).chain([verdict_of(record)]).collect()

@@ -2,8 +2,8 @@
 
 use std::collections::{HashSet, VecDeque};
 
-use super::SurveyOptions;
 use super::lora::{Adapter, adapters};
+use super::options::SurveyOptions;
 use super::parts::{Part, heads, parts};
 use crate::checkpoint::{Checkpoint, TensorInfo};
 use crate::matrix::LeftOut;
@@ -115,6 +115,14 @@ impl Agenda {
                 &[],
                 LeftOut::Unreadable { message },
             ));
+        }
+        for (name, why) in checkpoint.missing() {
+            let (row, layer) = (rows.len(), layer_shape(name, &[]));
+            rows.push(if options.selection.wants(name) {
+                Record::failed(run, Stamp::default(), row, layer, why.as_str())
+            } else {
+                Record::skipped(run, Stamp::default(), row, layer, LeftOut::Excluded)
+            });
         }
         sources.resize(rows.len(), None);
         Self {

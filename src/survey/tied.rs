@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::Part;
 use super::agenda::skipped;
+use super::parts::Part;
 use crate::checkpoint::Checkpoint;
 use crate::error::Result;
 use crate::matrix::LeftOut;

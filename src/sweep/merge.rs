@@ -9,8 +9,7 @@ use serde_json::Value;
 use super::folder::RunFolder;
 use super::plan::{Entry, Plan, canonical};
 use crate::error::{Error, Result};
-use crate::files::write_whole;
-use crate::record::scan_lines;
+use crate::files::{scan_lines, write_whole};
 
 /// The results of a plan.
 #[derive(Debug, Clone, PartialEq)]

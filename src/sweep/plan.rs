@@ -9,8 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::files::write_whole;
-use crate::record::scan_lines;
+use crate::files::{scan_lines, write_whole};
 
 /// Runs in an order that gives each its index.
 #[derive(Debug, Clone, PartialEq)]

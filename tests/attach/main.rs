@@ -83,7 +83,7 @@ fn same_bits_with_and_without(device: Device) {
     assert_eq!(bits(&plain), bits(&watched));
 
     let outcome = monitor.finish();
-    assert!(outcome.sink_error.is_none(), "{:?}", outcome.sink_error);
+    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     let t = &outcome.trajectory;
     assert_eq!(stamps(t), [(0, 0), (1, STEPS), (2, 2 * STEPS)]);
     assert_eq!(

@@ -6,6 +6,7 @@ use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::{Line, Record, Scalar, Stamp, Summary};
 use heavytail::report::Run;
+use heavytail::run::State;
 use heavytail::spectrum::Spectrum;
 use heavytail::{Config, Monitor, WeightMatrix, analyze};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -82,7 +83,7 @@ pub fn watched(out: &Path) -> (String, Vec<&'static str>) {
         }
     }
     let outcome = monitor.finish();
-    assert!(outcome.sink_error.is_none(), "{:?}", outcome.sink_error);
+    assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     (meanwhile, NAMES.to_vec())
 }
 
@@ -103,7 +104,7 @@ pub fn synthetic(name: &str, layers: usize, epochs: usize) -> Run {
         })
         .collect();
     let mut run = Run::new(name);
-    run.done = true;
+    run.state = State::Ended;
     for epoch in 0..epochs {
         let stamp = Stamp::of_epoch(epoch);
         let mut records = Vec::new();

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::judging::Judging;
 use crate::output::{Printing, Sheet, print};
 use crate::shard;

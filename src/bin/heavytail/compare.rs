@@ -10,9 +10,10 @@ use heavytail::survey::Survey;
 use heavytail::{Phase, Record};
 use serde::Serialize;
 
+use crate::ended::Ended;
 use crate::judging::Judging;
 use crate::output::{short, write};
-use crate::{Ended, scores};
+use crate::scores;
 
 #[derive(Args)]
 pub struct Options {

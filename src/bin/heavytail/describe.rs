@@ -9,7 +9,7 @@ use heavytail::checkpoint::Checkpoint;
 use heavytail::survey::{adapter_halves, parts};
 use serde_json::{Value, json};
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::output::{short, write};
 
 #[derive(Args)]
@@ -67,6 +67,11 @@ fn fates(checkpoint: &Checkpoint) -> Vec<Result<Vec<String>, String>> {
         .collect()
 }
 
+/// Name and reason of what is no weight tensor, or is not there.
+fn not_read(checkpoint: &Checkpoint) -> impl Iterator<Item = &(String, String)> {
+    checkpoint.left_out().iter().chain(checkpoint.missing())
+}
+
 fn as_json(checkpoint: &Checkpoint) -> Value {
     let tensors = checkpoint.tensors().iter().zip(fates(checkpoint));
     let tensors: Vec<Value> = tensors
@@ -77,8 +82,7 @@ fn as_json(checkpoint: &Checkpoint) -> Value {
             })
         })
         .collect();
-    let left_out = checkpoint.left_out().iter();
-    let left_out: Vec<Value> = left_out
+    let left_out: Vec<Value> = not_read(checkpoint)
         .map(|(name, why)| json!({ "name": name, "reason": why }))
         .collect();
     json!({ "model": checkpoint.path().display().to_string(), "tensors": tensors, "left_out": left_out })
@@ -114,7 +118,7 @@ fn table(text: &mut String, checkpoint: &Checkpoint) {
             short(&t.name)
         );
     }
-    for (name, why) in checkpoint.left_out() {
+    for (name, why) in not_read(checkpoint) {
         let _ = writeln!(
             text,
             "  {:<wide$} {:<22} {:<5} none: {why}",

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
+use heavytail::run::RunDir;
 use heavytail::sink::{csv, tensorboard};
 use heavytail::{Record, Trajectory};
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::output::write;
 
 #[derive(ValueEnum, Clone, Copy)]
@@ -54,7 +55,7 @@ pub fn run(options: &Options) -> Result<Ended> {
             let names = file_names(runs.iter().map(Trajectory::run));
             let each = options.runs.iter().zip(&runs).zip(names);
             let each = each.map(|((folder, run), name)| {
-                let spectra = folder.join("spectra");
+                let spectra = RunDir::new(folder).spectra();
                 tensorboard::export(run, Some(&spectra), options.output.join(name))
             });
             written = each.collect::<heavytail::Result<_>>()?;
@@ -69,13 +70,14 @@ pub fn run(options: &Options) -> Result<Ended> {
 }
 
 fn read(folder: &Path) -> Result<Trajectory> {
-    let log = folder.join("log.jsonl");
+    let dir = RunDir::new(folder);
+    let log = dir.log();
     ensure!(
         log.exists(),
         "{} is no run: it has no log.jsonl",
         folder.display()
     );
-    let trajectory = Trajectory::read_jsonl(&log)?;
+    let trajectory = dir.read()?;
     ensure!(
         !trajectory.records.is_empty(),
         "{}: no observation yet",

@@ -3,10 +3,13 @@
 mod analyze;
 mod compare;
 mod describe;
+mod ended;
 mod export;
 mod judging;
+mod numbers;
 mod output;
 mod plot;
+mod repair;
 mod report;
 mod scores;
 mod shard;
@@ -18,6 +21,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
+use ended::Ended;
 use heavytail::error::chain;
 
 /// Spectra of weight matrices: power-law tails, Marchenko-Pastur bulks and the phases of training, of
@@ -46,6 +50,8 @@ enum Command {
     Plot(plot::Options),
     /// Show runs that a monitor watched as one self-contained page
     Report(report::Options),
+    /// Take damaged lines out of a run's log; the log as it was is kept beside it
+    Repair(repair::Options),
     /// Turn the logs of runs into a table (Parquet, CSV) or event files for TensorBoard
     Export(export::Options),
     /// Follow a running training in the terminal
@@ -53,12 +59,6 @@ enum Command {
     Watch(watch::Options),
     /// Print completions for a shell
     Completions { shell: Shell },
-}
-
-/// How a command that did not fail ended.
-enum Ended {
-    Well,
-    WithFailedLayers,
 }
 
 fn main() -> ExitCode {
@@ -90,6 +90,7 @@ fn run(command: Command) -> Result<Ended> {
         Command::Compare(options) => compare::run(&options),
         Command::Plot(options) => plot::run(&options),
         Command::Report(options) => report::run(&options),
+        Command::Repair(options) => repair::run(&options),
         Command::Export(options) => export::run(&options),
         #[cfg(feature = "watch")]
         Command::Watch(options) => watch::run(&options),

@@ -53,7 +53,7 @@ pub struct Sheet {
 }
 
 /// What belongs to a run in time, which a file is not.
-const OF_A_RUN: [&str; 4] = ["run", "epoch", "step", "seconds_snapshot"];
+const OF_A_RUN: [&str; 5] = ["run", "epoch", "step", "unix_time", "seconds_snapshot"];
 
 /// The columns: the registry's, without what belongs to a run.
 fn columns() -> impl Iterator<Item = &'static Field<Record>> {

@@ -7,7 +7,7 @@ use clap::Args;
 use heavytail::plot::{self, Chart, Curve, Hue, PhaseCell, Plane, Scale};
 use heavytail::{Phase, Record};
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::judging::Judging;
 use crate::output::write;
 

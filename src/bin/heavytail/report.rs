@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use heavytail::report::{self, Folder};
+use heavytail::run::{RunDir, State};
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::output::write;
 
 #[derive(Args)]
@@ -38,13 +39,10 @@ pub fn run(options: &Options) -> Result<Ended> {
     };
     report::write(&options.runs, &path).context("no report")?;
     write(&format!("{}\n", path.display()), None)?;
-    // The data say so at their beginning; a name cannot, its quotes are escaped.
-    let living = |page: String| page.contains("\",\"done\":false,\"phases\":[");
-    if options.output.is_none()
-        && options.runs.len() == 1
-        && std::fs::read_to_string(&path).is_ok_and(living)
+    if let (None, [one]) = (&options.output, options.runs.as_slice())
+        && RunDir::new(&one.path).state()? == State::Running
     {
-        eprintln!("heavytail: the run seems to be alive; its monitor writes this page anew");
+        eprintln!("heavytail: the run goes on; its monitor writes this page anew");
     }
     Ok(Ended::Well)
 }

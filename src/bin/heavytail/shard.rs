@@ -9,7 +9,7 @@ use heavytail::survey::summarise;
 use heavytail::sweep::{Attempt, Plan, attempt, merge};
 use serde::{Deserialize, Serialize};
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::judging::Judging;
 use crate::output::{Printing, Sheet, print};
 

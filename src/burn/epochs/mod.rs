@@ -13,23 +13,24 @@
 //! called. `end` is the step at which the last epoch ended, 0 before the first. *Release* means
 //! `Submit` of the snapshot that is held, if it is of step s or earlier.
 //!
-//! | state               | event          | condition        | actions                                       | next state       |
-//! |---------------------|----------------|------------------|-----------------------------------------------|------------------|
-//! | `NotStarted`        | `StepBegins`   |                  | `Start`                                       | the same         |
-//! | `NotStarted`        | `Started`      |                  | `Notice`?, `Submit` if a snapshot was taken   | `Training`       |
-//! | `Training`          | `StepBegins` s |                  | release                                       | the same         |
-//! | `Training`          | `Valid` s      | s > end          | `TakeSnapshot` if the cadence asks            | `EpochPending` s |
-//! | `Training`          | `Valid` s      | s = end          | if unobserved: `Reimburse`?, `TakeSnapshot`   | the same         |
-//! | `EpochPending` p    | `StepBegins` s | s ≥ p            | `Notice`?, *the epoch ends*                   | `Training`       |
-//! | `EpochPending` p    | `StepBegins` s | s < p            | release                                       | the same         |
-//! | `EpochPending` p    | `Inference` s  | s = p            | *the epoch ends*                              | `Training`       |
-//! | `EpochPending` p    | `Valid` s      | s ≥ p            | *the epoch ends*, then as in `Training`       | as in `Training` |
-//! | all but `NotStarted` | `StepEnded` s | the cadence asks | release, `TakeSnapshot`                       | the same         |
-//! | all but `NotStarted` | `Taken`       | s = end          | `Submit`                                      | the same         |
-//! | all but `NotStarted` | `Taken`       | s ≠ end          | none: the snapshot is held                    | the same         |
+//! | state                | event          | condition        | actions                                     | next state       |
+//! | -------------------- | -------------- | ---------------- | ------------------------------------------- | ---------------- |
+//! | `NotStarted`         | `StepBegins`   |                  | `Start`                                     | the same         |
+//! | `NotStarted`         | `Started`      |                  | `Notice`?, `ResumeFrom`?, `Submit` if taken | `Training`       |
+//! | `Training`           | `StepBegins` s |                  | release                                     | the same         |
+//! | `Training`           | `Valid` s      | s > end          | `TakeSnapshot` if the cadence asks          | `EpochPending` s |
+//! | `Training`           | `Valid` s      | s = end          | if unobserved: `Reimburse`?, `TakeSnapshot` | the same         |
+//! | `EpochPending` p     | `StepBegins` s | s ≥ p            | `Notice`?, *the epoch ends*                 | `Training`       |
+//! | `EpochPending` p     | `StepBegins` s | s < p            | release                                     | the same         |
+//! | `EpochPending` p     | `Inference` s  | s = p            | *the epoch ends*                            | `Training`       |
+//! | `EpochPending` p     | `Valid` s      | s ≥ p            | *the epoch ends*, then as in `Training`     | as in `Training` |
+//! | all but `NotStarted` | `StepEnded` s  | the cadence asks | release, `TakeSnapshot`                     | the same         |
+//! | all but `NotStarted` | `Taken`        | s = end          | `Submit`                                    | the same         |
+//! | all but `NotStarted` | `Taken`        | s ≠ end          | none: the snapshot is held                  | the same         |
 //!
 //! *The epoch ends*: its number and its step are counted, and the snapshot that is held is submitted.
-//! `Refused` and `NotTaken` are remembered. Whatever the table does not name changes nothing.
+//! The cadence asks for a step once, however many copies end it. `Refused` and `NotTaken` are
+//! remembered. Whatever the table does not name changes nothing.
 //!
 //! Two things cannot be told apart from outside. A user who calls `valid()` within an epoch and
 //! trains on ends an epoch there. A user who runs inference on the result of an interrupted training,
@@ -85,6 +86,8 @@ pub(crate) enum Action {
     Submit(Stamp),
     /// The observation that the budget refused last is made after all.
     Reimburse,
+    /// The log goes on from this observation, although its weights are others.
+    ResumeFrom(Stamp),
     /// Record what the reader of the log should know.
     Notice {
         epoch: Option<usize>,
@@ -116,27 +119,33 @@ pub(crate) enum Beginning {
 }
 
 impl Beginning {
-    /// The stamp of the first weights, and what to say about it.
-    fn origin(self) -> (Stamp, Option<Action>) {
-        let notice = |epoch, event| Some(Action::Notice { epoch, event });
+    /// The stamp of the first weights.
+    fn origin(self) -> Stamp {
         match self {
-            Self::New { loaded: false } => (Stamp::default(), None),
-            Self::New { loaded: true } => {
-                let notice = notice(None, record::Event::LoadedCheckpoint);
-                (Stamp::default(), notice)
-            }
-            Self::Told { epoch, logged } => (logged.unwrap_or(Stamp::of_epoch(epoch)), None),
-            Self::Resumed {
-                recognised: Some(stamp),
-                ..
-            } => (stamp, None),
+            Self::New { .. } => Stamp::default(),
+            Self::Told { epoch, logged } => logged.unwrap_or(Stamp::of_epoch(epoch)),
+            Self::Resumed { recognised, last } => recognised.unwrap_or(last),
+        }
+    }
+
+    /// What the log should know of it.
+    fn actions(self) -> Vec<Action> {
+        match self {
+            Self::New { loaded: true } => vec![Action::Notice {
+                epoch: None,
+                event: record::Event::LoadedCheckpoint,
+            }],
             Self::Resumed {
                 recognised: None,
                 last,
-            } => {
-                let notice = notice(Some(last.epoch), record::Event::UnknownWeights);
-                (last, notice)
-            }
+            } => vec![
+                Action::Notice {
+                    epoch: Some(last.epoch),
+                    event: record::Event::UnknownWeights,
+                },
+                Action::ResumeFrom(last),
+            ],
+            _ => Vec::new(),
         }
     }
 }
@@ -218,14 +227,15 @@ impl EpochTracker {
         if self.state != State::NotStarted {
             return Vec::new();
         }
-        let (origin, notice) = beginning.origin();
+        let origin = beginning.origin();
         (self.origin, self.end) = (origin, origin);
         self.state = State::Training;
+        let mut actions = beginning.actions();
         if taken {
             self.newest.snapshot = Snapshot::Submitted;
+            actions.push(Action::Submit(origin));
         }
-        let submit = taken.then_some(Action::Submit(origin));
-        notice.into_iter().chain(submit).collect()
+        actions
     }
 
     fn step_begins(&mut self, step: u64) -> Vec<Action> {

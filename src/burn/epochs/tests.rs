@@ -21,6 +21,7 @@ struct Training {
     kept: Option<u64>,
     submitted: Vec<Stamp>,
     notices: Vec<record::Event>,
+    resumed_from: Option<Stamp>,
     /// Observations that count as left out by the budget, and the steps of those.
     spared: usize,
     refused: Vec<u64>,
@@ -37,6 +38,7 @@ impl Training {
             kept: None,
             submitted: Vec::new(),
             notices: Vec::new(),
+            resumed_from: None,
             spared: 0,
             refused: Vec::new(),
         }
@@ -94,6 +96,7 @@ impl Training {
                         assert_eq!(self.refused.pop(), Some(self.now), "not refused");
                         self.spared -= 1;
                     }
+                    Action::ResumeFrom(stamp) => self.resumed_from = Some(stamp),
                     Action::Notice { event, .. } => self.notices.push(event),
                 }
             }
@@ -243,7 +246,6 @@ fn a_model_that_is_not_trained_is_not_observed() {
 
 #[test]
 fn a_resumed_training_counts_on() {
-    let unknown = record::Event::UnknownWeights;
     let logged = stamp(1, 3);
     let told = |epoch, logged| Beginning::Told { epoch, logged };
     let resumed = |recognised| Beginning::Resumed {
@@ -254,7 +256,11 @@ fn a_resumed_training_counts_on() {
         (told(1, Some(logged)), stamp(1, 3), None),
         (told(4, None), stamp(4, 0), None),
         (resumed(Some(logged)), stamp(1, 3), None),
-        (resumed(None), stamp(2, 6), Some(unknown)),
+        (
+            resumed(None),
+            stamp(2, 6),
+            Some(record::Event::UnknownWeights),
+        ),
         (Beginning::New { loaded: false }, stamp(0, 0), None),
         (
             Beginning::New { loaded: true },
@@ -268,6 +274,8 @@ fn a_resumed_training_counts_on() {
         let expected = [0, 1, 2].map(|e| (origin.epoch + e, origin.step + 3 * e as u64));
         assert_eq!(t.stamps(), expected, "{beginning:?}");
         assert_eq!(t.notices, Vec::from_iter(notice), "{beginning:?}");
+        let unknown = beginning == resumed(None);
+        assert_eq!(t.resumed_from, unknown.then_some(stamp(2, 6)));
     }
     // The cadence counts from the first epoch and step of the run, not of the process.
     let mut t = Training::from(Cadence::Epochs(2), resumed(Some(logged)));

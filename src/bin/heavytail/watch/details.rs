@@ -6,7 +6,8 @@ use ratatui::text::{Line, Span};
 
 use super::colors::{Colors, bold, dim};
 use super::state::Row;
-use super::text::{clean, left, number, short, sparkline, width};
+use super::text::{clean, left, sparkline, width};
+use crate::numbers::{number, short};
 
 /// 5–95 % of α for pure noise of the layer's shape.
 pub fn noise(values: &Values) -> Option<String> {

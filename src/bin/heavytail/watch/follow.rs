@@ -1,129 +1,87 @@
-//! A log that grows while it is read.
+//! A run that is read while it grows.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 use heavytail::Trajectory;
-use heavytail::record::{Line, SCHEMA};
-
-/// The file's first bytes, by which another run's log in its place is noticed: the header has a time.
-const HEAD: usize = 512;
+use heavytail::run::{LogReader, RunDir, State};
 
 /// Reads what is new in a log, and keeps all of it.
 pub struct Follower {
-    path: PathBuf,
+    dir: RunDir,
+    reader: LogReader,
     /// Everything so far.
     pub run: Trajectory,
-    /// Whole lines that this version cannot read.
-    pub unreadable: usize,
-    /// When the newest observation was written, as far as the file tells.
-    pub observed: Option<SystemTime>,
-    /// When anything was written; nothing while there is no file.
-    pub written: Option<SystemTime>,
-    /// Where the last whole line ends.
-    end: u64,
-    head: Vec<u8>,
-    length: u64,
+    /// What the run is doing.
+    pub state: State,
 }
 
 impl Follower {
-    pub fn new(path: PathBuf) -> Self {
+    pub fn new(folder: PathBuf) -> Self {
+        let dir = RunDir::new(folder);
         Self {
-            path,
+            reader: LogReader::new(dir.log()),
+            dir,
             run: Trajectory::default(),
-            unreadable: 0,
-            observed: None,
-            written: None,
-            end: 0,
-            head: Vec::new(),
-            length: 0,
+            state: State::Empty,
         }
     }
 
     pub fn path(&self) -> &Path {
-        &self.path
+        self.reader.path()
     }
 
-    /// Read the lines that have been completed since the last time, and say whether anything is new. A line that is
-    /// only half there waits for its rest; a file that is not there is waited for.
+    /// Whether there is no log.
+    pub fn is_missing(&self) -> bool {
+        self.state == State::Empty
+    }
+
+    /// When the newest observation was written: as the log says, or, in a log of format 2, as the file does.
+    pub fn observed(&self) -> Option<SystemTime> {
+        let time = self.run.summaries.last()?.unix_time;
+        match time {
+            Some(seconds) => Some(UNIX_EPOCH + Duration::from_secs_f64(seconds.max(0.0))),
+            None => self.reader.changed(),
+        }
+    }
+
+    /// When anything was written.
+    pub fn written(&self) -> Option<SystemTime> {
+        self.reader.changed()
+    }
+
+    /// Read the lines that have been completed since the last time, and say whether anything is new. A line that is only
+    /// half there waits for its rest; a file that is not there is waited for.
     ///
     /// # Errors
     ///
     /// If the file cannot be read, or is a log of another format.
     pub fn poll(&mut self) -> Result<bool> {
-        let place = || self.path.display().to_string();
-        let mut file = match File::open(&self.path) {
-            Err(e) if e.kind() == ErrorKind::NotFound => return Ok(self.written.take().is_some()),
-            opened => opened.with_context(place)?,
+        let mut entries = Vec::new();
+        let progress = self.reader.read_on(|entry| entries.push(entry))?;
+        if progress.restarted {
+            self.run = Trajectory::default();
+        }
+        for entry in entries {
+            self.run.push_entry(entry);
+        }
+        let state = match progress.missing {
+            true => State::Empty,
+            false => self.dir.state_of(&self.run),
         };
-        let metadata = file.metadata().with_context(place)?;
-        ensure!(metadata.is_file(), "{}: not a regular file", place());
-        let state = (metadata.len(), metadata.modified().ok());
-        if state == (self.length, self.written) && self.written.is_some() {
-            return Ok(false);
-        }
-        let before = (self.end, self.written.is_some());
-        let mut fresh = false;
-        if !self.continues(&mut file).with_context(place)? {
-            *self = Self::new(std::mem::take(&mut self.path));
-            fresh = true;
-        }
-        (self.length, self.written) = state;
-        self.read(&mut file)?;
-        Ok(fresh || before != (self.end, true))
-    }
-
-    /// Whether the file still begins with what was read: not cut back, not another one.
-    fn continues(&self, file: &mut File) -> std::io::Result<bool> {
-        let mut head = Vec::new();
-        file.take(self.head.len() as u64).read_to_end(&mut head)?;
-        Ok(head == self.head && file.metadata()?.len() >= self.end)
-    }
-
-    fn read(&mut self, file: &mut File) -> Result<()> {
-        let place = || self.path.display().to_string();
-        file.seek(SeekFrom::Start(self.end)).with_context(place)?;
-        let mut reader = BufReader::new(file);
-        let mut bytes = Vec::new();
-        loop {
-            bytes.clear();
-            let read = reader.read_until(b'\n', &mut bytes);
-            let read = read.with_context(|| self.path.display().to_string())?;
-            if !bytes.ends_with(b"\n") {
-                return Ok(());
-            }
-            self.end += read as u64;
-            let room = HEAD - self.head.len();
-            // Only whole lines: a torn one may be cut off again.
-            self.head.extend(bytes.iter().take(room));
-            let Ok(line) = serde_json::from_slice::<Line>(&bytes) else {
-                self.unreadable += 1;
-                continue;
-            };
-            if let Line::Header(header) = &line {
-                let format = header.schema;
-                ensure!(
-                    format == SCHEMA,
-                    "{}: format {format} of the log, this version reads {SCHEMA}",
-                    self.path.display()
-                );
-            }
-            if let Line::Summary(_) = &line {
-                self.observed = self.written;
-            }
-            self.run.push(line);
-        }
+        let changed = std::mem::replace(&mut self.state, state) != state;
+        Ok(progress.grown || progress.restarted || changed)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use heavytail::record::{Event, Notice};
+    use std::fs::File;
     use std::io::Write;
+
+    use super::*;
+    use heavytail::record::{Event, Line, Notice, SCHEMA};
 
     fn line(text: &str) -> String {
         let notice = Line::Notice(Notice {
@@ -139,12 +97,16 @@ mod tests {
         notices.map(|n| n.event.to_string()).collect()
     }
 
+    fn follow(dir: &tempfile::TempDir) -> (PathBuf, Follower) {
+        let follower = Follower::new(dir.path().to_owned());
+        (dir.path().join("log.jsonl"), follower)
+    }
+
     #[test]
     fn a_growing_log_is_read_line_by_line() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("log.jsonl");
-        let mut follower = Follower::new(path.clone());
-        assert!(!follower.poll().unwrap() && follower.written.is_none());
+        let (path, mut follower) = follow(&dir);
+        assert!(!follower.poll().unwrap() && follower.is_missing());
 
         let mut file = File::create(&path).unwrap();
         let (one, two) = (line("one"), line("two – λ"));
@@ -152,12 +114,14 @@ mod tests {
         assert!(follower.poll().unwrap());
         assert!(!follower.poll().unwrap());
         assert_eq!(texts(&follower), ["one"]);
+        // Nobody holds the lock, and there is no end.
+        assert_eq!(follower.state, State::Died);
 
         // Half a line, cut inside of a character.
         let half = two.find('λ').unwrap() + 1;
         file.write_all(&two.as_bytes()[..half]).unwrap();
         assert!(!follower.poll().unwrap());
-        assert_eq!(follower.end, one.len() as u64);
+        assert_eq!(texts(&follower), ["one"]);
         file.write_all(&two.as_bytes()[half..]).unwrap();
         assert!(follower.poll().unwrap());
         assert_eq!(texts(&follower), ["one", "two – λ"]);
@@ -166,15 +130,15 @@ mod tests {
         file.write_all(b"{\"kind\":\"not known yet\"}\n").unwrap();
         file.write_all(line("three").as_bytes()).unwrap();
         assert!(follower.poll().unwrap());
-        assert_eq!(texts(&follower).len(), 3);
-        assert_eq!(follower.unreadable, 1);
+        assert_eq!(texts(&follower).len(), 4);
+        let damaged = &follower.run.notices[2].event;
+        assert_eq!(*damaged, Event::DamagedLine { number: 3 });
     }
 
     #[test]
     fn a_torn_line_may_be_cut_off_again() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("log.jsonl");
-        let mut follower = Follower::new(path.clone());
+        let (path, mut follower) = follow(&dir);
         let one = line("one");
         std::fs::write(&path, format!("{one}{{\"torn")).unwrap();
         follower.poll().unwrap();
@@ -182,14 +146,12 @@ mod tests {
         std::fs::write(&path, one.clone() + &line("two")).unwrap();
         assert!(follower.poll().unwrap());
         assert_eq!(texts(&follower), ["one", "two"]);
-        assert_eq!(follower.unreadable, 0);
     }
 
     #[test]
     fn another_run_in_its_place_is_a_new_beginning() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("log.jsonl");
-        let mut follower = Follower::new(path.clone());
+        let (path, mut follower) = follow(&dir);
         std::fs::write(&path, line("one") + &line("two")).unwrap();
         follower.poll().unwrap();
         // Shorter,
@@ -212,12 +174,12 @@ mod tests {
     #[test]
     fn another_format_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("log.jsonl");
+        let (path, mut follower) = follow(&dir);
         let mut header = heavytail::record::Header::new("r", &heavytail::Config::live());
         header.schema = SCHEMA + 1;
         let header = serde_json::to_string(&Line::Header(header)).unwrap();
         std::fs::write(&path, header + "\n").unwrap();
-        let error = Follower::new(path).poll().unwrap_err().to_string();
+        let error = follower.poll().unwrap_err().to_string();
         assert!(error.contains("format"), "{error}");
     }
 }

@@ -20,7 +20,7 @@ use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use ratatui::layout::Rect;
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::output::write;
 use colors::Colors;
 use follow::Follower;
@@ -41,11 +41,11 @@ const LOOK: Duration = Duration::from_millis(250);
 const STAND: Duration = Duration::from_secs(1);
 
 pub fn run(options: &Options) -> Result<Ended> {
-    let mut follower = Follower::new(options.run.join("log.jsonl"));
+    let mut follower = Follower::new(options.run.clone());
     follower.poll()?;
     if options.once || !std::io::stdout().is_terminal() {
         let path = follower.path().display();
-        ensure!(follower.written.is_some(), "{path}: there is no log yet");
+        ensure!(!follower.is_missing(), "{path}: there is no log yet");
         write(&once(&follower), None)?;
         return Ok(Ended::Well);
     }
@@ -93,12 +93,11 @@ fn view(follower: &Follower, colors: Colors) -> View<'_> {
     View {
         run: &follower.run,
         path: follower.path().display().to_string(),
-        missing: follower.written.is_none(),
-        unreadable: follower.unreadable,
+        state: follower.state,
         age: follower
-            .observed
+            .observed()
             .and_then(|at| since(at, SystemTime::now())),
-        elapsed: began.zip(follower.written).and_then(|(a, b)| since(a, b)),
+        elapsed: began.zip(follower.written()).and_then(|(a, b)| since(a, b)),
         colors,
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use heavytail::record::{Outcome, Subject};
+use heavytail::run::State as RunState;
 use heavytail::{Record, Trajectory};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -12,16 +13,16 @@ use ratatui::text::{Line, Span};
 use super::colors::{Colors, bold, dim};
 use super::details;
 use super::state::{Row, State, rows};
-use super::text::{clean, left, number, right, seconds, short, sparkline, tail, width};
+use super::text::{clean, left, right, seconds, sparkline, tail, width};
+use crate::numbers::{number, short};
 
 /// What there is to show.
 pub struct View<'a> {
     pub run: &'a Trajectory,
     /// The log's path.
     pub path: String,
-    /// Whether there is no such file.
-    pub missing: bool,
-    pub unreadable: usize,
+    /// What the run is doing.
+    pub state: RunState,
     /// Since the newest observation.
     pub age: Option<Duration>,
     /// From the run's beginning to the last write.
@@ -110,7 +111,7 @@ impl<'b> Pen<'b> {
 }
 
 fn waiting(view: &View) -> String {
-    if view.missing {
+    if view.state == RunState::Empty {
         format!("waiting for {}", clean(&view.path))
     } else {
         "no observation yet".to_owned()
@@ -131,9 +132,13 @@ fn header(view: &View, state: &State, wide: usize) -> [Line<'static>; 4] {
     if let Some(age) = view.age {
         first += &format!(" · observed {} ago", seconds(age.as_secs().max(1) as f64));
     }
-    if view.missing && !view.run.records.is_empty() {
-        first += " · the log is gone";
-    }
+    first += match view.state {
+        RunState::Empty if view.run.records.is_empty() => "",
+        RunState::Empty => " · the log is gone",
+        RunState::Running => " · running",
+        RunState::Ended => " · ended",
+        RunState::Died => " · died: the process is gone and the log has no end",
+    };
     let mark = if state.paused { " PAUSED " } else { "" };
     let first = Line::from(vec![
         Span::styled(left(&first, wide.saturating_sub(width(mark))), bold()),
@@ -208,13 +213,6 @@ fn notices(view: &View, wide: usize) -> Vec<Line<'static>> {
     });
     let notices = newest.map(|notice| Line::raw(left(&clean(&notice.to_string()), wide)));
     let mut lines: Vec<Line> = alarms.chain(notices).take(NOTICES).collect();
-    if view.unreadable > 0 {
-        let text = format!(
-            "{} lines of the log cannot be read by this version",
-            view.unreadable
-        );
-        lines.insert(0, Line::raw(left(&text, wide)));
-    }
     if !lines.is_empty() {
         let title = match view.run.alarms.len() {
             0 => format!("─ notices ({}) ", all.len()),

@@ -1,6 +1,7 @@
 use heavytail::record::{
     Alarm, AlarmEvidence, Carried, Event, Line, Notice, Outcome, Rule, Scalar, Stamp, Summary,
 };
+use heavytail::run::State as RunState;
 use heavytail::{Config, LayerError, Phase, Record, Trajectory, WeightMatrix, analyze};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -91,8 +92,7 @@ fn view(run: &Trajectory) -> View<'_> {
     View {
         run,
         path: "runs/demo/log.jsonl".into(),
-        missing: false,
-        unreadable: 0,
+        state: RunState::Running,
         age: Some(Duration::from_secs(12)),
         elapsed: Some(Duration::from_secs(100)),
         colors: Colors::True,
@@ -318,7 +318,7 @@ fn a_layer_that_was_not_analysed_again_says_so() {
 fn it_waits_for_what_is_not_there_yet() {
     let run = Trajectory::default();
     let missing = View {
-        missing: true,
+        state: RunState::Empty,
         ..view(&run)
     };
     let text = plain(&picture(&missing, &mut State::default(), 80, 24));

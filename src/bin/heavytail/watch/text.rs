@@ -1,4 +1,4 @@
-//! Words and numbers that fit a terminal.
+//! Words and times that fit a terminal.
 
 use ratatui::text::Span;
 
@@ -59,19 +59,6 @@ pub fn right(text: &str, cells: usize) -> String {
     left(&(" ".repeat(room) + text), cells)
 }
 
-/// About four digits; seven characters hold it, with a sign eight.
-pub fn number(x: f64) -> String {
-    match x.abs() {
-        0.0 => "0".to_owned(),
-        a if !(1e-3..1e5).contains(&a) => format!("{x:.1e}"),
-        a if a < 1.0 => format!("{x:.4}"),
-        a if a < 10.0 => format!("{x:.3}"),
-        a if a < 100.0 => format!("{x:.2}"),
-        a if a < 1000.0 => format!("{x:.1}"),
-        _ => format!("{x:.0}"),
-    }
-}
-
 /// A time in its own unit, in few digits.
 pub fn seconds(s: f64) -> String {
     match s {
@@ -101,15 +88,6 @@ pub fn sparkline(values: &[Option<f64>], cells: usize) -> String {
         Some(_) => BLOCKS[3],
     };
     last.iter().map(block).collect()
-}
-
-/// At most five characters for what is usually between 1 and 1000.
-pub fn short(x: f64) -> String {
-    match x.abs() {
-        a if a < 99.995 => format!("{x:.2}"),
-        a if a < 9999.0 => format!("{x:.0}"),
-        _ => format!("{x:.0e}"),
-    }
 }
 
 #[cfg(test)]
@@ -154,15 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_short() {
-        let all = [
-            0.0, 1e-9, 0.00123, 3.14259, -42.42, 421.7, 98765.4, 1.5e7, -1e-10,
-        ];
-        assert!(
-            all.iter().all(|&x| number(x).len() <= 8),
-            "{:?}",
-            all.map(number)
-        );
+    fn times_have_few_digits() {
         assert_eq!(seconds(0.0012), "1.2 ms");
         assert_eq!(seconds(59.4), "59 s");
     }

@@ -8,7 +8,7 @@ use crate::record::{Carried, Record, Stamp};
 use crate::spectrum::Solver;
 
 /// Repeats the record of a layer that has hardly moved since it was analysed.
-pub(super) struct Gate {
+pub(super) struct CarryForward {
     tolerance: f64,
     solver: Solver,
     anchors: HashMap<String, Anchor>,
@@ -21,7 +21,7 @@ struct Anchor {
     record: Record,
 }
 
-impl Gate {
+impl CarryForward {
     pub(super) fn new(tolerance: f64, solver: Solver) -> Self {
         Self {
             tolerance,

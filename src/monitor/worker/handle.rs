@@ -1,14 +1,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 
-use super::budget::Spent;
-use super::desk::{Desk, Manner};
-use super::lock;
+use super::super::budget::Spent;
+use super::super::journal::{Journal, SinkFailure};
+use super::super::lock;
 use super::queue::{Counts, HangUp, Job, Shared};
+use super::thread::{Settings, Thread};
 use crate::error::{Error, Result, panic_message};
 use crate::record::{Header, Line};
-use crate::sink::Sink;
-use crate::trajectory::Trajectory;
 
 /// What happens to an observation when the queue is full.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -23,9 +22,10 @@ pub enum Overload {
 }
 
 /// The thread that analyses, and the queue before it.
-pub(super) struct Worker {
+pub(in crate::monitor) struct Worker {
     shared: Arc<Shared>,
-    thread: Mutex<Option<JoinHandle<()>>>,
+    thread: Mutex<Option<JoinHandle<Vec<SinkFailure>>>>,
+    failures: Mutex<Vec<SinkFailure>>,
     /// Its own, for a user's closure may call the monitor from there.
     id: ThreadId,
     policy: Overload,
@@ -33,35 +33,35 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn spawn(
+    pub(in crate::monitor) fn spawn(
         header: Header,
-        manner: Manner,
-        sinks: Vec<Box<dyn Sink>>,
-        state: Arc<Mutex<Trajectory>>,
+        settings: Settings,
+        journal: Journal,
         policy: Overload,
         capacity: usize,
     ) -> Result<Self> {
         let shared = Arc::new(Shared::default());
-        let mut desk = Desk::new(&header.run, manner, state, sinks, Arc::clone(&shared));
+        let mut thread = Thread::new(&header.run, settings, journal, Arc::clone(&shared));
+        let hang_up = HangUp(Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("heavytail".to_owned())
             .spawn(move || {
                 // Nobody may wait for a worker that is gone.
-                let _hang_up = HangUp(Arc::clone(&desk.shared));
-                desk.keep(Line::Header(header));
-                desk.work();
+                let _hang_up = hang_up;
+                thread.work(Line::Header(header))
             })
             .map_err(|e| Error::Worker(e.to_string()))?;
         Ok(Self {
             shared,
             id: thread.thread().id(),
             thread: Mutex::new(Some(thread)),
+            failures: Mutex::default(),
             policy,
             capacity,
         })
     }
 
-    pub(super) fn submit(&self, job: Job) {
+    pub(in crate::monitor) fn submit(&self, job: Job) {
         let mut queue = lock(&self.shared.queue);
         if queue.closed {
             return;
@@ -122,34 +122,36 @@ impl Worker {
     }
 
     /// Let the worker finish what waits, and wait for it.
-    pub(super) fn close(&self) {
+    pub(in crate::monitor) fn close(&self) {
         lock(&self.shared.queue).closed = true;
         self.shared.changed.notify_all();
         if self.is_here() {
             return;
         }
         // Whoever comes second waits for the lock, and so for the end.
-        if let Some(thread) = lock(&self.thread).take()
-            && let Err(panic) = thread.join()
-        {
-            let mut queue = lock(&self.shared.queue);
-            queue
-                .first_error
-                .get_or_insert(Error::Worker(panic_message(&*panic)));
+        if let Some(thread) = lock(&self.thread).take() {
+            let failures = thread.join().unwrap_or_else(|panic| {
+                vec![SinkFailure {
+                    sink: "the analysis".to_owned(),
+                    error: Error::Worker(panic_message(&*panic)),
+                    lacking: 0,
+                }]
+            });
+            lock(&self.failures).extend(failures);
         }
     }
 
     /// Wait until nothing is left to do, but no longer than `patience`.
     #[cfg(feature = "burn")]
-    pub(super) fn wait_idle(&self, patience: std::time::Duration) {
+    pub(in crate::monitor) fn wait_idle(&self, patience: std::time::Duration) {
         self.shared.wait_idle(patience);
     }
 
-    pub(super) fn counts(&self) -> Counts {
+    pub(in crate::monitor) fn counts(&self) -> Counts {
         self.shared.counts()
     }
 
-    pub(super) fn spent(&self) -> Spent {
+    pub(in crate::monitor) fn spent(&self) -> Spent {
         let queue = lock(&self.shared.queue);
         Spent {
             total: queue.spent,
@@ -159,18 +161,18 @@ impl Worker {
     }
 
     /// An observation was left out to keep within the budget.
-    pub(super) fn spare(&self) {
+    pub(in crate::monitor) fn spare(&self) {
         lock(&self.shared.queue).counts.spared += 1;
     }
 
     #[cfg(feature = "burn")]
-    pub(super) fn unspare(&self) {
+    pub(in crate::monitor) fn unspare(&self) {
         let counts = &mut lock(&self.shared.queue).counts;
         counts.spared = counts.spared.saturating_sub(1);
     }
 
-    pub(super) fn take_error(&self) -> Option<Error> {
-        lock(&self.shared.queue).first_error.take()
+    pub(in crate::monitor) fn take_failures(&self) -> Vec<SinkFailure> {
+        std::mem::take(&mut lock(&self.failures))
     }
 }
 

@@ -1,16 +1,17 @@
 //! Epochs × layers: everything that a run recorded, in memory, and what it says over time.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::Path;
 
+use super::{Entry, LogReader};
 use crate::error::{Error, Result};
 use crate::phase::Phase;
 use crate::record::{
-    Alarm, Event, Header, Key, LeftOutLayer, Line, Notice, Record, SCHEMA, Scalar, Summary, Values,
-    scan_lines,
+    Alarm, End, Event, Header, Key, LayerShape, LeftOutLayer, Line, ModelLine, Notice, Record,
+    Resumed, Scalar, Stamp, Summary, Values,
 };
 
-/// The records of a run.
+/// The records of a run: of the branch that lives, where it was resumed from an earlier moment.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trajectory {
     /// Who wrote it.
@@ -27,7 +28,14 @@ pub struct Trajectory {
     pub notices: Vec<Notice>,
     /// The alarms that were raised.
     pub alarms: Vec<Alarm>,
+    /// When other processes went on with the run.
+    pub resumed: Vec<Resumed>,
+    /// Observations of abandoned branches, in the order in which they were given up.
+    pub abandoned: Vec<Stamp>,
+    /// That it ended, unless it lives or was killed.
+    pub end: Option<End>,
     layers: Vec<String>,
+    model: Option<ModelLine>,
     seen: HashSet<Key>,
 }
 
@@ -45,39 +53,37 @@ pub struct Transition {
 }
 
 impl Trajectory {
-    /// Read a JSONL log. A last line that was cut off by a crash is left out, with a notice.
+    /// Read a JSONL log. Lines that are damaged, and a last one that a crash has cut off, are left out, each with a notice.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read or another line is not of this format.
+    /// If the file cannot be read, or is a log of another format.
     pub fn read_jsonl(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
+        let mut reader = LogReader::new(path.as_ref());
         let mut trajectory = Self::default();
-        let whole = scan_lines(path, &file, |number, text| {
-            let bad = |cause: String| Error::format(path, Some(number), cause);
-            let line: Line = serde_json::from_str(text).map_err(|e| bad(e.to_string()))?;
-            if let Line::Header(header) = &line
-                && header.schema != SCHEMA
-            {
-                return Err(bad(format!(
-                    "format {} of the log, this version reads {SCHEMA}",
-                    header.schema
-                )));
-            }
-            trajectory.push(line);
-            Ok(())
-        })?;
-        let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
-        if whole < length {
-            let run = trajectory.run().to_owned();
-            trajectory.push(Line::Notice(Notice {
-                run,
-                epoch: None,
-                event: Event::CutOffLine,
-            }));
+        let progress = reader.read_on(|entry| trajectory.push_entry(entry))?;
+        if progress.missing {
+            let path = path.as_ref();
+            std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
+        }
+        if progress.torn {
+            trajectory.notice(Event::CutOffLine);
         }
         Ok(trajectory)
+    }
+
+    /// Add what a log's reader has found; damage becomes a notice.
+    pub fn push_entry(&mut self, entry: Entry) {
+        match entry {
+            Entry::Line(line) => self.push(*line),
+            Entry::Damaged { number } => self.notice(Event::DamagedLine { number }),
+        }
+    }
+
+    fn notice(&mut self, event: Event) {
+        let run = self.run().to_owned();
+        let epoch = None;
+        self.push(Line::Notice(Notice { run, epoch, event }));
     }
 
     /// Add a line. One that is there already, by its [key](Line::key), is left out.
@@ -88,17 +94,17 @@ impl Trajectory {
         match line {
             Line::Header(header) => {
                 self.header.get_or_insert(header);
+                self.end = None;
             }
             Line::Model(model) => {
-                if self.layers.is_empty() {
-                    self.layers = model.layers.into_iter().map(|l| l.name).collect();
+                for layer in &model.layers {
+                    self.add_layer(&layer.name);
                 }
-                self.left_out = model.left_out;
+                self.left_out.clone_from(&model.left_out);
+                self.model = Some(model);
             }
             Line::Layer(record) => {
-                if !self.layers.contains(&record.layer) {
-                    self.layers.push(record.layer.clone());
-                }
+                self.add_layer(&record.layer);
                 self.records.push(*record);
             }
             Line::Full(line) => {
@@ -111,7 +117,70 @@ impl Trajectory {
             Line::Scalar(scalar) => self.scalars.push(scalar),
             Line::Notice(notice) => self.notices.push(notice),
             Line::Alarm(alarm) => self.alarms.push(alarm),
+            Line::Resumed(resumed) => self.resume(resumed),
+            Line::End(end) => self.end = Some(end),
         }
+    }
+
+    fn add_layer(&mut self, name: &str) {
+        if !self.layers.iter().any(|known| known == name) {
+            self.layers.push(name.to_owned());
+        }
+    }
+
+    /// Give up what came after the observation from which the run goes on.
+    fn resume(&mut self, resumed: Resumed) {
+        self.end = None;
+        let gone: BTreeSet<Stamp> = self
+            .records
+            .iter()
+            .map(|r| r.stamp)
+            .filter(|&stamp| !resumed.keeps(stamp))
+            .collect();
+        if !gone.is_empty() {
+            self.records.retain(|r| resumed.keeps(r.stamp));
+            self.summaries.retain(|s| resumed.keeps(s.stamp));
+            self.alarms.retain(|a| match a.stamp.step {
+                0 => resumed.keeps_epoch(a.stamp.epoch),
+                _ => resumed.keeps(a.stamp),
+            });
+            self.scalars.retain(|s| resumed.keeps_epoch(s.epoch));
+            let keeps = |n: &Notice| n.epoch.is_none_or(|epoch| resumed.keeps_epoch(epoch));
+            self.notices.retain(keeps);
+            self.seen.retain(|key| resumed.keeps_key(key));
+            self.abandoned.extend(gone);
+        }
+        self.resumed.push(resumed);
+    }
+
+    /// The last model line's layers.
+    pub(crate) fn model(&self) -> Option<&[LayerShape]> {
+        Some(&self.model.as_ref()?.layers)
+    }
+
+    /// The run as lines that tell the same: header, model, then everything by observation.
+    pub(crate) fn lines(&self) -> impl Iterator<Item = Line> + '_ {
+        let header = self.header.clone().map(Line::Header);
+        let model = self.model.clone().map(Line::Model);
+        let records = self.records.iter().cloned();
+        let summaries = self.summaries.iter().cloned();
+        header
+            .into_iter()
+            .chain(model)
+            // First, so that they give nothing up again.
+            .chain(self.resumed.iter().cloned().map(Line::Resumed))
+            .chain(records.map(|r| Line::Layer(Box::new(r))))
+            .chain(summaries.map(|s| Line::Summary(Box::new(s))))
+            .chain(self.scalars.iter().cloned().map(Line::Scalar))
+            .chain(self.notices.iter().cloned().map(Line::Notice))
+            .chain(self.alarms.iter().cloned().map(Line::Alarm))
+            .chain(self.end.iter().cloned().map(Line::End))
+    }
+
+    /// Seconds since 1970 of an observation, where the log tells.
+    pub fn time_of(&self, stamp: Stamp) -> Option<f64> {
+        let summary = self.summaries.iter().find(|s| s.stamp == stamp)?;
+        summary.unix_time
     }
 
     /// Name of the run, or nothing.
@@ -294,8 +363,9 @@ mod tests {
         assert_eq!(back, record_like(&back, &t));
 
         std::fs::write(&path, format!("{line}\nnonsense\n{other}\n")).unwrap();
-        let error = Trajectory::read_jsonl(&path).unwrap_err().to_string();
-        assert!(error.contains("line 2"), "{error}");
+        let t = Trajectory::read_jsonl(&path).unwrap();
+        assert_eq!(t.records.len(), 2);
+        assert_eq!(t.notices[0].event, Event::DamagedLine { number: 2 });
     }
 
     /// The first record as a line (its timing field differs between two analyses).

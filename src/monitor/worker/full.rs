@@ -4,27 +4,28 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::queue::Shared;
-use crate::analysis::LayerReport;
+use crate::analysis::{LayerReport, analyze_tensor};
 use crate::buffers::keep_buffers;
-use crate::config::Config;
+use crate::config::{Config, Depth};
 use crate::error::guarded;
 use crate::matrix::LayerTensor;
 use crate::record::{Event, FullLine, Line, Notice, Stamp};
 
-/// A layer that has been looked at without its full analysis.
+/// A layer without its full analysis.
 pub(super) struct Live {
     pub(super) stamp: Stamp,
     pub(super) tensor: Arc<LayerTensor>,
-    pub(super) report: LayerReport,
+    /// What the live analysis said, unless another process made it.
+    pub(super) report: Option<LayerReport>,
 }
 
-/// The thread that looks closer: full analyses are dear, and observations must not wait for them.
-pub(super) struct Closer {
+/// The thread of full analyses: they are dear, and observations must not wait for them.
+pub(super) struct FullWorker {
     layers: SyncSender<Live>,
     thread: JoinHandle<()>,
 }
 
-impl Closer {
+impl FullWorker {
     /// A thread with room for so many waiting layers; none if the system refuses.
     pub(super) fn spawn(
         run: &str,
@@ -40,7 +41,7 @@ impl Closer {
                 for live in waiting {
                     let _kept = keep_buffers();
                     let start = Instant::now();
-                    let line = look(&run, live, &config);
+                    let line = analyze(&run, live, &config);
                     shared.line(line, start.elapsed().as_secs_f64());
                 }
             })
@@ -53,7 +54,7 @@ impl Closer {
     /// # Errors
     ///
     /// The layer, if too many wait already.
-    pub(super) fn look(&self, live: Live) -> Result<(), Box<Live>> {
+    pub(super) fn request(&self, live: Live) -> Result<(), Box<Live>> {
         self.layers.try_send(live).map_err(|e| match e {
             TrySendError::Full(live) | TrySendError::Disconnected(live) => Box::new(live),
         })
@@ -71,13 +72,23 @@ impl Closer {
     }
 }
 
-fn look(run: &str, live: Live, config: &Config) -> Line {
+fn analyze(run: &str, live: Live, config: &Config) -> Line {
     let Live {
         stamp,
         tensor,
-        mut report,
+        report,
     } = live;
-    let full = guarded(|| report.deepen(&tensor.cut()?.row, config));
+    let full = guarded(|| {
+        let mut report = match report {
+            Some(report) => report,
+            None => {
+                let mut live = config.clone();
+                (live.depth, live.slices) = (Depth::Live, false);
+                analyze_tensor(&tensor, &live, None)?
+            }
+        };
+        report.deepen(&tensor.cut()?.row, config)
+    });
     let run = run.to_owned();
     let layer = tensor.name.clone();
     match full {

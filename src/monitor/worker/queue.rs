@@ -1,17 +1,18 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-use super::{Snapshot, lock};
-use crate::error::Error;
-use crate::record::{Line, Stamp};
+use super::super::{Snapshot, lock};
+use crate::record::{Line, Resumed, Stamp};
 
 /// What the worker is asked to do.
-pub(super) enum Job {
+pub(in crate::monitor) enum Job {
     Observe {
         stamp: Stamp,
         snapshot: Snapshot,
     },
     Line(Box<Line>),
+    /// The run goes on from here.
+    Resume(Resumed),
     Number {
         epoch: usize,
         name: String,
@@ -20,7 +21,7 @@ pub(super) enum Job {
 }
 
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Counts {
+pub(in crate::monitor) struct Counts {
     pub observed: usize,
     pub deferred: usize,
     pub dropped: usize,
@@ -39,7 +40,6 @@ pub(super) struct Queue {
     /// Wall time of all analyses and of the latest one, in seconds.
     pub(super) spent: f64,
     pub(super) latest: Option<f64>,
-    pub(super) first_error: Option<Error>,
 }
 
 impl Queue {
@@ -106,10 +106,6 @@ impl Shared {
         }
         drop(queue);
         self.changed.notify_all();
-    }
-
-    pub(super) fn failed(&self, error: Error) {
-        lock(&self.queue).first_error.get_or_insert(error);
     }
 
     /// Wait until nothing is left to do, but no longer than `patience`.

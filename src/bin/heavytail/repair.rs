@@ -1,0 +1,34 @@
+//! `heavytail repair`.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use heavytail::run::{RunDir, repair};
+
+use crate::Ended;
+use crate::output::write;
+
+#[derive(Args)]
+pub struct Options {
+    /// Folder of the run: the one with log.jsonl
+    run: PathBuf,
+}
+
+pub fn run(options: &Options) -> Result<Ended> {
+    let repaired = repair(&RunDir::new(&options.run))?;
+    let Some(original) = &repaired.original else {
+        write("nothing to repair\n", None)?;
+        return Ok(Ended::Well);
+    };
+    let mut text = String::new();
+    for number in &repaired.lines {
+        text += &format!("line {number} was damaged and is taken out\n");
+    }
+    if repaired.torn {
+        text += "the last line was cut off and is taken out\n";
+    }
+    text += &format!("the log as it was: {}\n", original.display());
+    write(&text, None)?;
+    Ok(Ended::Well)
+}

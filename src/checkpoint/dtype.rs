@@ -1,0 +1,43 @@
+//! The types of values.
+
+use std::fmt;
+
+/// The type of a tensor's values in the file.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Dtype {
+    /// 64-bit floats.
+    F64,
+    /// 32-bit floats.
+    F32,
+    /// IEEE 16-bit floats.
+    F16,
+    /// bfloat16: the upper half of a 32-bit float.
+    BF16,
+    /// Anything else, by the file's name for it. Such tensors are among
+    /// [`left_out`](super::Checkpoint::left_out).
+    Other(String),
+}
+
+impl Dtype {
+    /// Bytes of one value; none for a type that is not read.
+    pub(super) fn size(&self) -> Option<u64> {
+        match self {
+            Dtype::F64 => Some(8),
+            Dtype::F32 => Some(4),
+            Dtype::F16 | Dtype::BF16 => Some(2),
+            Dtype::Other(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for Dtype {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Dtype::F64 => "f64",
+            Dtype::F32 => "f32",
+            Dtype::F16 => "f16",
+            Dtype::BF16 => "bf16",
+            Dtype::Other(name) => name,
+        })
+    }
+}

@@ -1,0 +1,55 @@
+//! One file: which format it is, and the tensors in it.
+
+use super::found::Found;
+use super::source::Source;
+use super::{burnpack, machine, npy, pytorch, safetensors, zip};
+use crate::error::Result;
+
+/// What a file is, by its first bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Format {
+    Safetensors,
+    Zip,
+    Legacy,
+    Burnpack,
+    Npy,
+    Json,
+}
+
+pub(super) fn recognise(source: &Source) -> Result<Option<Format>> {
+    let head = source.bytes(0, source.len().min(32))?;
+    Ok(if head.starts_with(burnpack::MAGIC) {
+        Some(Format::Burnpack)
+    } else if head.starts_with(npy::MAGIC) {
+        Some(Format::Npy)
+    } else if head.starts_with(zip::MAGIC) {
+        Some(Format::Zip)
+    } else if head.first() == Some(&machine::PROTO)
+        && head.windows(10).any(|w| w == pytorch::LEGACY_MAGIC)
+    {
+        Some(Format::Legacy)
+    } else if head.get(8) == Some(&b'{') && head.get(6..8) == Some(&[0, 0]) {
+        // A length below 2⁴⁸ and an object: text has no zero bytes there.
+        Some(Format::Safetensors)
+    } else if head.trim_ascii_start().first() == Some(&b'{') {
+        Some(Format::Json)
+    } else {
+        None
+    })
+}
+
+/// The tensors of one file, which is no index. A shard keeps its names as they are, because its index speaks
+/// of them.
+pub(super) fn list(source: &Source, is_shard: bool) -> Result<Found> {
+    match recognise(source)? {
+        Some(Format::Safetensors) => safetensors::list(source),
+        Some(Format::Zip) => pytorch::list_zip(source, is_shard),
+        Some(Format::Legacy) => pytorch::list_legacy(source, is_shard),
+        Some(Format::Burnpack) => burnpack::list(source),
+        Some(Format::Npy) => npy::list(source),
+        Some(Format::Json) => Err(source.bad("an index of shards, where a shard should be")),
+        None => Err(source.bad(
+            "no weight file that is read here (safetensors, PyTorch, burnpack or NumPy), by its first bytes",
+        )),
+    }
+}

@@ -1,0 +1,134 @@
+//! Indices of shards.
+
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
+
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::endings::is_named_as_weights;
+use super::format;
+use super::found::Found;
+use super::source::{Source, printable};
+use crate::error::{Error, Result};
+
+/// The largest index known has 10 MB.
+const LONGEST_INDEX: u64 = 1 << 24;
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+    #[serde(rename = "metadata", default)]
+    _metadata: IgnoredAny,
+}
+
+/// A shard is a file beside its index, whatever the index says.
+fn is_plain_name(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    let is_one = matches!(
+        (parts.next(), parts.next()),
+        (Some(Component::Normal(part)), None) if part == OsStr::new(name)
+    );
+    is_one && !name.contains(['/', '\\', ':', '\0'])
+}
+
+/// The tensors of all shards that an index names and that are there; those of the others are missing.
+pub(super) fn list(source: &Source) -> Result<Found> {
+    let path = source.path();
+    if source.len() > LONGEST_INDEX {
+        return Err(source.bad(format!("an index of {} bytes", source.len())));
+    }
+    let bytes = source.bytes(0, source.len())?;
+    let index: Index = serde_json::from_slice(&bytes)
+        .map_err(|e| Error::format(path, Some(e.line()), format!("no index of shards: {e}")))?;
+    // By shard, the tensors it is to hold and whether it does.
+    let mut shards: BTreeMap<&str, BTreeMap<&str, bool>> = BTreeMap::new();
+    for (tensor, shard) in &index.weight_map {
+        if !is_plain_name(shard) {
+            return Err(source.bad(format!(
+                "tensor `{tensor}`: shard `{shard}` is not the name of a file beside the index"
+            )));
+        }
+        shards.entry(shard).or_default().insert(tensor, false);
+    }
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let is_missing = |shard: &&&str| !folder.join(shard).exists();
+    let missing = shards.keys().filter(is_missing).count();
+    if let Some(first) = shards.keys().find(is_missing)
+        && missing == shards.len()
+    {
+        return Err(source.bad(no_shard(first, missing, folder)));
+    }
+    let mut all = Found::default();
+    for (shard, mut wanted) in shards {
+        let file = folder.join(shard);
+        if !file.exists() {
+            for tensor in wanted.into_keys() {
+                let reason = printable(&format!("its shard `{shard}` is missing"));
+                all.missing.push((tensor.to_owned(), reason));
+            }
+            continue;
+        }
+        let found = format::list(&Source::open(&file)?, true)?;
+        for (name, reason) in found.left_out {
+            if let Some(seen) = wanted.get_mut(name.as_str()) {
+                *seen = true;
+            }
+            all.leave_out(name, reason);
+        }
+        for entry in found.entries {
+            match wanted.get_mut(entry.name.as_str()) {
+                Some(seen) => {
+                    *seen = true;
+                    all.entries.push(entry);
+                }
+                None => all.leave_out(entry.name, "not in the index"),
+            }
+        }
+        if let Some((tensor, _)) = wanted.iter().find(|(_, seen)| !**seen) {
+            return Err(source.bad(format!("tensor `{tensor}` is not in its shard `{shard}`")));
+        }
+    }
+    all.strip_module();
+    Ok(all)
+}
+
+/// None of an index's shards is there, and what is.
+fn no_shard(first: &str, count: usize, folder: &Path) -> String {
+    let others = match count - 1 {
+        0 => String::new(),
+        1 => " (and 1 other)".to_owned(),
+        others => format!(" (and {others} others)"),
+    };
+    let offers = offers(folder);
+    if offers.is_empty() {
+        return format!("shard `{first}` is missing{others}");
+    }
+    format!(
+        "shard `{first}` is missing{others}; weight files that are there: {}",
+        offers.join(", ")
+    )
+}
+
+/// The first few weight files of a folder.
+fn offers(folder: &Path) -> Vec<String> {
+    const FEW: usize = 5;
+    // The parent of a bare file name is empty.
+    let folder = match folder {
+        f if f == Path::new("") => Path::new("."),
+        f => f,
+    };
+    let entries = std::fs::read_dir(folder).into_iter().flatten();
+    let mut files: Vec<_> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.is_file() && is_named_as_weights(path))
+        .collect();
+    files.sort();
+    let name = |path: &PathBuf| format!("`{}`", path.file_name().unwrap_or_default().display());
+    let mut names: Vec<String> = files.iter().take(FEW).map(name).collect();
+    if files.len() > FEW {
+        names.push(format!("and {} more", files.len() - FEW));
+    }
+    names
+}

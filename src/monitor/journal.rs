@@ -1,0 +1,291 @@
+//! What a run writes, in which order, and what it remembers for that. The journal analyses nothing.
+
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+
+use super::alarms::Alarms;
+use super::lock;
+use crate::error::{Error, Result, chain, guarded, panic_message};
+use crate::phase::Baseline;
+use crate::record::{
+    Alarm, End, Event, Line, Notice, Record, Resumed, Rule, Scalar, Stamp, Summary, unix_time,
+};
+use crate::run::{Hysteresis, Trajectory};
+use crate::sink::Sink;
+use crate::spectrum::Spectrum;
+
+/// What a user does about an alarm.
+pub(super) type OnAlarm = Box<dyn FnMut(&Alarm) + Send>;
+
+/// A file, or another sink, that failed.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct SinkFailure {
+    /// The sink's name: its file, say.
+    pub sink: String,
+    /// What it said first.
+    pub error: Error,
+    /// Lines that it lacks. None, if what failed worked when it was tried again.
+    pub lacking: usize,
+}
+
+/// A sink, and how it fared.
+struct Watched {
+    sink: Box<dyn Sink>,
+    error: Option<Error>,
+    /// Lines that it refused.
+    refused: usize,
+}
+
+pub(super) struct Journal {
+    run: String,
+    state: Arc<Mutex<Trajectory>>,
+    sinks: Vec<Watched>,
+    phases: HashMap<String, Hysteresis>,
+    alarms: Alarms,
+    on_alarm: Vec<OnAlarm>,
+}
+
+impl Journal {
+    pub(super) fn new(
+        run: &str,
+        state: Arc<Mutex<Trajectory>>,
+        sinks: Vec<Box<dyn Sink>>,
+        rules: Vec<Rule>,
+        on_alarm: Vec<OnAlarm>,
+    ) -> Self {
+        let watched = |sink| Watched {
+            sink,
+            error: None,
+            refused: 0,
+        };
+        let mut journal = Self {
+            run: run.to_owned(),
+            state,
+            sinks: sinks.into_iter().map(watched).collect(),
+            phases: HashMap::new(),
+            alarms: Alarms::new(run, rules),
+            on_alarm,
+        };
+        journal.remember();
+        journal
+    }
+
+    /// Phases and alarms as the log leaves them.
+    fn remember(&mut self) {
+        self.phases.clear();
+        self.alarms.forget();
+        let log = lock(&self.state);
+        // An observation that a crash cut short is made again.
+        let whole: HashSet<Stamp> = log.summaries.iter().map(|s| s.stamp).collect();
+        for record in log.records.iter().filter(|r| whole.contains(&r.stamp)) {
+            let phase = self.phases.entry(record.layer.clone()).or_default();
+            let _ = self.alarms.see(record, phase.see(record).as_ref());
+        }
+        self.alarms.raised_only(&log.alarms);
+    }
+
+    /// What the layers looked like before training, as far as the log tells.
+    pub(super) fn baselines(&self) -> HashMap<String, Baseline> {
+        let log = lock(&self.state);
+        let initial = log.records.iter();
+        initial
+            .filter(|r| r.stamp == Stamp::default())
+            .filter_map(|r| {
+                let sigma = r.values()?.sigma_mp?;
+                let sigma2 = sigma * sigma;
+                Some((r.layer.clone(), Baseline { sigma2 }))
+            })
+            .collect()
+    }
+
+    /// Whether this moment is in the log.
+    pub(super) fn knows(&self, stamp: Stamp) -> bool {
+        lock(&self.state).summaries.iter().any(|s| s.stamp == stamp)
+    }
+
+    /// Whether no observation is in the log.
+    pub(super) fn is_empty(&self) -> bool {
+        lock(&self.state).summaries.is_empty()
+    }
+
+    /// Look at the run so far.
+    pub(super) fn with_run<T>(&self, look: impl FnOnce(&Trajectory) -> T) -> T {
+        look(&lock(&self.state))
+    }
+
+    /// Write an observation; the layers whose change of phase it confirms.
+    pub(super) fn observation(
+        &mut self,
+        stamp: Stamp,
+        records: Vec<Record>,
+        mut summary: Summary,
+        spectra: &[(String, Spectrum)],
+    ) -> HashSet<String> {
+        let (mut turned, mut alarms) = (HashSet::new(), Vec::new());
+        for record in records {
+            let phase = self.phases.entry(record.layer.clone()).or_default();
+            let change = phase.see(&record);
+            alarms.extend(self.alarms.see(&record, change.as_ref()));
+            turned.extend(change.map(|change| change.layer));
+            self.keep(Line::Layer(Box::new(record)));
+        }
+        summary.unix_time = Some(unix_time());
+        self.keep(Line::Summary(Box::new(summary)));
+        self.raise(alarms);
+        self.each(|sink| sink.spectra(stamp, spectra));
+        self.flush();
+        turned
+    }
+
+    /// Write a line that was made elsewhere.
+    pub(super) fn line(&mut self, line: Line) {
+        let alarm = match &line {
+            Line::Full(full) => self.alarms.see_full(full),
+            _ => None,
+        };
+        self.keep(line);
+        self.raise(alarm);
+    }
+
+    /// Write a number that the training reports.
+    pub(super) fn scalar(&mut self, epoch: usize, name: String, value: f64) {
+        let alarm = self.alarms.see_scalar(epoch, &name, value);
+        if value.is_finite() {
+            let run = self.run.clone();
+            self.keep(Line::Scalar(Scalar {
+                run,
+                epoch,
+                name,
+                value,
+            }));
+        } else {
+            let value = value.to_string();
+            self.notice(Some(epoch), Event::NotFinite { name, value });
+        }
+        self.raise(alarm);
+    }
+
+    pub(super) fn notice(&mut self, epoch: Option<usize>, event: Event) {
+        let run = self.run.clone();
+        self.keep(Line::Notice(Notice { run, epoch, event }));
+    }
+
+    /// The run goes on from an earlier moment: what came after it is another branch.
+    pub(super) fn resume(&mut self, resumed: Resumed) {
+        self.keep(Line::Resumed(resumed));
+        let state = Arc::clone(&self.state);
+        self.each(|sink| sink.rewrite(&lock(&state)));
+        self.remember();
+        self.flush();
+    }
+
+    /// Write the end, and tell what failed.
+    pub(super) fn finish(&mut self, end: End) -> Vec<SinkFailure> {
+        self.keep(Line::End(end));
+        self.flush();
+        let state = Arc::clone(&self.state);
+        self.each(|sink| sink.finish(&lock(&state)));
+        // What a sink refused only now is told by the outcome alone.
+        let failures = self.sinks.iter_mut().filter_map(|watched| {
+            Some(SinkFailure {
+                sink: watched.sink.name(),
+                error: watched.error.take()?,
+                lacking: watched.refused + watched.sink.lacking(),
+            })
+        });
+        failures.collect()
+    }
+
+    pub(super) fn end(&self) -> End {
+        End {
+            run: self.run.clone(),
+            unix_time: unix_time(),
+            observed: 0,
+            deferred: 0,
+            dropped: 0,
+            over_budget: 0,
+        }
+    }
+
+    fn raise(&mut self, alarms: impl IntoIterator<Item = Alarm>) {
+        for alarm in alarms {
+            self.keep(Line::Alarm(alarm.clone()));
+            let mut acts = std::mem::take(&mut self.on_alarm);
+            for act in &mut acts {
+                let done = guarded(|| {
+                    act(&alarm);
+                    Ok(())
+                });
+                if let Err(why) = done {
+                    let message = why.to_string();
+                    self.notice(Some(alarm.stamp.epoch), Event::ActionFailed { message });
+                }
+            }
+            self.on_alarm = acts;
+        }
+    }
+
+    /// A line goes to every sink, then to the trajectory.
+    pub(super) fn keep(&mut self, line: Line) {
+        let said = self.call(|watched| {
+            let result = watched.sink.line(&line);
+            watched.refused += usize::from(result.is_err());
+            result
+        });
+        lock(&self.state).push(line);
+        self.say(said);
+    }
+
+    /// Make what was written durable. A file that was lost is written anew from memory.
+    pub(super) fn flush(&mut self) {
+        let state = Arc::clone(&self.state);
+        let mut lost = Vec::new();
+        let mut said = self.call(|watched| match watched.sink.flush() {
+            Err(Error::Lost { path }) => {
+                lost.push(path.display().to_string());
+                watched.sink.rewrite(&lock(&state))?;
+                watched.error.get_or_insert(Error::Lost { path });
+                Ok(())
+            }
+            result => result,
+        });
+        said.extend(lost.into_iter().map(|path| Event::LogLost { path }));
+        if !said.is_empty() {
+            self.say(said);
+            let late = self.call(|watched| watched.sink.flush());
+            self.say(late);
+        }
+    }
+
+    fn each(&mut self, mut call: impl FnMut(&mut dyn Sink) -> Result<()>) {
+        let said = self.call(|watched| call(watched.sink.as_mut()));
+        self.say(said);
+    }
+
+    fn say(&mut self, events: Vec<Event>) {
+        for event in events {
+            self.notice(None, event);
+        }
+    }
+
+    /// Call every sink. One that fails or panics stops neither the others nor the training; its first failure is to be told.
+    fn call(&mut self, mut call: impl FnMut(&mut Watched) -> Result<()>) -> Vec<Event> {
+        let mut said = Vec::new();
+        for watched in &mut self.sinks {
+            let result = catch_unwind(AssertUnwindSafe(|| call(watched))).unwrap_or_else(|panic| {
+                let message = panic_message(&*panic);
+                Err(Error::Sink { message })
+            });
+            if let Err(error) = result
+                && watched.error.is_none()
+            {
+                let message = chain(&error);
+                said.push(Event::SinkFailed { message });
+                watched.error = Some(error);
+            }
+        }
+        said
+    }
+}

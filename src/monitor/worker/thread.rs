@@ -1,0 +1,356 @@
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use rayon::ThreadPool;
+use rayon::prelude::*;
+
+use super::super::Snapshot;
+use super::super::carry_forward::CarryForward;
+use super::super::journal::{Journal, SinkFailure};
+use super::full::{FullWorker, Live};
+use super::pending::Pending;
+use super::queue::{Job, Shared};
+use crate::analysis::{LayerReport, analyze_tensor};
+use crate::buffers::keep_buffers;
+use crate::config::Config;
+use crate::error::{LayerError, chain, guarded};
+use crate::matrix::LayerTensor;
+use crate::phase::Baseline;
+use crate::record::{Event, LayerShape, Line, Record, Resumed, Stamp, Summary};
+use crate::run::Hysteresis;
+
+/// How the worker analyses.
+pub(in crate::monitor) struct Settings {
+    pub(in crate::monitor) config: Config,
+    /// Layers and slices analysed at once.
+    pub(in crate::monitor) threads: usize,
+    /// Layers whose α is certainly within so much of the last one are not analysed again.
+    pub(in crate::monitor) tolerance: Option<f64>,
+    /// Folder for weights that wait for their full analysis.
+    pub(in crate::monitor) pending: Option<PathBuf>,
+}
+
+/// What the worker's thread owns.
+pub(super) struct Thread {
+    run: String,
+    config: Config,
+    /// Threads for layers and slices; none if the worker's own is all.
+    pool: Option<ThreadPool>,
+    carry_forward: Option<CarryForward>,
+    baselines: HashMap<String, Baseline>,
+    /// The newest observation at depth live, to be analysed in full if it stays the last.
+    last: Vec<Live>,
+    /// From the first observation on.
+    full: Option<FullWorker>,
+    pending: Option<Pending>,
+    journal: Journal,
+    shared: Arc<Shared>,
+    /// The observation from which this process goes on.
+    resumed: Option<Stamp>,
+}
+
+/// A layer of an observation.
+enum Layer {
+    Carried(Box<Record>),
+    Analysed(Arc<LayerTensor>, Box<Result<LayerReport, LayerError>>),
+}
+
+impl Thread {
+    pub(super) fn new(
+        run: &str,
+        settings: Settings,
+        journal: Journal,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let config = settings.config;
+        let carry_forward = settings
+            .tolerance
+            .map(|t| CarryForward::new(t, config.solver));
+        let threads = rayon::ThreadPoolBuilder::new()
+            .num_threads(settings.threads)
+            .thread_name(|i| format!("heavytail {i}"))
+            .start_handler(|_| std::mem::forget(keep_buffers()));
+        Self {
+            run: run.to_owned(),
+            config,
+            // Where the system refuses threads, the worker's own does.
+            pool: (settings.threads > 1)
+                .then(|| threads.build().ok())
+                .flatten(),
+            carry_forward,
+            baselines: journal.baselines(),
+            last: Vec::new(),
+            full: None,
+            pending: settings.pending.map(Pending::new),
+            journal,
+            shared,
+            resumed: None,
+        }
+    }
+
+    /// Do what is asked until the queue is closed; what failed.
+    pub(super) fn work(&mut self, header: Line) -> Vec<SinkFailure> {
+        let _kept = keep_buffers();
+        self.journal.keep(header);
+        while let Some(job) = self.shared.next() {
+            match job {
+                Job::Line(line) => {
+                    self.line(*line);
+                    if self.shared.is_empty() {
+                        self.journal.flush();
+                    }
+                }
+                Job::Resume(resumed) => self.resume(resumed),
+                Job::Number { epoch, name, value } => self.journal.scalar(epoch, name, value),
+                Job::Observe { stamp, snapshot } => {
+                    let seconds = self.observe(stamp, snapshot);
+                    self.shared.observed(seconds);
+                }
+            }
+        }
+        self.close()
+    }
+
+    /// The last observation in full, whatever full analyses have found, and the end.
+    fn close(&mut self) -> Vec<SinkFailure> {
+        let last = std::mem::take(&mut self.last);
+        match self.full.take() {
+            Some(full) => full.finish(last),
+            None if last.is_empty() => {}
+            None => self.journal.notice(None, Event::NoFullAtEnd),
+        }
+        while let Some(Job::Line(line)) = self.shared.next() {
+            self.line(*line);
+        }
+        let counts = self.shared.counts();
+        let (deferred, dropped) = (counts.deferred, counts.dropped);
+        if deferred + dropped > 0 {
+            let event = Event::LaggedBehind { deferred, dropped };
+            self.journal.notice(None, event);
+        }
+        if counts.spared > 0 {
+            let count = counts.spared;
+            self.journal.notice(None, Event::OverBudget { count });
+        }
+        let mut end = self.journal.end();
+        (end.observed, end.over_budget) = (counts.observed, counts.spared);
+        (end.deferred, end.dropped) = (deferred, dropped);
+        self.journal.finish(end)
+    }
+
+    fn line(&mut self, line: Line) {
+        let of = match &line {
+            Line::Full(full) => Some((full.stamp, full.layer.clone())),
+            _ => None,
+        };
+        self.journal.line(line);
+        if let (Some(pending), Some((stamp, layer))) = (&mut self.pending, of) {
+            // Only what is in the log may go.
+            self.journal.flush();
+            pending.done(stamp, &layer);
+        }
+    }
+
+    /// This process goes on with a run: make up for full analyses that a kill has cost.
+    fn resume(&mut self, resumed: Resumed) {
+        self.resumed = (!resumed.anew).then_some(resumed.from);
+        self.journal.resume(resumed);
+        self.baselines = self.journal.baselines();
+        let promised = self.journal.with_run(promised);
+        let wanted =
+            |stamp: Stamp, layer: &str| promised.iter().any(|(s, l)| *s == stamp && l == layer);
+        let left = self.pending.as_mut().map(|p| p.left(wanted));
+        let left = left.unwrap_or_default();
+        let missing: Vec<String> = promised
+            .iter()
+            .filter(|(stamp, layer)| {
+                let has = |(s, t): &(Stamp, LayerTensor)| s == stamp && t.name == *layer;
+                !left.iter().any(has) && Some(*stamp) != self.resumed
+            })
+            .map(|(stamp, layer)| format!("{layer} at epoch {}", stamp.epoch))
+            .collect();
+        if !missing.is_empty() {
+            let event = Event::FullMissing { layers: missing };
+            self.journal.notice(None, event);
+        }
+        if left.is_empty() {
+            return;
+        }
+        self.spawn_full(2 * left.len());
+        for (stamp, tensor) in left {
+            self.request(Live {
+                stamp,
+                tensor: Arc::new(tensor),
+                report: None,
+            });
+        }
+    }
+
+    fn spawn_full(&mut self, room: usize) {
+        if self.full.is_none() {
+            self.full = FullWorker::spawn(&self.run, &self.config, &self.shared, room.max(1));
+        }
+    }
+
+    fn request(&mut self, live: Live) {
+        let refused = match &self.full {
+            Some(full) => full.request(live).err().map(|live| *live),
+            None => Some(live),
+        };
+        if let Some(live) = refused {
+            let layer = live.tensor.name.clone();
+            let epoch = Some(live.stamp.epoch);
+            if let Some(pending) = &mut self.pending {
+                pending.done(live.stamp, &layer);
+            }
+            self.journal.notice(epoch, Event::FullRefused { layer });
+        }
+    }
+
+    /// What it cost, copying included; `None` for a moment that was recorded before.
+    fn observe(&mut self, stamp: Stamp, snapshot: Snapshot) -> Option<f64> {
+        self.spawn_full(2 * snapshot.tensors.len());
+        if self.journal.knows(stamp) {
+            if self.resumed.take() == Some(stamp) {
+                self.hold_last(stamp, snapshot.tensors);
+            }
+            return None;
+        }
+        self.resumed = None;
+        let first = self.journal.is_empty();
+        let start = Instant::now();
+        let layers = self.analyze(stamp, snapshot.tensors);
+        let analysed = start.elapsed();
+        let mut records = Vec::with_capacity(layers.len());
+        let mut spectra = Vec::with_capacity(layers.len());
+        let mut before = std::mem::take(&mut self.last);
+        for (id, layer) in layers.into_iter().enumerate() {
+            match layer {
+                Layer::Carried(record) => {
+                    // What the last analysis said still stands, should the run end here.
+                    let at = before.iter().position(|l| l.tensor.name == record.layer);
+                    self.last.extend(at.map(|at| before.swap_remove(at)));
+                    records.push(*record);
+                }
+                Layer::Analysed(tensor, report) => match *report {
+                    Ok(report) => {
+                        let record = Record::success(&self.run, stamp, id, &report);
+                        self.remember(&tensor, &report, &record);
+                        spectra.push((report.layer.clone(), report.row.spectrum.clone()));
+                        if report.full.is_none() {
+                            let report = Some(report);
+                            self.last.push(Live {
+                                stamp,
+                                tensor,
+                                report,
+                            });
+                        }
+                        records.push(record);
+                    }
+                    Err(why) => {
+                        let layer = LayerShape {
+                            name: tensor.name.clone(),
+                            shape: tensor.shape.clone(),
+                        };
+                        records.push(Record::failed(&self.run, stamp, id, layer, why));
+                    }
+                },
+            }
+        }
+        let summary = Summary::of(&self.run, stamp, &records, snapshot.seconds);
+        let seconds = summary.seconds_snapshot + summary.seconds_analysis;
+        let turned = self.journal.observation(stamp, records, summary, &spectra);
+        self.request_full(stamp, |live| first || turned.contains(&live.tensor.name));
+        // Threads count one by one; what is not analysis is writing.
+        Some(seconds + (start.elapsed() - analysed).as_secs_f64())
+    }
+
+    fn remember(&mut self, tensor: &Arc<LayerTensor>, report: &LayerReport, record: &Record) {
+        if let (true, Ok(bulk)) = (record.stamp == Stamp::default(), &report.bulk) {
+            let sigma2 = bulk.sigma2;
+            let name = tensor.name.clone();
+            self.baselines.insert(name, Baseline { sigma2 });
+        }
+        if let Some(carry_forward) = &mut self.carry_forward {
+            carry_forward.anchor(tensor, report.row.spectrum.eigenvalues(), record);
+        }
+    }
+
+    /// The observation from which a resumed run goes on is the last one until another comes: it is analysed in full, should
+    /// the run end here, where the log lacks that.
+    fn hold_last(&mut self, stamp: Stamp, tensors: Vec<LayerTensor>) {
+        let lacking: Vec<LayerTensor> = self.journal.with_run(|run| {
+            let lacks = |name: &str| {
+                let mut records = run.records.iter().rev();
+                let record = records.find(|r| r.stamp == stamp && r.layer == name);
+                let values = record.and_then(|r| r.values());
+                values.is_some_and(|v| v.full.is_none())
+            };
+            tensors.into_iter().filter(|t| lacks(&t.name)).collect()
+        });
+        self.last = lacking
+            .into_iter()
+            .map(|tensor| Live {
+                stamp,
+                tensor: Arc::new(tensor),
+                report: None,
+            })
+            .collect();
+    }
+
+    /// Carry or analyse each layer.
+    fn analyze(&self, stamp: Stamp, tensors: Vec<LayerTensor>) -> Vec<Layer> {
+        let (config, baselines) = (&self.config, &self.baselines);
+        let carry_forward = self.carry_forward.as_ref();
+        let layer = |tensor: LayerTensor| {
+            let carried = guarded(|| Ok(carry_forward.and_then(|c| c.carry(stamp, &tensor))));
+            if let Ok(Some(record)) = carried {
+                return Layer::Carried(Box::new(record));
+            }
+            let baseline = baselines.get(&tensor.name);
+            let report = guarded(|| analyze_tensor(&tensor, config, baseline));
+            Layer::Analysed(Arc::new(tensor), Box::new(report))
+        };
+        match &self.pool {
+            Some(pool) => pool.install(|| tensors.into_par_iter().map(layer).collect()),
+            None => tensors.into_iter().map(layer).collect(),
+        }
+    }
+
+    /// The start of a run and a confirmed change of phase are worth a full analysis.
+    fn request_full(&mut self, stamp: Stamp, worth: impl Fn(&Live) -> bool) {
+        let (full, rest): (Vec<Live>, Vec<Live>) =
+            std::mem::take(&mut self.last).into_iter().partition(worth);
+        self.last = rest;
+        if let Some(pending) = &mut self.pending {
+            let tensors: Vec<&LayerTensor> = full.iter().map(|live| live.tensor.as_ref()).collect();
+            if let Err(error) = pending.keep(stamp, &tensors) {
+                let message = chain(&error);
+                let event = Event::SinkFailed { message };
+                self.journal.notice(Some(stamp.epoch), event);
+            }
+        }
+        for live in full {
+            self.request(live);
+        }
+    }
+}
+
+/// The layers whose full analysis was promised and is not in the log: of the first observation, and where a change of phase
+/// was confirmed.
+fn promised(run: &crate::run::Trajectory) -> Vec<(Stamp, String)> {
+    let first = run.summaries.first().map(|s| s.stamp);
+    let mut phases: HashMap<&str, Hysteresis> = HashMap::new();
+    let mut promised = Vec::new();
+    for record in &run.records {
+        let turned = phases.entry(&record.layer).or_default().see(record);
+        let lacks = record.values().is_some_and(|v| v.full.is_none());
+        let due = Some(record.stamp) == first || turned.is_some();
+        if due && lacks && record.carried.is_none() {
+            promised.push((record.stamp, record.layer.clone()));
+        }
+    }
+    promised
+}

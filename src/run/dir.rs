@@ -1,0 +1,106 @@
+use std::path::{Path, PathBuf};
+
+use super::{Lock, Trajectory};
+use crate::error::Result;
+
+/// The folder of a run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RunDir {
+    path: PathBuf,
+}
+
+/// What a run is doing.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum State {
+    /// It has no log yet.
+    #[default]
+    Empty,
+    /// A process writes its log.
+    Running,
+    /// The monitor finished: the log says so.
+    Ended,
+    /// Nobody writes the log, and it does not say that it ended: the process was killed.
+    Died,
+}
+
+impl State {
+    /// `empty`, `running`, `ended` or `died`.
+    pub fn name(self) -> &'static str {
+        match self {
+            State::Empty => "empty",
+            State::Running => "running",
+            State::Ended => "ended",
+            State::Died => "died",
+        }
+    }
+}
+
+impl RunDir {
+    /// The run in this folder, which need not exist.
+    pub fn new(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into() }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The log.
+    pub fn log(&self) -> PathBuf {
+        self.path.join("log.jsonl")
+    }
+
+    /// The table of layers.
+    pub fn table(&self) -> PathBuf {
+        self.path.join("layers.csv")
+    }
+
+    /// The folder of eigenvalues.
+    pub fn spectra(&self) -> PathBuf {
+        self.path.join("spectra")
+    }
+
+    /// The page.
+    pub fn page(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
+    /// The folder of weights that wait for their full analysis.
+    pub(crate) fn pending(&self) -> PathBuf {
+        self.path.join("pending")
+    }
+
+    /// Everything that the log tells.
+    ///
+    /// # Errors
+    ///
+    /// As [`Trajectory::read_jsonl`].
+    pub fn read(&self) -> Result<Trajectory> {
+        Trajectory::read_jsonl(self.log())
+    }
+
+    /// What the run is doing. A file lock tells whether a process writes the log; on a network disk without locks a
+    /// running one counts as died.
+    ///
+    /// # Errors
+    ///
+    /// As [`RunDir::read`].
+    pub fn state(&self) -> Result<State> {
+        if !self.log().exists() {
+            return Ok(State::Empty);
+        }
+        Ok(self.state_of(&self.read()?))
+    }
+
+    /// The same, if the log was read already.
+    pub fn state_of(&self, run: &Trajectory) -> State {
+        if Lock::is_held(&self.log()) {
+            State::Running
+        } else if run.end.is_some() {
+            State::Ended
+        } else {
+            State::Died
+        }
+    }
+}
