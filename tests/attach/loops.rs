@@ -6,6 +6,7 @@ use burn::nn::conv::{Conv1dConfig, ConvTranspose2dConfig};
 use burn::nn::{EmbeddingConfig, LstmConfig};
 use burn::tensor::{Device, Tensor};
 use heavytail::Monitor;
+use heavytail::matrix::Cut;
 
 use crate::support::lenet5::LeNet5;
 use crate::{alone, notices};
@@ -82,15 +83,15 @@ fn every_kind_of_layer_is_cut_or_has_a_reason() {
         let v = record.values().unwrap();
         (v.cut.clone(), v.row.n, v.row.m, v.slices.len())
     };
-    assert_eq!(shape("embedding.weight"), ("whole".into(), 30, 12, 0));
-    assert_eq!(shape("conv.weight"), ("unfolding".into(), 20, 6, 5));
-    assert_eq!(shape("up.weight"), ("unfolding".into(), 24, 3, 4));
+    assert_eq!(shape("embedding.weight"), (Cut::Whole, 30, 12, 0));
+    assert_eq!(shape("conv.weight"), (Cut::Unfolding, 20, 6, 5));
+    assert_eq!(shape("up.weight"), (Cut::Unfolding, 24, 3, 4));
     assert_eq!(
         shape("lstm.input_gate.hidden_transform.weight"),
-        ("whole".into(), 8, 8, 0)
+        (Cut::Whole, 8, 8, 0)
     );
-    assert_eq!(shape("attention.query.weight"), ("whole".into(), 16, 16, 0));
-    assert_eq!(shape("blocks.0.weight"), ("whole".into(), 9, 7, 0));
+    assert_eq!(shape("attention.query.weight"), (Cut::Whole, 16, 16, 0));
+    assert_eq!(shape("blocks.0.weight"), (Cut::Whole, 9, 7, 0));
     let reason = |name: &str| {
         let left_out = t.left_out.iter().find(|l| l.name == name);
         left_out.map_or_else(String::new, |l| l.why.to_string())
