@@ -258,7 +258,8 @@ pub(super) fn of_values(values: &Values) -> Vec<Doubt> {
                     | Annotation::EntryOutliers
             )
         };
-        let explained = values.annotations.iter().filter(explain);
+        // One is enough to doubt.
+        let explained = values.annotations.iter().find(explain);
         doubts.extend(explained.map(|&by| Doubt::Explained { by }));
     }
     if let (Some(d), Some(d95)) = (values.bulk_d, values.bulk_d95)

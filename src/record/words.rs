@@ -161,7 +161,9 @@ impl Unclassifiable {
     /// Why there is no phase.
     pub fn words(&self) -> Phrase {
         match self {
-            Self::TooSmall { m } => Phrase::new("M = ").count(*m).text(" < 10: no phase"),
+            Self::TooSmall { m } => Phrase::new("M = ")
+                .count(*m)
+                .text(", fewer than 10 eigenvalues"),
             Self::NoBulk { cause } => Phrase::new("no bulk: ").then(cause.words()),
             Self::LowRank { rank } => Phrase::new("of rank ")
                 .count(*rank)

@@ -81,7 +81,7 @@ fn every_kind_of_layer_is_cut_or_has_a_reason() {
             .next()
             .unwrap_or_else(|| panic!("no {layer} in {:?}", t.layers()));
         let v = record.values().unwrap();
-        (v.cut.clone(), v.row.n, v.row.m, v.slices.len())
+        (v.cut, v.row.n, v.row.m, v.slices.len())
     };
     assert_eq!(shape("embedding.weight"), (Cut::Whole, 30, 12, 0));
     assert_eq!(shape("conv.weight"), (Cut::Unfolding, 20, 6, 5));

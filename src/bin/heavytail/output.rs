@@ -16,6 +16,8 @@ use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
 use serde_json::Value;
 
+use crate::numbers::number;
+
 /// Version of the JSON.
 const SCHEMA: u32 = 1;
 
@@ -349,7 +351,7 @@ fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
             text,
             "  {name:<wide$} {size:>11} {alpha:>16} {noise:>15} {:>6} {:>10} {:>8} {spikes:>6}  {phase}{sure}{doubt}",
             fixed(row.d, 3),
-            fixed(Some(row.lambda_max), 3),
+            number(row.lambda_max),
             fixed(Some(row.stable_rank), 1),
         );
         for remark in remarks(record) {
