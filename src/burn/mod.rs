@@ -4,6 +4,7 @@
 //! burn 0.22 has no callback that carries the model, so [`Monitored`] wraps the model: it *is* the
 //! model to burn, counts optimiser steps, and takes a snapshot when an epoch's training is over.
 
+mod epochs;
 mod logger;
 mod metrics;
 mod snapshot;
