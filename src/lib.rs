@@ -87,12 +87,12 @@ pub mod beyond;
 mod buffers;
 #[cfg(feature = "burn")]
 pub mod burn;
-// A part of `burn` that needs no burn: this is how its tests run without it.
 #[cfg(feature = "checkpoint")]
 pub mod checkpoint;
 pub mod config;
 pub mod controls;
 pub mod correlation;
+// A part of `burn` that needs no burn: this is how its tests run without it.
 #[cfg(all(test, not(feature = "burn")))]
 #[path = "burn/epochs/mod.rs"]
 mod epochs;

@@ -568,7 +568,7 @@ impl fmt::Display for LayerReport {
         match &self.phase {
             Ok(verdict) => {
                 let mark = if values.is_marked(Subject::Phase) {
-                    " ?"
+                    "?"
                 } else {
                     ""
                 };

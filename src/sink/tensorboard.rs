@@ -306,7 +306,7 @@ fn judged(record: &Record) -> String {
         )),
         Some(phase) => {
             let mark = if values.is_marked(Subject::Phase) {
-                " ?"
+                "?"
             } else {
                 ""
             };
@@ -319,7 +319,7 @@ fn judged(record: &Record) -> String {
     }
     if let Some(alpha) = values.row.alpha {
         let mark = if values.is_marked(Subject::Alpha) {
-            " ?"
+            "?"
         } else {
             ""
         };

@@ -13,6 +13,8 @@ mod repair;
 mod report;
 mod scores;
 mod shard;
+#[cfg(all(test, feature = "watch"))]
+mod views_tests;
 #[cfg(feature = "watch")]
 mod watch;
 

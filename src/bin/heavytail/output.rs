@@ -46,6 +46,17 @@ pub struct Printing {
     sort: Option<String>,
 }
 
+#[cfg(test)]
+impl Printing {
+    pub fn to_file(format: Format, path: PathBuf) -> Self {
+        Self {
+            format,
+            output: Some(path),
+            sort: None,
+        }
+    }
+}
+
 /// One model's rows.
 pub struct Sheet {
     pub model: String,

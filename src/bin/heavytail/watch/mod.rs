@@ -123,3 +123,38 @@ fn colors() -> Colors {
         Colors::Indexed
     }
 }
+
+#[cfg(test)]
+fn view_of(run: &heavytail::Trajectory) -> View<'_> {
+    View {
+        run,
+        path: "log.jsonl".to_owned(),
+        state: heavytail::run::State::Running,
+        age: None,
+        elapsed: None,
+        colors: Colors::None,
+    }
+}
+
+/// The picture of a run, wide.
+#[cfg(test)]
+pub fn once_as_text(run: &heavytail::Trajectory) -> String {
+    let view = view_of(run);
+    let area = Rect::new(0, 0, 160, screen::height(&view));
+    let mut buffer = Buffer::empty(area);
+    screen::draw(&view, &mut State::default(), area, &mut buffer);
+    screen::plain(&buffer)
+}
+
+/// The details of its first layer.
+#[cfg(test)]
+pub fn details_as_text(run: &heavytail::Trajectory) -> String {
+    let mut state = State {
+        details: Some(0),
+        ..State::default()
+    };
+    let area = Rect::new(0, 0, 160, 100);
+    let mut buffer = Buffer::empty(area);
+    screen::draw(&view_of(run), &mut state, area, &mut buffer);
+    screen::plain(&buffer)
+}
