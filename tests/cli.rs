@@ -155,7 +155,7 @@ fn every_tensor_is_accounted_for() {
     let output = heavytail(&["analyze", path, "--format", "json"]);
     assert_eq!(output.status.code(), Some(3), "a layer failed");
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(report["schema"], 1);
+    assert_eq!(report["schema"], 2);
     let rows = by_name(&report);
     let why = |name: &str| rows[name]["reason"].as_str().unwrap_or_default().to_owned();
     assert_eq!(rows["broken.weight"]["status"], "failed");

@@ -12,7 +12,7 @@ use crate::error::LayerError;
 use crate::fit::NoFit;
 use crate::full::Full;
 use crate::matrix::{Cut, LeftOut};
-use crate::phase::{Annotation, Evidence, Unclassifiable};
+use crate::phase::{Annotation, Evidence, INDETERMINATE, Unclassifiable};
 
 /// `Display` of what has words.
 macro_rules! display_words {
@@ -235,10 +235,13 @@ impl Doubt {
             Self::SmallInterval { n } => Phrase::default()
                 .count(*n)
                 .text(" eigenvalues: the interval covers α less often than it says"),
-            Self::Indeterminate { confidence } => {
+            Self::Indeterminate { confidence } if *confidence < INDETERMINATE => {
                 Phrase::new("the phase is indeterminate (probability ")
                     .fixed(*confidence, 2)
                     .text(")")
+            }
+            Self::Indeterminate { .. } => {
+                "the phase is indeterminate: so few eigenvalues tell only noise and collapse".into()
             }
             Self::Neighbours { m } => Phrase::new("M = ")
                 .count(*m)

@@ -180,9 +180,18 @@ pub fn html(runs: &[Run]) -> Result<String> {
         .add_template("report.html", TEMPLATE)
         .map_err(|e| bad(e.to_string()))?;
     let names: Vec<&str> = runs.iter().map(|r| r.name.as_str()).collect();
+    let (status, status_class) = if !runs.iter().all(Run::is_over) {
+        ("running", "live")
+    } else if runs.iter().any(|r| r.state == State::Died) {
+        ("killed before its end", "stale")
+    } else {
+        ("finished", "")
+    };
     let page = context! {
         title => names.join(", "),
         done => runs.iter().all(Run::is_over),
+        status => status,
+        status_class => status_class,
         runs => stills,
         sources => cite::sources(runs),
         glossary => words::glossary(),

@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Lock, Trajectory};
 use crate::error::Result;
+use crate::record::SCHEMA;
 
 /// The folder of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,9 +96,11 @@ impl RunDir {
 
     /// The same, if the log was read already.
     pub fn state_of(&self, run: &Trajectory) -> State {
+        // Earlier formats have no end, and nobody writes them any more.
+        let schema = run.header.as_ref().map(|h| h.schema);
         if Lock::is_held(&self.log()) {
             State::Running
-        } else if run.end.is_some() {
+        } else if run.end.is_some() || schema.is_some_and(|s| s < SCHEMA) {
             State::Ended
         } else {
             State::Died

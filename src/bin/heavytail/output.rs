@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use heavytail::Phase;
 use heavytail::record::field::{Cell, FIELDS, Field, SUMMARY_FIELDS, field};
-use heavytail::record::{Outcome, Record, Subject, Summary};
+use heavytail::record::{Doubt, Outcome, Phrase, Piece, Record, Subject, Summary};
 use heavytail::sink::csv::text as csv_text;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -19,7 +19,7 @@ use serde_json::Value;
 use crate::numbers::number;
 
 /// Version of the JSON.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
@@ -326,7 +326,7 @@ fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
         "  {:<wide$} {:>11} {:>16} {:>15} {:>6} {:>10} {:>8} {:>6}  phase",
         "layer", "N×M", "α ± σ", "noise 5–95 %", "D", "λmax (WᵀW)", "st.rank", "spikes"
     );
-    let mut notes: Vec<(String, Vec<String>)> = Vec::new();
+    let mut notes: Vec<Remark> = Vec::new();
     let mut left_out = Vec::new();
     for record in rows {
         let name = short(&record.layer);
@@ -365,10 +365,10 @@ fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
             number(row.lambda_max),
             fixed(Some(row.stable_rank), 1),
         );
-        for remark in remarks(record) {
-            match notes.iter_mut().find(|(r, _)| *r == remark) {
-                Some((_, names)) => names.push(name.clone()),
-                None => notes.push((remark, vec![name.clone()])),
+        for phrase in remarks(record) {
+            match notes.iter_mut().find(|r| r.says(&phrase)) {
+                Some(remark) => remark.add(&phrase, &name),
+                None => notes.push(Remark::new(&phrase, &name)),
             }
         }
     }
@@ -383,7 +383,7 @@ fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
         of.alpha_hat_paper_layers,
         fixed(of.log_norm, 3),
     );
-    let notes: Vec<String> = notes.iter().map(|(r, names)| together(r, names)).collect();
+    let notes: Vec<String> = notes.iter().map(Remark::line).collect();
     section(text, "Remarks", &notes);
     section(text, "Not analysed", &left_out);
     text.push('\n');
@@ -391,23 +391,74 @@ fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
 }
 
 /// Annotations, doubts and what is missing.
-fn remarks(record: &Record) -> Vec<String> {
+fn remarks(record: &Record) -> Vec<Phrase> {
     let Some(values) = record.values() else {
         return Vec::new();
     };
-    let annotations = values.annotations.iter().map(ToString::to_string);
-    let doubts = values.doubts.iter().map(ToString::to_string);
-    let reasons = values.reasons().into_iter().map(|r| r.to_string());
-    annotations.chain(doubts).chain(reasons).collect()
+    let annotations = values.annotations.iter().map(|a| a.words());
+    let doubts = values.doubts.iter().map(Doubt::words);
+    annotations.chain(doubts).chain(values.reasons()).collect()
 }
 
-/// A remark and the layers that it is about, some of them by name.
-fn together(remark: &str, names: &[String]) -> String {
-    const NAMED: usize = 4;
-    let some = names[..names.len().min(NAMED)].join(", ");
-    match names.len() {
-        n if n > NAMED => format!("  {remark}: {n} layers ({some}, …)"),
-        _ => format!("  {remark}: {some}"),
+/// A remark on several layers, whose numbers may differ.
+struct Remark {
+    /// The sentence with the smallest and the largest of each number.
+    pieces: Vec<(Piece, Piece)>,
+    names: Vec<String>,
+}
+
+impl Remark {
+    fn new(phrase: &Phrase, name: &str) -> Self {
+        let twice = |piece: &Piece| (piece.clone(), piece.clone());
+        Self {
+            pieces: phrase.pieces().iter().map(twice).collect(),
+            names: vec![name.to_owned()],
+        }
+    }
+
+    /// Whether it is the same sentence but for the numbers.
+    fn says(&self, phrase: &Phrase) -> bool {
+        let pieces = phrase.pieces();
+        self.pieces.len() == pieces.len()
+            && self
+                .pieces
+                .iter()
+                .zip(pieces)
+                .all(|((a, _), b)| match (a, b) {
+                    (Piece::Text(a), Piece::Text(b)) => a == b,
+                    (Piece::Number(_, a), Piece::Number(_, b)) => a == b,
+                    _ => false,
+                })
+    }
+
+    fn add(&mut self, phrase: &Phrase, name: &str) {
+        for ((low, high), piece) in self.pieces.iter_mut().zip(phrase.pieces()) {
+            if let (Piece::Number(a, _), Piece::Number(b, _), Piece::Number(new, _)) =
+                (low, high, piece)
+            {
+                (*a, *b) = (a.min(*new), b.max(*new));
+            }
+        }
+        self.names.push(name.to_owned());
+    }
+
+    /// The sentence and the layers that it is about, some of them by name.
+    fn line(&self) -> String {
+        const NAMED: usize = 4;
+        let mut line = String::from("  ");
+        for (low, high) in &self.pieces {
+            let (low, high) = (low.to_string(), high.to_string());
+            line += &low;
+            if low != high {
+                line += "–";
+                line += &high;
+            }
+        }
+        let some = self.names[..self.names.len().min(NAMED)].join(", ");
+        match self.names.len() {
+            n if n > NAMED => line + &format!(": {n} layers ({some}, …)"),
+            _ => line + &format!(": {some}"),
+        }
     }
 }
 
