@@ -67,6 +67,12 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+    /// A file of a sink was moved; it goes on where it is.
+    #[error("{}: the file was moved; it is written on where it is now", path.display())]
+    Moved {
+        /// Where it was.
+        path: PathBuf,
+    },
     /// A sink panicked. The other sinks are not affected.
     #[error("a sink panicked: {message}")]
     Sink {

@@ -95,6 +95,52 @@ pub(crate) fn append_pending(path: &Path, file: &mut File, pending: &mut Vec<u8>
     }
 }
 
+/// Whether a path leads to this open file.
+pub(crate) fn leads_to(path: &Path, file: &File) -> bool {
+    match (path.metadata(), file.metadata()) {
+        (Ok(named), Ok(opened)) => same_file(&named, &opened),
+        _ => false,
+    }
+}
+
+/// Whether an open file has a name left: else it was deleted, not moved.
+pub(crate) fn has_a_name(file: &File) -> bool {
+    file.metadata().is_ok_and(|m| links(&m) > 0)
+}
+
+#[cfg(unix)]
+fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
+    identity(a) == identity(b)
+}
+
+/// What tells two files apart.
+#[cfg(unix)]
+pub(crate) fn identity(file: &std::fs::Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    Some((file.dev(), file.ino()))
+}
+
+#[cfg(unix)]
+fn links(file: &std::fs::Metadata) -> u64 {
+    std::os::unix::fs::MetadataExt::nlink(file)
+}
+
+/// Elsewhere a file that is open stays where it is; its length tells.
+#[cfg(not(unix))]
+fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
+    a.len() == b.len()
+}
+
+#[cfg(not(unix))]
+pub(crate) fn identity(_: &std::fs::Metadata) -> Option<(u64, u64)> {
+    None
+}
+
+#[cfg(not(unix))]
+fn links(_: &std::fs::Metadata) -> u64 {
+    1
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -144,7 +144,8 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
     let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
     assert_eq!(read.summaries.len(), 3);
     let message = expected.to_owned();
-    assert_eq!(read.notices[0].event, Event::SinkFailed { message });
+    let sink = "a sink".to_owned();
+    assert_eq!(read.notices[0].event, Event::SinkFailed { sink, message });
 
     let dir = tempfile::tempdir().unwrap();
     let monitor = Monitor::builder()

@@ -434,6 +434,206 @@ fn damage_is_left_out_told_and_repaired() {
     assert_eq!(epochs(&run.read().unwrap()), [0, 1, 2, 3, 4]);
 }
 
+#[test]
+fn a_run_that_begins_anew_keeps_what_it_says_of_epoch_0() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = monitor(dir.path()).build().unwrap();
+    observe(&first, 0..3, 0);
+    first.notice(Some(0), "before");
+    finished(&first);
+    drop(first);
+    // Other initial weights: nothing of the log counts.
+    let second = monitor(dir.path()).resume().build().unwrap();
+    observe(&second, 0..2, 5);
+    second.notice(Some(0), "after");
+    let outcome = finished(&second);
+    for run in [
+        &outcome.trajectory,
+        &RunDir::new(dir.path()).read().unwrap(),
+    ] {
+        assert_eq!(epochs(run), [0, 1]);
+        let scalars: Vec<(usize, f64)> = run.scalar("valid loss").collect();
+        assert_eq!(scalars, [(0, 5.0), (1, 6.0)]);
+        let said: Vec<String> = events(run).iter().map(|e| e.to_string()).collect();
+        assert!(said.contains(&"after".to_owned()) && !said.contains(&"before".to_owned()));
+        assert!(run.resumed[0].anew);
+    }
+}
+
+#[test]
+fn what_was_told_before_a_kill_is_told_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = monitor(dir.path()).build().unwrap();
+    observe(&first, 0..2, 0);
+    // The loss of epoch 2 is in the log, its observation is not.
+    first.scalar(2, "valid loss", 20.0);
+    finished(&first);
+    drop(first);
+    let second = monitor(dir.path()).resume().build().unwrap();
+    // Before the first observation nobody knows which branch this is.
+    second.scalar(2, "valid loss", 21.0);
+    second.submit(stamp(2), snapshot(2, 0));
+    let outcome = finished(&second);
+    for run in [
+        &outcome.trajectory,
+        &RunDir::new(dir.path()).read().unwrap(),
+    ] {
+        assert_eq!(epochs(run), [0, 1, 2]);
+        let last = run.scalar("valid loss").last().unwrap();
+        assert_eq!(last, (2, 21.0));
+        assert_eq!(run.scalar("valid loss").count(), 3);
+        assert!(run.abandoned.is_empty());
+    }
+}
+
+#[test]
+fn a_model_that_comes_back_is_written_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = monitor(dir.path()).build().unwrap();
+    observe(&first, 0..2, 0);
+    let mut grown = snapshot(2, 0);
+    grown.tensors.push(matrix("fc3", 50, 40, 9));
+    first.submit(stamp(2), grown);
+    finished(&first);
+    drop(first);
+    let second = monitor(dir.path()).resume().build().unwrap();
+    second.submit(stamp(1), snapshot(1, 0));
+    second.submit(stamp(2), snapshot(2, 3));
+    let outcome = finished(&second);
+    for run in [
+        &outcome.trajectory,
+        &RunDir::new(dir.path()).read().unwrap(),
+    ] {
+        assert_eq!(run.layers(), ["fc1", "fc2"]);
+        // The branch that grew is abandoned, and so is what was said of it.
+        let grown = |e: &&&Event| matches!(e, Event::OtherModel { added, .. } if !added.is_empty());
+        assert_eq!(events(run).iter().filter(grown).count(), 0);
+    }
+}
+
+#[test]
+fn a_torn_first_observation_is_made_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = RunDir::new(dir.path());
+    let first = monitor(dir.path()).build().unwrap();
+    observe(&first, 0..1, 0);
+    finished(&first);
+    drop(first);
+    // A kill after the first layer's record.
+    let text = fs::read_to_string(run.log()).unwrap();
+    let end = text.find("\"layer\":\"fc2\"").unwrap();
+    fs::write(run.log(), &text[..end]).unwrap();
+    let second = monitor(dir.path()).resume().build().unwrap();
+    observe(&second, 0..2, 1);
+    let read = finished(&second).trajectory;
+    assert_eq!(epochs(&read), [0, 1]);
+    assert_eq!(read.records.len(), 4);
+    assert!(read.abandoned.is_empty());
+    assert!(events(&read).contains(&&Event::CutOffLine));
+    let norm = |v: &[f32]| v.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
+    let new = norm(&snapshot(0, 1).tensors[0].values);
+    let known = read.records[0].values().unwrap().row.norm;
+    assert!((known / new - 1.0).abs() < 1e-9);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_folder_that_is_moved_or_taken_loses_no_line() {
+    // Moved: the log goes on where it is.
+    let dir = tempfile::tempdir().unwrap();
+    let (run, moved) = (dir.path().join("run"), dir.path().join("moved"));
+    let first = monitor(&run).build().unwrap();
+    observe(&first, 0..2, 0);
+    wait_for("observations", || {
+        lines(&run, |l| matches!(l, Line::Scalar(_))) == 2
+    });
+    fs::rename(&run, &moved).unwrap();
+    observe(&first, 2..4, 0);
+    let outcome = first.finish();
+    let log = outcome
+        .failures
+        .iter()
+        .find(|f| f.sink.ends_with("log.jsonl"));
+    assert!(
+        matches!(log.unwrap().error, Error::Moved { .. }),
+        "{:?}",
+        outcome.failures
+    );
+    assert_eq!(epochs(&RunDir::new(&moved).read().unwrap()), [0, 1, 2, 3]);
+    drop(first);
+
+    // Taken by another run, which keeps its log.
+    let dir = tempfile::tempdir().unwrap();
+    let run = dir.path().join("run");
+    let first = monitor(&run).build().unwrap();
+    observe(&first, 0..2, 0);
+    wait_for("observations", || {
+        lines(&run, |l| matches!(l, Line::Scalar(_))) == 2
+    });
+    fs::remove_dir_all(&run).unwrap();
+    let other = Monitor::builder()
+        .run("other")
+        .out(&run)
+        .overload(Overload::Wait);
+    let other = other.build().unwrap();
+    observe(&other, 0..3, 4);
+    observe(&first, 2..4, 0);
+    let outcome = first.finish();
+    assert!(!outcome.failures.is_empty());
+    finished(&other);
+    let read = RunDir::new(&run).read().unwrap();
+    assert_eq!((read.run(), epochs(&read)), ("other", vec![0, 1, 2]));
+    let beside = fs::read_dir(&run).unwrap().map(|e| e.unwrap().path());
+    let lost = |p: &std::path::PathBuf| {
+        let name = p.file_name().unwrap().to_string_lossy().into_owned();
+        name.contains(".lost-") && !name.ends_with(".lock")
+    };
+    let lost = beside.into_iter().find(lost).unwrap();
+    assert_eq!(epochs(&Trajectory::read_jsonl(lost).unwrap()), [0, 1, 2, 3]);
+}
+
+#[test]
+fn what_a_former_run_left_is_not_taken_for_this_ones() {
+    let dir = tempfile::tempdir().unwrap();
+    let run = RunDir::new(dir.path());
+    let first = monitor(dir.path()).build().unwrap();
+    observe(&first, 0..4, 0);
+    finished(&first);
+    drop(first);
+    fs::remove_file(run.log()).unwrap();
+    let second = monitor(dir.path()).build().unwrap();
+    observe(&second, 0..2, 3);
+    let read = finished(&second).trajectory;
+    let file = run.spectra().join("epoch-00000-step-000000000.safetensors");
+    let kept = heavytail::sink::read_spectra(file).unwrap();
+    let (name, spectrum) = &kept[0];
+    let record = read.layer(name).next().unwrap().values().unwrap();
+    assert_eq!(
+        record.row.lambda_max_x.to_bits(),
+        spectrum.lambda_max().to_bits()
+    );
+    assert!(
+        !run.spectra()
+            .join("epoch-00003-step-000000030.safetensors")
+            .exists()
+    );
+}
+
+#[test]
+fn a_training_that_panics_has_died() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().to_owned();
+    let training = std::thread::spawn(move || {
+        let monitor = monitor(&path).build().unwrap();
+        observe(&monitor, 0..2, 0);
+        panic!("the training panics");
+    });
+    assert!(training.join().is_err());
+    let run = RunDir::new(dir.path());
+    assert_eq!(run.state().unwrap(), State::Died);
+    assert_eq!(epochs(&run.read().unwrap()), [0, 1]);
+}
+
 #[cfg(unix)]
 #[test]
 fn only_regular_files_are_read() {

@@ -7,7 +7,7 @@ use super::worker::{Overload, Settings, Worker};
 use super::{Cadence, Inner, Monitor, Selection};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::record::{Alarm, Header, Rule};
+use crate::record::{Alarm, Event, Header, Rule};
 use crate::run::{RunDir, Trajectory};
 use crate::sink::{CsvSink, JsonlSink, Sink, SpectraSink};
 
@@ -226,47 +226,17 @@ impl Builder {
                 return config_error("alarm", "α must be finite, and observations at least 1");
             }
         }
-        let mut sinks = self.sinks;
-        let mut trajectory = Trajectory::default();
-        let mut name = self.run;
         let dir = self.out.as_deref().map(RunDir::new);
+        let mut sinks = self.sinks;
+        let mut name = self.run;
+        let (mut trajectory, mut torn) = (Trajectory::default(), false);
         if let Some(dir) = &dir {
-            let log = dir.log();
-            let sink = match (log.exists(), self.resume) {
-                (true, false) => {
-                    let cause = format!(
-                        "{} exists: choose another folder, or continue it with resume()",
-                        log.display()
-                    );
-                    return config_error("out", &cause);
-                }
-                (false, false) => JsonlSink::create(&log)?,
-                // First the right to write it: nobody adds to what is read then.
-                (_, true) => JsonlSink::open(&log)?,
-            };
-            if self.resume {
-                trajectory = dir.read()?;
-                if let Some(header) = &trajectory.header
-                    && name.get_or_insert_with(|| header.run.clone()) != &header.run
-                {
-                    let cause = format!("{} is of run `{}`", log.display(), header.run);
-                    return config_error("run", &cause);
-                }
-            }
-            sinks.push(Box::new(sink));
-            let mut table = CsvSink::create(dir.table())?;
-            table.rewrite(&trajectory)?;
-            sinks.push(Box::new(table));
-            sinks.push(Box::new(SpectraSink::open(dir.spectra())?));
-            let stem = dir.path().file_name();
-            name = name.or(stem.map(|n| n.to_string_lossy().into_owned()));
+            let opened = Opened::new(dir, self.resume, name)?;
+            sinks.extend(opened.sinks);
+            (trajectory, torn, name) = (opened.trajectory, opened.torn, Some(opened.name));
         }
         let run = name.unwrap_or_else(|| "run".to_owned());
-        #[cfg(feature = "report")]
-        if let Some(dir) = &dir {
-            sinks.push(Box::new(crate::report::HtmlSink::open(dir.page(), &run)?));
-        }
-        let resumed = !trajectory.summaries.is_empty();
+        let resumed = trajectory.has_begun();
         let model = trajectory.model().map(<[_]>::to_vec);
         let state = Arc::new(Mutex::new(trajectory));
         let header = Header::new(&run, &self.config);
@@ -278,7 +248,7 @@ impl Builder {
         };
         let journal = Journal::new(&run, Arc::clone(&state), sinks, self.rules, self.on_alarm);
         let worker = Worker::spawn(header, settings, journal, self.overload, queue)?;
-        Ok(Monitor {
+        let monitor = Monitor {
             inner: Arc::new(Inner {
                 run,
                 selection,
@@ -287,12 +257,92 @@ impl Builder {
                 state,
                 starting_epoch: self.starting_epoch,
                 resuming: Mutex::new(resumed),
+                held: Mutex::default(),
                 model: Mutex::new(model),
                 budget: self.budget.map(Budget::new),
                 #[cfg(feature = "burn")]
                 submitted: Mutex::new(None),
                 worker,
             }),
+        };
+        if torn {
+            monitor.event(None, Event::CutOffLine);
+        }
+        Ok(monitor)
+    }
+}
+
+/// A run's folder, opened to be written.
+struct Opened {
+    name: String,
+    trajectory: Trajectory,
+    sinks: Vec<Box<dyn Sink>>,
+    /// A last line that a crash had cut off was removed.
+    torn: bool,
+}
+
+impl Opened {
+    fn new(dir: &RunDir, resume: bool, name: Option<String>) -> Result<Self> {
+        let log = dir.log();
+        let sink = match (log.exists(), resume) {
+            (true, false) => {
+                let cause = format!(
+                    "{} exists: choose another folder, or continue it with resume()",
+                    log.display()
+                );
+                return Err(Error::Config {
+                    option: "out",
+                    cause,
+                });
+            }
+            (false, _) => JsonlSink::create(&log)?,
+            // First the right to write it: nobody adds to what is read then.
+            (true, true) => JsonlSink::open(&log)?,
+        };
+        let empty = log.metadata().is_ok_and(|m| m.len() == 0);
+        let opened = Self::beside(dir, sink, name);
+        if opened.is_err() && empty {
+            // The next try is to find what this one found.
+            let _ = std::fs::remove_file(&log);
+        }
+        opened
+    }
+
+    /// The other files of the folder, beside the log.
+    fn beside(dir: &RunDir, log: JsonlSink, name: Option<String>) -> Result<Self> {
+        let trajectory = dir.read()?;
+        let header = trajectory.header.as_ref().map(|h| h.run.clone());
+        let name = match (name, header) {
+            (Some(name), Some(run)) if name != run => {
+                let cause = format!("{} is of run `{run}`", dir.log().display());
+                return Err(Error::Config {
+                    option: "run",
+                    cause,
+                });
+            }
+            (name, header) => name.or(header),
+        };
+        let stem = || {
+            dir.path()
+                .file_name()
+                .map(|n| n.to_string_lossy().into_owned())
+        };
+        let name = name.or_else(stem).unwrap_or_else(|| "run".to_owned());
+        let torn = log.was_torn();
+        let mut table = CsvSink::create(dir.table())?;
+        table.rewrite(&trajectory)?;
+        let mut spectra = SpectraSink::open(dir.spectra())?;
+        // Those of a run that was here before go aside.
+        spectra.rewrite(&trajectory)?;
+        #[cfg_attr(not(feature = "report"), expect(unused_mut))]
+        let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(log), Box::new(table), Box::new(spectra)];
+        #[cfg(feature = "report")]
+        sinks.push(Box::new(crate::report::HtmlSink::open(dir.page(), &name)?));
+        Ok(Self {
+            name,
+            trajectory,
+            sinks,
+            torn,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use super::alarms::Alarms;
@@ -9,7 +10,8 @@ use super::lock;
 use crate::error::{Error, Result, chain, guarded, panic_message};
 use crate::phase::Baseline;
 use crate::record::{
-    Alarm, End, Event, Line, Notice, Record, Resumed, Rule, Scalar, Stamp, Summary, unix_time,
+    Alarm, End, Ending, Event, Line, Notice, Record, Resumed, Rule, Scalar, Stamp, Summary,
+    unix_time,
 };
 use crate::run::{Hysteresis, Trajectory};
 use crate::sink::Sink;
@@ -34,7 +36,9 @@ pub struct SinkFailure {
 struct Watched {
     sink: Box<dyn Sink>,
     error: Option<Error>,
-    /// Lines that it refused.
+    /// Its file, if that was found lost.
+    lost: Option<PathBuf>,
+    /// Lines and spectra that it refused.
     refused: usize,
 }
 
@@ -58,6 +62,7 @@ impl Journal {
         let watched = |sink| Watched {
             sink,
             error: None,
+            lost: None,
             refused: 0,
         };
         let mut journal = Self {
@@ -110,33 +115,50 @@ impl Journal {
         lock(&self.state).summaries.is_empty()
     }
 
+    /// The run so far. Sinks get a copy, since they may take their time, and ask the monitor.
+    fn copy(&self) -> Trajectory {
+        lock(&self.state).clone()
+    }
+
     /// Look at the run so far.
     pub(super) fn with_run<T>(&self, look: impl FnOnce(&Trajectory) -> T) -> T {
         look(&lock(&self.state))
     }
 
-    /// Write an observation; the layers whose change of phase it confirms.
+    /// What an observation means: the layers whose change of phase it confirms, and alarms.
+    pub(super) fn judge(&mut self, records: &[Record]) -> (HashSet<String>, Vec<Alarm>) {
+        let (mut turned, mut alarms) = (HashSet::new(), Vec::new());
+        for record in records {
+            let phase = self.phases.entry(record.layer.clone()).or_default();
+            let change = phase.see(record);
+            alarms.extend(self.alarms.see(record, change.as_ref()));
+            turned.extend(change.map(|change| change.layer));
+        }
+        (turned, alarms)
+    }
+
+    /// Write an observation.
     pub(super) fn observation(
         &mut self,
         stamp: Stamp,
         records: Vec<Record>,
         mut summary: Summary,
         spectra: &[(String, Spectrum)],
-    ) -> HashSet<String> {
-        let (mut turned, mut alarms) = (HashSet::new(), Vec::new());
+        alarms: Vec<Alarm>,
+    ) {
         for record in records {
-            let phase = self.phases.entry(record.layer.clone()).or_default();
-            let change = phase.see(&record);
-            alarms.extend(self.alarms.see(&record, change.as_ref()));
-            turned.extend(change.map(|change| change.layer));
             self.keep(Line::Layer(Box::new(record)));
         }
         summary.unix_time = Some(unix_time());
         self.keep(Line::Summary(Box::new(summary)));
         self.raise(alarms);
-        self.each(|sink| sink.spectra(stamp, spectra));
+        let said = self.call(|watched| {
+            let result = watched.sink.spectra(stamp, spectra);
+            watched.refused += usize::from(result.is_err());
+            result
+        });
+        self.say(said);
         self.flush();
-        turned
     }
 
     /// Write a line that was made elsewhere.
@@ -149,8 +171,8 @@ impl Journal {
         self.raise(alarm);
     }
 
-    /// Write a number that the training reports.
-    pub(super) fn scalar(&mut self, epoch: usize, name: String, value: f64) {
+    /// Write a number that the training reports; whether it raised an alarm.
+    pub(super) fn scalar(&mut self, epoch: usize, name: String, value: f64) -> bool {
         let alarm = self.alarms.see_scalar(epoch, &name, value);
         if value.is_finite() {
             let run = self.run.clone();
@@ -164,7 +186,9 @@ impl Journal {
             let value = value.to_string();
             self.notice(Some(epoch), Event::NotFinite { name, value });
         }
+        let raised = alarm.is_some();
         self.raise(alarm);
+        raised
     }
 
     pub(super) fn notice(&mut self, epoch: Option<usize>, event: Event) {
@@ -175,8 +199,9 @@ impl Journal {
     /// The run goes on from an earlier moment: what came after it is another branch.
     pub(super) fn resume(&mut self, resumed: Resumed) {
         self.keep(Line::Resumed(resumed));
-        let state = Arc::clone(&self.state);
-        self.each(|sink| sink.rewrite(&lock(&state)));
+        let run = self.copy();
+        let said = self.call(|watched| watched.sink.rewrite(&run));
+        self.say(said);
         self.remember();
         self.flush();
     }
@@ -185,9 +210,9 @@ impl Journal {
     pub(super) fn finish(&mut self, end: End) -> Vec<SinkFailure> {
         self.keep(Line::End(end));
         self.flush();
-        let state = Arc::clone(&self.state);
-        self.each(|sink| sink.finish(&lock(&state)));
-        // What a sink refused only now is told by the outcome alone.
+        let run = self.copy();
+        // What a sink refuses only now is told by the outcome alone.
+        let _ = self.call(|watched| watched.sink.finish(&run));
         let failures = self.sinks.iter_mut().filter_map(|watched| {
             Some(SinkFailure {
                 sink: watched.sink.name(),
@@ -202,6 +227,7 @@ impl Journal {
         End {
             run: self.run.clone(),
             unix_time: unix_time(),
+            how: Ending::default(),
             observed: 0,
             deferred: 0,
             dropped: 0,
@@ -240,28 +266,33 @@ impl Journal {
 
     /// Make what was written durable. A file that was lost is written anew from memory.
     pub(super) fn flush(&mut self) {
-        let state = Arc::clone(&self.state);
-        let mut lost = Vec::new();
+        let mut lost = false;
         let mut said = self.call(|watched| match watched.sink.flush() {
             Err(Error::Lost { path }) => {
-                lost.push(path.display().to_string());
-                watched.sink.rewrite(&lock(&state))?;
-                watched.error.get_or_insert(Error::Lost { path });
+                (lost, watched.lost) = (true, Some(path));
                 Ok(())
             }
             result => result,
         });
-        said.extend(lost.into_iter().map(|path| Event::LogLost { path }));
+        if lost {
+            let run = self.copy();
+            let mut anew = Vec::new();
+            said.extend(self.call(|watched| {
+                let Some(path) = watched.lost.take() else {
+                    return Ok(());
+                };
+                watched.sink.rewrite(&run)?;
+                anew.push(path.display().to_string());
+                watched.error.get_or_insert(Error::Lost { path });
+                Ok(())
+            }));
+            said.extend(anew.into_iter().map(|path| Event::LogLost { path }));
+        }
         if !said.is_empty() {
             self.say(said);
             let late = self.call(|watched| watched.sink.flush());
             self.say(late);
         }
-    }
-
-    fn each(&mut self, mut call: impl FnMut(&mut dyn Sink) -> Result<()>) {
-        let said = self.call(|watched| call(watched.sink.as_mut()));
-        self.say(said);
     }
 
     fn say(&mut self, events: Vec<Event>) {
@@ -281,8 +312,8 @@ impl Journal {
             if let Err(error) = result
                 && watched.error.is_none()
             {
-                let message = chain(&error);
-                said.push(Event::SinkFailed { message });
+                let (sink, message) = (watched.sink.name(), chain(&error));
+                said.push(Event::SinkFailed { sink, message });
                 watched.error = Some(error);
             }
         }

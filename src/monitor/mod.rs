@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::matrix::LayerTensor;
 use crate::record::{
-    Event, LayerShape, LeftOutLayer, Line, ModelLine, Notice, Resumed, Stamp, unix_time,
+    Ending, Event, LayerShape, LeftOutLayer, Line, ModelLine, Notice, Resumed, Stamp, unix_time,
 };
 use crate::run::Trajectory;
 
@@ -102,6 +102,8 @@ struct Inner {
     starting_epoch: Option<usize>,
     /// Whether the moment from which a continued log goes on is still to be found.
     resuming: Mutex<bool>,
+    /// What waits for that moment.
+    held: Mutex<Vec<Job>>,
     /// The layers of the last model line.
     model: Mutex<Option<Vec<LayerShape>>>,
     budget: Option<Budget>,
@@ -161,7 +163,7 @@ impl Monitor {
         if std::mem::take(&mut *lock(&self.inner.resuming)) {
             self.resume_at(stamp, &snapshot.tensors);
         }
-        self.announce(&snapshot);
+        self.announce(stamp, &snapshot);
         #[cfg(feature = "burn")]
         {
             *lock(&self.inner.submitted) = Some(std::time::Instant::now());
@@ -170,7 +172,7 @@ impl Monitor {
     }
 
     /// Write which layers there are, at the beginning and whenever they differ from what the log has.
-    fn announce(&self, snapshot: &Snapshot) {
+    fn announce(&self, stamp: Stamp, snapshot: &Snapshot) {
         let layers: Vec<LayerShape> = snapshot
             .tensors
             .iter()
@@ -196,7 +198,7 @@ impl Monitor {
                 only.map(|l| l.name.clone()).collect()
             };
             let (added, removed) = (without(&layers, &before), without(&before, &layers));
-            self.event(None, Event::OtherModel { added, removed });
+            self.event(Some(stamp.epoch), Event::OtherModel { added, removed });
         }
     }
 
@@ -217,7 +219,9 @@ impl Monitor {
 
     /// The run goes on from this observation of its log; anew, if there is none.
     pub(crate) fn resume_from(&self, from: Option<Stamp>) {
-        *lock(&self.inner.resuming) = false;
+        // Held to the end: nothing may come between.
+        let mut resuming = lock(&self.inner.resuming);
+        *resuming = false;
         let resumed = Resumed {
             run: self.inner.run.clone(),
             from: from.unwrap_or_default(),
@@ -227,6 +231,9 @@ impl Monitor {
         // At once, since the next observation may be one that the abandoned branch has.
         lock(&self.inner.state).push(Line::Resumed(resumed.clone()));
         self.inner.worker.submit(Job::Resume(resumed));
+        for job in std::mem::take(&mut *lock(&self.inner.held)) {
+            self.inner.worker.submit(job);
+        }
     }
 
     /// Whether an observation that is due fits into the [budget](Builder::budget); one that does not is
@@ -252,7 +259,7 @@ impl Monitor {
     /// Record a number that the training reports, such as the loss of an epoch.
     pub fn scalar(&self, epoch: usize, name: impl Into<String>, value: f64) {
         let name = name.into();
-        self.inner.worker.submit(Job::Number { epoch, name, value });
+        self.hand_over(Job::Number { epoch, name, value });
     }
 
     /// Record something that the reader of the log should know.
@@ -292,7 +299,12 @@ impl Monitor {
 
     /// Wait for the analysis, and return everything. Later observations are ignored.
     pub fn finish(&self) -> Outcome {
-        self.inner.worker.close();
+        if std::mem::take(&mut *lock(&self.inner.resuming)) {
+            // Nothing was observed: the run is where it was.
+            let last = self.with_trajectory(|t| t.summaries.iter().map(|s| s.stamp).max());
+            self.resume_from(last);
+        }
+        self.inner.worker.close(Ending::Finished);
         let counts = self.inner.worker.counts();
         Outcome {
             trajectory: lock(&self.inner.state).clone(),
@@ -323,7 +335,19 @@ impl Monitor {
     }
 
     fn send(&self, line: Line) {
-        self.inner.worker.submit(Job::Line(Box::new(line)));
+        self.hand_over(Job::Line(Box::new(line)));
+    }
+
+    /// What comes before the moment is known from which a continued log goes on waits for it: until then, a line of the
+    /// abandoned branch may stand in its place.
+    fn hand_over(&self, job: Job) {
+        let resuming = lock(&self.inner.resuming);
+        if *resuming {
+            lock(&self.inner.held).push(job);
+        } else {
+            drop(resuming);
+            self.inner.worker.submit(job);
+        }
     }
 }
 

@@ -436,8 +436,7 @@ impl Record {
 
     /// Whether the verdict can be relied on.
     pub fn is_determinate(&self) -> bool {
-        self.values()
-            .is_some_and(|v| v.phase.is_some() && v.indeterminate != Some(true))
+        self.phase().is_some() && !self.is_marked(Subject::Phase)
     }
 
     /// The phase, if there is one.

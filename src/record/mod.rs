@@ -75,39 +75,37 @@ pub enum Line {
 }
 
 /// What makes a line unique in a log: run, kind, epoch, step and name.
-pub type Key = (String, &'static str, usize, u64, String);
+pub type Key = (String, &'static str, Option<usize>, u64, String);
 
 impl Line {
     /// What makes the line unique; a line with a known key says nothing new.
     pub fn key(&self) -> Key {
-        let (run, kind, stamp, name) = match self {
-            Line::Header(l) => (&l.run, "header", Stamp::default(), ""),
-            Line::Model(l) => {
-                // A model that grows has several.
-                let name = serde_json::to_string(&(&l.layers, &l.left_out)).unwrap_or_default();
-                return (l.run.clone(), "model", 0, 0, name);
-            }
-            Line::Resumed(l) => {
-                let time = l.unix_time.to_string();
-                return (l.run.clone(), "resumed", l.from.epoch, l.from.step, time);
-            }
-            Line::End(l) => return (l.run.clone(), "end", 0, 0, l.unix_time.to_string()),
-            Line::Layer(l) => (&l.run, "layer", l.stamp, l.layer.as_str()),
-            Line::Full(l) => (&l.run, "full", l.stamp, l.layer.as_str()),
-            Line::Summary(l) => (&l.run, "summary", l.stamp, ""),
-            Line::Scalar(l) => (&l.run, "scalar", Stamp::of_epoch(l.epoch), l.name.as_str()),
-            Line::Notice(l) => {
-                // JSON tells events apart, and always works for them.
-                let name = serde_json::to_string(&l.event).unwrap_or_default();
-                return (l.run.clone(), "notice", l.epoch.unwrap_or(0), 0, name);
-            }
+        // JSON tells what has no name apart, and always works for these.
+        fn json(of: &impl Serialize) -> String {
+            serde_json::to_string(of).unwrap_or_default()
+        }
+        let at = |stamp: Stamp| (Some(stamp.epoch), stamp.step);
+        let (run, kind, (epoch, step), name) = match self {
+            Line::Header(l) => (&l.run, "header", (None, 0), String::new()),
+            Line::Model(l) => (&l.run, "model", (None, 0), json(&(&l.layers, &l.left_out))),
+            Line::Layer(l) => (&l.run, "layer", at(l.stamp), l.layer.clone()),
+            Line::Full(l) => (&l.run, "full", at(l.stamp), l.layer.clone()),
+            Line::Summary(l) => (&l.run, "summary", at(l.stamp), String::new()),
+            Line::Scalar(l) => (&l.run, "scalar", (Some(l.epoch), 0), l.name.clone()),
+            Line::Notice(l) => (&l.run, "notice", (l.epoch, 0), json(&l.event)),
             Line::Alarm(l) => {
-                let rule = serde_json::to_string(&l.rule).unwrap_or_default();
-                let name = format!("{} {rule}", l.layer);
-                return (l.run.clone(), "alarm", l.stamp.epoch, l.stamp.step, name);
+                let name = format!("{} {}", l.layer, json(&l.rule));
+                (&l.run, "alarm", at(l.stamp), name)
             }
+            Line::Resumed(l) => (&l.run, "resumed", (None, 0), l.unix_time.to_string()),
+            Line::End(l) => (&l.run, "end", (None, 0), l.unix_time.to_string()),
         };
-        (run.clone(), kind, stamp.epoch, stamp.step, name.to_owned())
+        (run.clone(), kind, epoch, step, name)
+    }
+
+    /// Whether such a line says something new although its key is known: a model may come back.
+    pub(crate) fn recurs(&self) -> bool {
+        matches!(self, Line::Model(_))
     }
 }
 
@@ -201,17 +199,28 @@ impl Resumed {
 
     /// Whether the line with this key still counts; if not, a line with the same key says something new.
     pub(crate) fn keeps_key(&self, (_, kind, epoch, step, _): &Key) -> bool {
-        let stamp = Stamp {
-            epoch: *epoch,
-            step: *step,
+        let Some(epoch) = *epoch else {
+            return true;
         };
         match *kind {
-            "layer" | "full" | "summary" => self.keeps(stamp),
-            "scalar" | "notice" | "alarm" if *step == 0 => *epoch == 0 || self.keeps_epoch(*epoch),
-            "alarm" => self.keeps(stamp),
-            _ => true,
+            "scalar" | "notice" => self.keeps_epoch(epoch),
+            "alarm" if *step == 0 => self.keeps_epoch(epoch),
+            _ => self.keeps(Stamp { epoch, step: *step }),
         }
     }
+}
+
+/// How a monitor came to its end.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// By [`Monitor::finish`](crate::Monitor::finish).
+    Finished,
+    /// It was dropped, as at the end of a program.
+    #[default]
+    Dropped,
+    /// It was dropped since the training panicked.
+    Panicked,
 }
 
 /// The monitor finished.
@@ -221,6 +230,8 @@ pub struct End {
     pub run: String,
     /// Seconds since 1970.
     pub unix_time: f64,
+    /// How.
+    pub how: Ending,
     /// Observations that this process analysed.
     pub observed: usize,
     /// Those that had to wait for the one before.

@@ -71,6 +71,8 @@ pub enum Event {
     },
     /// A sink failed; the others went on.
     SinkFailed {
+        /// Which one: its file, say.
+        sink: String,
         /// What it said.
         message: String,
     },

@@ -209,6 +209,30 @@ fn of_fit(alpha: f64, n_tail: usize, n: Option<usize>) -> Vec<Doubt> {
     doubts
 }
 
+/// How the law of a bulk compares with Marchenko–Pastur's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BulkLaw {
+    /// Noise may be as far from it: p > 0.05.
+    MarchenkoPastur,
+    /// It differs, by little.
+    Nearly,
+    /// It is another law.
+    Another,
+}
+
+impl BulkLaw {
+    /// By the distance, its 95 % point for noise, and its p.
+    pub fn new(d: f64, d95: f64, p: f64) -> Self {
+        if d > (2.0 * d95).max(NEGLIGIBLE) {
+            Self::Another
+        } else if p > 0.05 {
+            Self::MarchenkoPastur
+        } else {
+            Self::Nearly
+        }
+    }
+}
+
 /// The doubts about a tail that is known without its layer.
 pub fn of_tail(tail: &TailFit) -> Vec<Doubt> {
     of_fit(tail.alpha, tail.n_tail, Some(tail.n))
@@ -262,8 +286,8 @@ pub(super) fn of_values(values: &Values) -> Vec<Doubt> {
         let explained = values.annotations.iter().find(explain);
         doubts.extend(explained.map(|&by| Doubt::Explained { by }));
     }
-    if let (Some(d), Some(d95)) = (values.bulk_d, values.bulk_d95)
-        && d > (2.0 * d95).max(NEGLIGIBLE)
+    if let (Some(d), Some(d95), Some(p)) = (values.bulk_d, values.bulk_d95, values.bulk_d_p)
+        && BulkLaw::new(d, d95, p) == BulkLaw::Another
     {
         doubts.push(Doubt::NotMarchenkoPastur { d, d95 });
     }

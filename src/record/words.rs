@@ -5,7 +5,7 @@
 use std::fmt;
 
 use super::phrase::Phrase;
-use super::trust::{AgainstNoise, Doubt, Subject, Warning};
+use super::trust::{AgainstNoise, BulkLaw, Doubt, Subject, Warning};
 use super::{Alarm, AlarmEvidence, Carried, Event, Notice, Outcome, Record, Rule, Values};
 use crate::analysis::LayerReport;
 use crate::error::LayerError;
@@ -102,10 +102,10 @@ impl Evidence {
             }
             Self::LambdaMax { .. } => "λmax in units of the bulk edge λ₊".into(),
             Self::BulkDistance { d, d95, p } => {
-                let fits = match p {
-                    p if p > 0.05 => "is Marchenko–Pastur",
-                    _ if d < 2.0 * d95 => "is nearly Marchenko–Pastur",
-                    _ => "is not Marchenko–Pastur",
+                let fits = match BulkLaw::new(d, d95, p) {
+                    BulkLaw::MarchenkoPastur => "is Marchenko–Pastur",
+                    BulkLaw::Nearly => "is nearly Marchenko–Pastur",
+                    BulkLaw::Another => "is not Marchenko–Pastur",
                 };
                 Phrase::new("the bulk ")
                     .text(fits)
@@ -484,7 +484,7 @@ impl Event {
             Self::OverBudget { count } => Phrase::default()
                 .count(*count)
                 .text(" observations were left out to keep within the budget"),
-            Self::SinkFailed { message } => format!("a sink failed: {message}").into(),
+            Self::SinkFailed { sink, message } => format!("{sink} failed: {message}").into(),
             Self::ActionFailed { message } => {
                 format!("what was to be done about an alarm failed: {message}").into()
             }

@@ -66,6 +66,10 @@ impl HtmlSink {
 }
 
 impl Sink for HtmlSink {
+    fn name(&self) -> String {
+        self.path.display().to_string()
+    }
+
     fn line(&mut self, line: &Line) -> Result<()> {
         self.changed |= !matches!(line, Line::Header(_) | Line::Model(_));
         self.run.push(line.clone());

@@ -202,11 +202,8 @@ fn row(record: &Record) -> Row {
             .no_phase()
             .map_or_else(|| "–".to_owned(), |why| why.to_string()),
     };
-    let mark = if record.is_marked(Subject::Alpha) {
-        "?"
-    } else {
-        ""
-    };
+    let mark = |subject| if record.is_marked(subject) { "?" } else { "" };
+    let (mark, bulk) = (mark(Subject::Alpha), mark(Subject::Bulk));
     let alpha = match values.map(|v| (v.row.alpha, v.row.sigma)) {
         Some((Some(alpha), Some(sigma))) => format!("{alpha:.2}{mark} ± {sigma:.2}"),
         _ => "–".to_owned(),
@@ -222,7 +219,7 @@ fn row(record: &Record) -> Row {
         alpha,
         noise: noise.map_or_else(|| "–".to_owned(), |(a, b)| format!("{a:.1} … {b:.1}")),
         lambda_max: digits(values.map(|v| v.row.lambda_max)),
-        spikes: digits(values.and_then(|v| v.num_spikes).map(|k| k as f64)),
+        spikes: digits(values.and_then(|v| v.num_spikes).map(|k| k as f64)) + bulk,
         stable_rank: digits(values.map(|v| v.row.stable_rank)),
         entropy: digits(values.map(|v| v.row.entropy)),
     }

@@ -344,6 +344,7 @@ fn a_run_says_whether_it_goes_on() {
     let end = End {
         run: "r".to_owned(),
         unix_time: 1.0,
+        how: crate::record::Ending::Finished,
         observed: 1,
         deferred: 0,
         dropped: 0,

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Lock, Trajectory};
 use crate::error::Result;
-use crate::record::SCHEMA;
+use crate::record::{Ending, SCHEMA};
 
 /// The folder of a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,7 +20,7 @@ pub enum State {
     Running,
     /// The monitor finished: the log says so.
     Ended,
-    /// Nobody writes the log, and it does not say that it ended: the process was killed.
+    /// Nobody writes the log, and it does not say that it ended: the process was killed, or it panicked.
     Died,
 }
 
@@ -91,19 +91,33 @@ impl RunDir {
         if !self.log().exists() {
             return Ok(State::Empty);
         }
-        Ok(self.state_of(&self.read()?))
+        // In this order: a run that ends meanwhile is seen to have ended.
+        let held = Lock::is_held(&self.log());
+        let run = self.read()?;
+        Ok(if held { State::Running } else { said(&run) })
     }
 
     /// The same, if the log was read already.
     pub fn state_of(&self, run: &Trajectory) -> State {
-        // Earlier formats have no end, and nobody writes them any more.
-        let schema = run.header.as_ref().map(|h| h.schema);
         if Lock::is_held(&self.log()) {
-            State::Running
-        } else if run.end.is_some() || schema.is_some_and(|s| s < SCHEMA) {
-            State::Ended
-        } else {
-            State::Died
+            return State::Running;
         }
+        match said(run) {
+            // It may have ended since it was read.
+            State::Died => self.read().map_or(State::Died, |run| said(&run)),
+            state => state,
+        }
+    }
+}
+
+/// What the log of a run says that nobody writes.
+fn said(run: &Trajectory) -> State {
+    // Earlier formats have no end, and nobody writes them any more.
+    let schema = run.header.as_ref().map(|h| h.schema);
+    match &run.end {
+        Some(end) if end.how == Ending::Panicked => State::Died,
+        Some(_) => State::Ended,
+        None if schema.is_some_and(|s| s < SCHEMA) => State::Ended,
+        None => State::Died,
     }
 }

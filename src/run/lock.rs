@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::files::leads_to;
 
 /// How often a lock that is held is tried again: somebody may just have had a look.
 const TRIES: usize = 6;
@@ -12,7 +13,7 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// The right to write a log, by a lock of the operating system on a file beside it. It ends with the process at the latest.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
 fn lock_file(log: &Path) -> PathBuf {
@@ -42,23 +43,28 @@ impl Lock {
                     // For whoever is refused; the lock holds without it.
                     let _ = file.set_len(0);
                     let _ = write!(file, "process {}", std::process::id());
-                    return Ok(Self { _file: file });
+                    return Ok(Self { file });
                 }
                 Err(TryLockError::WouldBlock) if patience > 0 => std::thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => break,
-                // A disk without locks: one writer is the user's business.
-                Err(TryLockError::Error(e)) if e.kind() == std::io::ErrorKind::Unsupported => {
-                    return Ok(Self { _file: file });
-                }
-                Err(TryLockError::Error(e)) => return Err(Error::io(&path, e)),
+                // A disk without locks: one writer is the user's business, and a training must begin.
+                Err(TryLockError::Error(_)) => return Ok(Self { file }),
             }
         }
         let mut holder = String::new();
         let _ = file.take(100).read_to_string(&mut holder);
+        if holder.is_empty() {
+            holder.push_str("another process");
+        }
         Err(Error::Locked {
             path: log.to_owned(),
             holder,
         })
+    }
+
+    /// Whether it is the lock of this log: the folder may have been replaced by another one.
+    pub(crate) fn is_of(&self, log: &Path) -> bool {
+        leads_to(&lock_file(log), &self.file)
     }
 
     /// Whether somebody has the lock of a log.

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use super::earlier;
 use crate::error::{Error, Result};
+use crate::files::identity;
 use crate::record::{Line, SCHEMA};
 
 /// A longer line is damage: memory stays bounded.
@@ -22,6 +23,8 @@ pub enum Entry {
     Damaged {
         /// Its number, counted from 1.
         number: usize,
+        /// Whether it is JSON all the same.
+        is_json: bool,
     },
 }
 
@@ -52,6 +55,8 @@ pub struct LogReader {
     head: Vec<u8>,
     /// Length and time of change when it was last read.
     seen: Option<(u64, Option<SystemTime>)>,
+    /// What tells the file from another one, where the system has that.
+    identity: Option<(u64, u64)>,
     schema: Option<u32>,
 }
 
@@ -64,6 +69,7 @@ impl LogReader {
             lines: 0,
             head: Vec::new(),
             seen: None,
+            identity: None,
             schema: None,
         }
     }
@@ -88,8 +94,8 @@ impl LogReader {
         self.seen?.1
     }
 
-    /// Visit the lines that were completed since the last time. If the file was replaced, `restart` is called before the
-    /// first of its lines.
+    /// Visit the lines that were completed since the last time. If the file was replaced, its lines are visited from the
+    /// first on, and [`Progress::restarted`] tells so.
     ///
     /// # Errors
     ///
@@ -102,19 +108,23 @@ impl LogReader {
             return Ok(progress);
         };
         let state = (metadata.len(), metadata.modified().ok());
+        let identity = identity(&metadata);
         if self.seen == Some(state) {
             progress.torn = self.end < metadata.len();
             return Ok(progress);
         }
         let continues = self.continues(&mut file, metadata.len());
-        if !continues.map_err(|e| Error::io(&self.path, e))? {
+        let continues = continues.map_err(|e| Error::io(&self.path, e))?;
+        let another = self.seen.is_some() && self.identity != identity;
+        if !continues || another {
             *self = Self::new(std::mem::take(&mut self.path));
             progress.restarted = true;
         }
-        self.seen = Some(state);
+        self.identity = identity;
         let before = self.end;
         progress.torn = self.lines(file, &mut visit)?;
         progress.grown = self.end > before;
+        self.seen = Some(state);
         Ok(progress)
     }
 
@@ -170,7 +180,10 @@ impl LogReader {
             let line = if too_long { None } else { self.line(&bytes)? };
             visit(match line {
                 Some(line) => Entry::Line(Box::new(line)),
-                None => Entry::Damaged { number: self.lines },
+                None => Entry::Damaged {
+                    number: self.lines,
+                    is_json: serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok(),
+                },
             });
         }
     }

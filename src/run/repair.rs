@@ -22,17 +22,20 @@ pub struct Repaired {
 /// If a process writes the log ([`Error::Locked`]), there is none, it cannot be read or written, or is of another format.
 pub fn repair(run: &RunDir) -> Result<Repaired> {
     let log = run.log();
+    std::fs::metadata(&log).map_err(|e| Error::io(&log, e))?;
     let _lock = Lock::acquire(&log)?;
     let mut reader = LogReader::new(&log);
     let mut repaired = Repaired::default();
     let progress = reader.read_on(|entry| {
-        if let Entry::Damaged { number } = entry {
+        // What a later version wrote is no damage.
+        if let Entry::Damaged {
+            number,
+            is_json: false,
+        } = entry
+        {
             repaired.lines.push(number);
         }
     })?;
-    if progress.missing {
-        std::fs::metadata(&log).map_err(|e| Error::io(&log, e))?;
-    }
     repaired.torn = progress.torn;
     if repaired.lines.is_empty() && !repaired.torn {
         return Ok(repaired);
@@ -46,7 +49,10 @@ pub fn repair(run: &RunDir) -> Result<Repaired> {
         })
         .find(|path| !path.exists())
         .unwrap_or_else(|| beside(&log, "damaged"));
-    std::fs::rename(&log, &original).map_err(|e| Error::io(&original, e))?;
+    // A second name first: at no moment is there no log.
+    std::fs::hard_link(&log, &original)
+        .or_else(|_| std::fs::copy(&log, &original).map(|_| ()))
+        .map_err(|e| Error::io(&original, e))?;
     std::fs::rename(&part, &log).map_err(|e| Error::io(&log, e))?;
     repaired.original = Some(original);
     Ok(repaired)

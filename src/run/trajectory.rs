@@ -76,7 +76,7 @@ impl Trajectory {
     pub fn push_entry(&mut self, entry: Entry) {
         match entry {
             Entry::Line(line) => self.push(*line),
-            Entry::Damaged { number } => self.notice(Event::DamagedLine { number }),
+            Entry::Damaged { number, .. } => self.notice(Event::DamagedLine { number }),
         }
     }
 
@@ -88,7 +88,7 @@ impl Trajectory {
 
     /// Add a line. One that is there already, by its [key](Line::key), is left out.
     pub fn push(&mut self, line: Line) {
-        if !self.seen.insert(line.key()) {
+        if !self.seen.insert(line.key()) && !line.recurs() {
             return;
         }
         match line {
@@ -97,11 +97,9 @@ impl Trajectory {
                 self.end = None;
             }
             Line::Model(model) => {
-                for layer in &model.layers {
-                    self.add_layer(&layer.name);
-                }
                 self.left_out.clone_from(&model.left_out);
                 self.model = Some(model);
+                self.order_layers();
             }
             Line::Layer(record) => {
                 self.add_layer(&record.layer);
@@ -128,28 +126,42 @@ impl Trajectory {
         }
     }
 
+    /// The layers that have records, in the order in which they came, and the model's.
+    fn order_layers(&mut self) {
+        let model = self.model.iter().flat_map(|m| &m.layers);
+        let model: Vec<&str> = model.map(|l| l.name.as_str()).collect();
+        let recorded: HashSet<&str> = self.records.iter().map(|r| r.layer.as_str()).collect();
+        self.layers
+            .retain(|l| recorded.contains(l.as_str()) || model.contains(&l.as_str()));
+        for name in model {
+            if !self.layers.iter().any(|known| known == name) {
+                self.layers.push(name.to_owned());
+            }
+        }
+    }
+
+    /// Whether anything was recorded that a resumed run may give up.
+    pub(crate) fn has_begun(&self) -> bool {
+        !self.records.is_empty() || !self.scalars.is_empty() || !self.alarms.is_empty()
+    }
+
     /// Give up what came after the observation from which the run goes on.
     fn resume(&mut self, resumed: Resumed) {
         self.end = None;
-        let gone: BTreeSet<Stamp> = self
-            .records
-            .iter()
-            .map(|r| r.stamp)
-            .filter(|&stamp| !resumed.keeps(stamp))
-            .collect();
-        if !gone.is_empty() {
-            self.records.retain(|r| resumed.keeps(r.stamp));
-            self.summaries.retain(|s| resumed.keeps(s.stamp));
-            self.alarms.retain(|a| match a.stamp.step {
-                0 => resumed.keeps_epoch(a.stamp.epoch),
-                _ => resumed.keeps(a.stamp),
-            });
-            self.scalars.retain(|s| resumed.keeps_epoch(s.epoch));
-            let keeps = |n: &Notice| n.epoch.is_none_or(|epoch| resumed.keeps_epoch(epoch));
-            self.notices.retain(keeps);
-            self.seen.retain(|key| resumed.keeps_key(key));
-            self.abandoned.extend(gone);
-        }
+        let gone = self.summaries.iter().map(|s| s.stamp);
+        let gone: BTreeSet<Stamp> = gone.filter(|&stamp| !resumed.keeps(stamp)).collect();
+        self.records.retain(|r| resumed.keeps(r.stamp));
+        self.summaries.retain(|s| resumed.keeps(s.stamp));
+        self.alarms.retain(|a| match a.stamp.step {
+            0 => resumed.keeps_epoch(a.stamp.epoch),
+            _ => resumed.keeps(a.stamp),
+        });
+        self.scalars.retain(|s| resumed.keeps_epoch(s.epoch));
+        let keeps = |n: &Notice| n.epoch.is_none_or(|epoch| resumed.keeps_epoch(epoch));
+        self.notices.retain(keeps);
+        self.seen.retain(|key| resumed.keeps_key(key));
+        self.abandoned.extend(gone);
+        self.order_layers();
         self.resumed.push(resumed);
     }
 
@@ -164,6 +176,9 @@ impl Trajectory {
         let model = self.model.clone().map(Line::Model);
         let records = self.records.iter().cloned();
         let summaries = self.summaries.iter().cloned();
+        // What a reader said about a file is not a part of the run.
+        let of_reader = |e: &Event| matches!(e, Event::DamagedLine { .. });
+        let notices = self.notices.iter().filter(move |n| !of_reader(&n.event));
         header
             .into_iter()
             .chain(model)
@@ -172,7 +187,7 @@ impl Trajectory {
             .chain(records.map(|r| Line::Layer(Box::new(r))))
             .chain(summaries.map(|s| Line::Summary(Box::new(s))))
             .chain(self.scalars.iter().cloned().map(Line::Scalar))
-            .chain(self.notices.iter().cloned().map(Line::Notice))
+            .chain(notices.cloned().map(Line::Notice))
             .chain(self.alarms.iter().cloned().map(Line::Alarm))
             .chain(self.end.iter().cloned().map(Line::End))
     }
@@ -298,6 +313,7 @@ mod tests {
         let values = record.values_mut().unwrap();
         values.phase = Some(phase);
         values.indeterminate = Some(false);
+        values.judge();
         Line::Layer(Box::new(record))
     }
 
@@ -332,7 +348,9 @@ mod tests {
             let Line::Layer(mut record) = record(epoch, phase) else {
                 unreachable!()
             };
-            record.values_mut().unwrap().indeterminate = Some(true);
+            let values = record.values_mut().unwrap();
+            values.indeterminate = Some(true);
+            values.judge();
             Line::Layer(record)
         };
         let t: Trajectory = [

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Sink;
 use crate::error::{Error, Result};
-use crate::files::{append_pending, open_for_append, write_whole};
+use crate::files::{append_pending, has_a_name, leads_to, open_for_append, write_whole};
 use crate::record::field::{Cell, FIELDS};
 use crate::record::{Line, Record};
 use crate::run::Trajectory;
@@ -64,6 +64,12 @@ impl Sink for CsvSink {
     }
 
     fn flush(&mut self) -> Result<()> {
+        // A file that was moved is written on where it is.
+        if !leads_to(&self.path, &self.file) && !has_a_name(&self.file) {
+            return Err(Error::Lost {
+                path: self.path.clone(),
+            });
+        }
         append_pending(&self.path, &mut self.file, &mut self.pending)?;
         self.rows = 0;
         Ok(())
@@ -74,8 +80,14 @@ impl Sink for CsvSink {
     }
 
     fn rewrite(&mut self, run: &Trajectory) -> Result<()> {
-        write(&run.records, &self.path)?;
         self.pending.clear();
+        if self.path.exists() && !leads_to(&self.path, &self.file) {
+            // Somebody else's by now: it is left alone, and this table is not to grow in memory.
+            return Err(Error::Lost {
+                path: self.path.clone(),
+            });
+        }
+        write(&run.records, &self.path)?;
         self.rows = 0;
         self.outdated = false;
         self.file = open_for_append(&self.path)?;

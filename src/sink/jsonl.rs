@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use super::Sink;
 use crate::error::{Error, Result};
-use crate::files::{append_pending, create_for_append, open_for_append, write_whole};
+use crate::files::{
+    append_pending, create_for_append, has_a_name, leads_to, open_for_append, write_whole,
+};
 use crate::record::{Key, Line, SCHEMA};
 use crate::run::{Entry, Lock, LogReader, Trajectory};
 
@@ -22,7 +24,11 @@ pub struct JsonlSink {
     written: HashSet<Key>,
     /// Bytes in the file.
     length: u64,
-    _lock: Lock,
+    lock: Lock,
+    /// The file was moved, which has been told.
+    moved: bool,
+    /// A last line that was cut off was removed.
+    torn: bool,
 }
 
 impl JsonlSink {
@@ -67,7 +73,7 @@ impl JsonlSink {
             );
             return Err(Error::format(&path, None, cause));
         }
-        cut(&path, &mut file, reader.end())?;
+        let torn = cut(&path, &mut file, reader.end())?;
         Ok(Self {
             path,
             file,
@@ -75,15 +81,22 @@ impl JsonlSink {
             lines: 0,
             written,
             length: reader.end(),
-            _lock: lock,
+            lock,
+            moved: false,
+            torn,
         })
+    }
+
+    /// Whether opening it has removed a last line that a crash had cut off.
+    pub fn was_torn(&self) -> bool {
+        self.torn
     }
 
     fn add(&mut self, line: &Line) -> Result<()> {
         if let Line::Resumed(resumed) = line {
             self.written.retain(|key| resumed.keeps_key(key));
         }
-        if !self.written.insert(line.key()) {
+        if !self.written.insert(line.key()) && !line.recurs() {
             return Ok(());
         }
         serde_json::to_writer(&mut self.pending, line)
@@ -95,32 +108,49 @@ impl JsonlSink {
 
     /// Whether the path still leads to the file that was opened, and the file still has what was written.
     fn is_there(&self) -> bool {
-        let (Ok(named), Ok(opened)) = (self.path.metadata(), self.file.metadata()) else {
-            return false;
-        };
-        same_file(&named, &opened) && named.len() >= self.length
+        let length = self.file.metadata().map_or(0, |m| m.len());
+        leads_to(&self.path, &self.file) && length >= self.length
+    }
+
+    /// The right to write the log where it was. Where another run has it by now, this one goes beside it.
+    fn claim(&mut self) -> Result<()> {
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
+        }
+        if !self.lock.is_of(&self.path) {
+            self.lock = match Lock::acquire(&self.path) {
+                Ok(lock) => lock,
+                Err(Error::Locked { .. }) => {
+                    let mut beside = self.path.as_os_str().to_owned();
+                    beside.push(format!(".lost-{}", std::process::id()));
+                    self.path = beside.into();
+                    Lock::acquire(&self.path)?
+                }
+                Err(error) => return Err(error),
+            };
+        }
+        // What somebody else has put there is kept.
+        if self.path.exists() && !leads_to(&self.path, &self.file) {
+            let aside = (1..).map(|i| {
+                let mut name = self.path.as_os_str().to_owned();
+                name.push(format!(".replaced-{i}"));
+                PathBuf::from(name)
+            });
+            if let Some(aside) = aside.into_iter().find(|path| !path.exists()) {
+                std::fs::rename(&self.path, &aside).map_err(|e| Error::io(&aside, e))?;
+            }
+        }
+        Ok(())
     }
 }
 
-#[cfg(unix)]
-fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
-    use std::os::unix::fs::MetadataExt;
-    (a.dev(), a.ino()) == (b.dev(), b.ino())
-}
-
-/// Elsewhere the length alone tells.
-#[cfg(not(unix))]
-fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
-    a.len() == b.len()
-}
-
-/// Take off what is behind the last whole line.
-fn cut(path: &Path, file: &mut File, end: u64) -> Result<()> {
+/// Take off what is behind the last whole line; whether there was anything.
+fn cut(path: &Path, file: &mut File, end: u64) -> Result<bool> {
     let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
     if length > end {
         file.set_len(end).map_err(|e| Error::io(path, e))?;
     }
-    Ok(())
+    Ok(length > end)
 }
 
 impl Sink for JsonlSink {
@@ -133,15 +163,24 @@ impl Sink for JsonlSink {
     }
 
     fn flush(&mut self) -> Result<()> {
-        if !self.is_there() {
+        let moved = !leads_to(&self.path, &self.file) && has_a_name(&self.file);
+        if !moved && !self.is_there() {
             return Err(Error::Lost {
                 path: self.path.clone(),
             });
         }
+        // A write that failed may have left a part of a line.
+        cut(&self.path, &mut self.file, self.length)?;
         let more = self.pending.len() as u64;
         append_pending(&self.path, &mut self.file, &mut self.pending)?;
         self.lines = 0;
         self.length += more;
+        if moved && !std::mem::replace(&mut self.moved, true) {
+            // It goes on where it is now, and that is told once.
+            return Err(Error::Moved {
+                path: self.path.clone(),
+            });
+        }
         Ok(())
     }
 
@@ -151,9 +190,10 @@ impl Sink for JsonlSink {
 
     /// The log from what is in memory, if the file was lost.
     fn rewrite(&mut self, run: &Trajectory) -> Result<()> {
-        if self.is_there() {
+        if self.is_there() || has_a_name(&self.file) && !leads_to(&self.path, &self.file) {
             return Ok(());
         }
+        self.claim()?;
         self.pending.clear();
         self.lines = 0;
         self.written.clear();

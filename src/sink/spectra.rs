@@ -79,7 +79,7 @@ impl Sink for SpectraSink {
 
     fn spectra(&mut self, stamp: Stamp, spectra: &[(String, Spectrum)]) -> Result<()> {
         let path = self.folder.join(spectra_name(stamp));
-        if path.exists() || spectra.is_empty() {
+        if spectra.is_empty() {
             return Ok(());
         }
         let bytes: Vec<Vec<u8>> = spectra

@@ -9,7 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use super::Sink;
 use super::axis::Axis;
 use super::spectra::{read_spectra, spectra_name};
-use super::tfevents::{Shown, Value, event, version};
+use super::tfevents::{Shown, Value, event, session_start, version};
 use crate::error::{Error, Result};
 use crate::files::{append_pending, write_whole};
 use crate::record::field::{FIELDS, Field, SUMMARY_FIELDS};
@@ -70,7 +70,7 @@ impl TensorBoardSink {
                 second,
                 &format!("{}.{}", host(), std::process::id()),
             ));
-            match OpenOptions::new().write(true).create_new(true).open(&path) {
+            match OpenOptions::new().append(true).create_new(true).open(&path) {
                 Ok(file) => break (path, file),
                 Err(e) if e.kind() == ErrorKind::AlreadyExists => second += 1,
                 Err(e) => return Err(Error::io(&path, e)),
@@ -118,8 +118,16 @@ impl Sink for TensorBoardSink {
             Line::Full(full) => {
                 self.outdated.insert((full.stamp, full.layer.clone()));
             }
-            // TensorBoard lets the later of two points stand.
-            Line::Resumed(resumed) => self.written.retain(|key| resumed.keeps_key(key)),
+            Line::Resumed(resumed) => {
+                self.written.retain(|key| resumed.keeps_key(key));
+                // From this step on, TensorBoard drops what an earlier file of the folder has.
+                let step = match (resumed.anew, self.axis.by_step) {
+                    (true, _) => 0,
+                    (false, true) => resumed.from.step + 1,
+                    (false, false) => resumed.from.epoch as u64 + 1,
+                };
+                self.pending.extend(session_start(now(), step));
+            }
             _ => {}
         }
         let (step, values) = match line {

@@ -138,6 +138,14 @@ pub(super) fn event(wall_time: f64, step: u64, values: &[Value]) -> Vec<u8> {
     frame(&event.message(5, summary))
 }
 
+/// The event that a new session goes on from this step, framed.
+pub(super) fn session_start(wall_time: f64, step: u64) -> Vec<u8> {
+    // `SessionLog` with status `START`.
+    let session = Message::default().int(1, 1);
+    let event = Message::default().double(1, wall_time).int(2, step);
+    frame(&event.message(7, session))
+}
+
 fn frame(Message(payload): &Message) -> Vec<u8> {
     let length = (payload.len() as u64).to_le_bytes();
     let mut frame = Vec::with_capacity(payload.len() + 16);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use heavytail::checkpoint::Checkpoint;
+use heavytail::record::{Doubt, Subject};
 use heavytail::survey::Survey;
 use heavytail::{Phase, Record};
 use serde::Serialize;
@@ -59,6 +60,8 @@ struct Pair {
     stable_rank: [Option<f64>; 2],
     num_spikes: [Option<usize>; 2],
     phase: [Option<Phase>; 2],
+    /// Which numbers are not to be trusted, and why.
+    doubts: [Vec<Doubt>; 2],
     /// √Σ(σ_i − σ'_i)² / ‖W‖_F of the sorted singular values: no smaller change of the weights could
     /// have changed the spectrum so (Mirsky).
     spectral_distance: Option<f64>,
@@ -177,6 +180,7 @@ fn compare(base: &Model, other: &Model, order: Order) -> Result<Comparison> {
             stable_rank: row(|r| r.stable_rank),
             num_spikes: [spikes(x), spikes(y)],
             phase: [x.phase(), y.phase()],
+            doubts: [x.doubts().to_vec(), y.doubts().to_vec()],
             spectral_distance: spectral_distance(a, b, i, j),
             weight_distance: weight_distance(base, other, i, j)?,
         });
@@ -247,13 +251,27 @@ fn table(comparison: &Comparison) -> String {
         let percent =
             |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{:.2} %", 100.0 * v));
         let pair = |v: [Option<f64>; 2], d| format!("{} → {}", number(v[0], d), number(v[1], d));
+        let mark = |i: usize, subject: Subject| {
+            let mut about = p.doubts[i].iter().filter(|d| d.subject() == subject);
+            if about.any(Doubt::marks) { "?" } else { "" }
+        };
+        let marked = |i: usize, text: String, subject| match text.as_str() {
+            "–" => text,
+            _ => text + mark(i, subject),
+        };
+        let alpha = |i: usize| marked(i, number(p.alpha[i], 2), Subject::Alpha);
+        let spikes_of = |i: usize, k: &String| marked(i, k.clone(), Subject::Bulk);
         let growth = p.lambda_max[0].zip(p.lambda_max[1]).map(|(a, b)| b / a);
         let spikes = p
             .num_spikes
             .map(|k| k.map_or("–".to_owned(), |k| k.to_string()));
-        let phases = p.phase.map(|p| p.map_or("–", Phase::title));
+        let phase_of = |i: usize| {
+            let title = p.phase[i].map_or("–", Phase::title).to_owned();
+            marked(i, title, Subject::Phase)
+        };
+        let phases = [phase_of(0), phase_of(1)];
         let phase = if phases[0] == phases[1] {
-            phases[0].to_owned()
+            phases[0].clone()
         } else {
             format!("{} → {}", phases[0], phases[1])
         };
@@ -263,10 +281,14 @@ fn table(comparison: &Comparison) -> String {
             short(&p.name),
             percent(p.weight_distance),
             percent(p.spectral_distance),
-            pair(p.alpha, 2),
+            format!("{} → {}", alpha(0), alpha(1)),
             number(growth.filter(|g| g.is_finite()), 3),
             pair(p.stable_rank, 1),
-            format!("{} → {}", spikes[0], spikes[1]),
+            format!(
+                "{} → {}",
+                spikes_of(0, &spikes[0]),
+                spikes_of(1, &spikes[1])
+            ),
         );
         if let Some(other) = &p.matched_with {
             let _ = writeln!(text, "  {:<wide$} matched by shape with {other}", "");

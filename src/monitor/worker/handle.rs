@@ -7,7 +7,7 @@ use super::super::lock;
 use super::queue::{Counts, HangUp, Job, Shared};
 use super::thread::{Settings, Thread};
 use crate::error::{Error, Result, panic_message};
-use crate::record::{Header, Line};
+use crate::record::{Ending, Header, Line};
 
 /// What happens to an observation when the queue is full.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -122,8 +122,12 @@ impl Worker {
     }
 
     /// Let the worker finish what waits, and wait for it.
-    pub(in crate::monitor) fn close(&self) {
-        lock(&self.shared.queue).closed = true;
+    pub(in crate::monitor) fn close(&self, ending: Ending) {
+        let mut queue = lock(&self.shared.queue);
+        if !std::mem::replace(&mut queue.closed, true) {
+            queue.counts.ending = ending;
+        }
+        drop(queue);
         self.shared.changed.notify_all();
         if self.is_here() {
             return;
@@ -178,6 +182,9 @@ impl Worker {
 
 impl Drop for Worker {
     fn drop(&mut self) {
-        self.close();
+        self.close(match std::thread::panicking() {
+            true => Ending::Panicked,
+            false => Ending::Dropped,
+        });
     }
 }

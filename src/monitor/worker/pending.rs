@@ -29,6 +29,10 @@ impl Pending {
         }
     }
 
+    pub(super) fn name(&self) -> String {
+        self.folder.display().to_string()
+    }
+
     fn file(&self, stamp: Stamp) -> PathBuf {
         self.folder.join(spectra_name(stamp))
     }

@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::super::{Snapshot, lock};
-use crate::record::{Line, Resumed, Stamp};
+use crate::record::{Ending, Line, Resumed, Stamp};
 
 /// What the worker is asked to do.
 pub(in crate::monitor) enum Job {
@@ -27,6 +27,8 @@ pub(in crate::monitor) struct Counts {
     pub dropped: usize,
     /// Left out to keep within the budget.
     pub spared: usize,
+    /// Why the queue was closed.
+    pub ending: Ending,
 }
 
 #[derive(Default)]

@@ -49,6 +49,8 @@ pub(super) struct Thread {
     shared: Arc<Shared>,
     /// The observation from which this process goes on.
     resumed: Option<Stamp>,
+    /// Full analyses that were promised for it and whose weights only it can bring.
+    owed: Vec<String>,
 }
 
 /// A layer of an observation.
@@ -72,6 +74,11 @@ impl Thread {
             .num_threads(settings.threads)
             .thread_name(|i| format!("heavytail {i}"))
             .start_handler(|_| std::mem::forget(keep_buffers()));
+        let mut pending = settings.pending.map(Pending::new);
+        if let (Some(pending), true) = (&mut pending, journal.is_empty()) {
+            // Of a run that was here before.
+            pending.left(|_, _| false);
+        }
         Self {
             run: run.to_owned(),
             config,
@@ -83,10 +90,11 @@ impl Thread {
             baselines: journal.baselines(),
             last: Vec::new(),
             full: None,
-            pending: settings.pending.map(Pending::new),
+            pending,
             journal,
             shared,
             resumed: None,
+            owed: Vec::new(),
         }
     }
 
@@ -103,7 +111,12 @@ impl Thread {
                     }
                 }
                 Job::Resume(resumed) => self.resume(resumed),
-                Job::Number { epoch, name, value } => self.journal.scalar(epoch, name, value),
+                Job::Number { epoch, name, value } => {
+                    // Should the run die of it, the log has the cause.
+                    if self.journal.scalar(epoch, name, value) {
+                        self.journal.flush();
+                    }
+                }
                 Job::Observe { stamp, snapshot } => {
                     let seconds = self.observe(stamp, snapshot);
                     self.shared.observed(seconds);
@@ -135,6 +148,7 @@ impl Thread {
             self.journal.notice(None, Event::OverBudget { count });
         }
         let mut end = self.journal.end();
+        end.how = counts.ending;
         (end.observed, end.over_budget) = (counts.observed, counts.spared);
         (end.deferred, end.dropped) = (deferred, dropped);
         self.journal.finish(end)
@@ -167,9 +181,15 @@ impl Thread {
             .iter()
             .filter(|(stamp, layer)| {
                 let has = |(s, t): &(Stamp, LayerTensor)| s == stamp && t.name == *layer;
-                !left.iter().any(has) && Some(*stamp) != self.resumed
+                !left.iter().any(has)
             })
-            .map(|(stamp, layer)| format!("{layer} at epoch {}", stamp.epoch))
+            .filter_map(|(stamp, layer)| {
+                if Some(*stamp) == self.resumed {
+                    self.owed.push(layer.clone());
+                    return None;
+                }
+                Some(format!("{layer} at epoch {}", stamp.epoch))
+            })
             .collect();
         if !missing.is_empty() {
             let event = Event::FullMissing { layers: missing };
@@ -178,7 +198,8 @@ impl Thread {
         if left.is_empty() {
             return;
         }
-        self.spawn_full(2 * left.len());
+        let layers = self.journal.with_run(|run| run.layers().len());
+        self.spawn_full(left.len() + 2 * layers);
         for (stamp, tensor) in left {
             self.request(Live {
                 stamp,
@@ -261,8 +282,13 @@ impl Thread {
         }
         let summary = Summary::of(&self.run, stamp, &records, snapshot.seconds);
         let seconds = summary.seconds_snapshot + summary.seconds_analysis;
-        let turned = self.journal.observation(stamp, records, summary, &spectra);
-        self.request_full(stamp, |live| first || turned.contains(&live.tensor.name));
+        let (turned, alarms) = self.journal.judge(&records);
+        let full = self.worth_full(stamp, |live| first || turned.contains(&live.tensor.name));
+        self.journal
+            .observation(stamp, records, summary, &spectra, alarms);
+        for live in full {
+            self.request(live);
+        }
         // Threads count one by one; what is not analysis is writing.
         Some(seconds + (start.elapsed() - analysed).as_secs_f64())
     }
@@ -290,14 +316,19 @@ impl Thread {
             };
             tensors.into_iter().filter(|t| lacks(&t.name)).collect()
         });
-        self.last = lacking
-            .into_iter()
-            .map(|tensor| Live {
-                stamp,
-                tensor: Arc::new(tensor),
-                report: None,
-            })
-            .collect();
+        let live = |tensor| Live {
+            stamp,
+            tensor: Arc::new(tensor),
+            report: None,
+        };
+        let owed = std::mem::take(&mut self.owed);
+        for tensor in lacking {
+            if owed.contains(&tensor.name) {
+                self.request(live(tensor));
+            } else {
+                self.last.push(live(tensor));
+            }
+        }
     }
 
     /// Carry or analyse each layer.
@@ -319,22 +350,21 @@ impl Thread {
         }
     }
 
-    /// The start of a run and a confirmed change of phase are worth a full analysis.
-    fn request_full(&mut self, stamp: Stamp, worth: impl Fn(&Live) -> bool) {
+    /// The start of a run and a confirmed change of phase are worth a full analysis. Their weights are kept before the log
+    /// has the observation, so that no kill falls between.
+    fn worth_full(&mut self, stamp: Stamp, worth: impl Fn(&Live) -> bool) -> Vec<Live> {
         let (full, rest): (Vec<Live>, Vec<Live>) =
             std::mem::take(&mut self.last).into_iter().partition(worth);
         self.last = rest;
         if let Some(pending) = &mut self.pending {
             let tensors: Vec<&LayerTensor> = full.iter().map(|live| live.tensor.as_ref()).collect();
             if let Err(error) = pending.keep(stamp, &tensors) {
-                let message = chain(&error);
-                let event = Event::SinkFailed { message };
+                let (sink, message) = (pending.name(), chain(&error));
+                let event = Event::SinkFailed { sink, message };
                 self.journal.notice(Some(stamp.epoch), event);
             }
         }
-        for live in full {
-            self.request(live);
-        }
+        full
     }
 }
 

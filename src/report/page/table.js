@@ -10,7 +10,7 @@ const COLUMNS = [
   { key: "sigma", title: "± σ", field: true },
   { key: "noise", title: "α of noise", of: (row) => (row.about.noise ? row.about.noise[1] : null), show: (row) => (row.about.noise ? `${written(row.about.noise[0])} … ${written(row.about.noise[2])}` : "–") },
   { key: "lambda_max", title: "λmax of WᵀW", field: true },
-  { key: "num_spikes", title: "spikes", field: true },
+  { key: "num_spikes", title: "spikes", field: true, show: (row) => written(num(row.one, "num_spikes")) + (marked(row.one, 3) ? "?" : "") },
   { key: "stable_rank", title: "stable rank", field: true },
   { key: "mp_softrank", title: "soft rank", field: true },
   { key: "entropy", title: "entropy", field: true },

@@ -49,7 +49,7 @@ function numbersOf(one, layer) {
   const deep = (one && one.f) || {};
   const alpha = get("alpha");
   if (alpha !== null) {
-    const interval = deep.interval ? `${Math.round(100 * deep.interval[0])} % bootstrap interval ${written(deep.interval[1])} … ${written(deep.interval[2])}` : null;
+    const interval = deep.interval ? `${Math.round(100 * deep.interval[0])} % bootstrap interval ${written(deep.interval[1])} … ${written(deep.interval[2])}${marked(one, 1) ? "?" : ""}` : null;
     fact("Tail exponent α", `${alphaText(one)} ± ${written(get("sigma"), 2)}`, interval || "± is the textbook σ, which ignores the search for xmin",
       one.x && said(one.x), doubts(one, 0, 1));
     fact("Tail", `${written(get("num_pl_spikes"))} eigenvalues`, `from xmin = ${written(get("xmin_x"))} on, distance D = ${written(get("D"))}`,
@@ -65,7 +65,7 @@ function numbersOf(one, layer) {
   if (get("bulk_d") !== null) {
     fact("Distance of the bulk from noise", `D = ${written(get("bulk_d"))}${marked(one, 3) ? "?" : ""}`, `95 % of noise is below ${written(get("bulk_d95"))}; ${pValue(get("bulk_d_p"))}`, doubts(one, 3));
     fact("Largest eigenvalue", written(get("lambda_max_x")), `${pValue(get("lambda_max_p"))} under noise (Tracy–Widom)`, `of WᵀW: ${written(get("lambda_max"))}`);
-    fact("Spikes", written(get("num_spikes")), `beyond ${written(get("bulk_edge_x"))}, where noise lands once in a hundred matrices`);
+    fact("Spikes", written(get("num_spikes")) + (marked(one, 3) ? "?" : ""), `beyond ${written(get("bulk_edge_x"))}, where noise lands once in a hundred matrices`);
     fact("Bulk", `σ = ${written(get("sigma_mp"))}`, `from λ₋ = ${written(get("bulk_min_x"))} to λ₊ = ${written(get("bulk_max_x"))}`);
     fact("Soft rank λ₊/λmax", written(get("mp_softrank")));
   }

@@ -82,10 +82,15 @@ fn exponent(values: &Values, alpha: f64) -> String {
     let full = values.full.as_ref();
     if let Some(interval) = full.and_then(|f| f.alpha_interval) {
         text += &format!(
-            ", {:.0} % interval {}–{}",
+            ", {:.0} % interval {}–{}{}",
             100.0 * interval.level,
             short(interval.low),
-            short(interval.high)
+            short(interval.high),
+            if values.is_marked(Subject::Interval) {
+                "?"
+            } else {
+                ""
+            }
         );
     }
     if let Some(tail) = values.row.num_pl_spikes {
@@ -113,7 +118,14 @@ fn spectrum(values: &Values) -> String {
         row.num_evals
     );
     if let (Some(spikes), Some(soft)) = (values.num_spikes, values.mp_softrank) {
-        text += &format!("; {spikes} eigenvalues beyond the bulk's edge, soft rank {soft:.3}");
+        let mark = if values.is_marked(Subject::Bulk) {
+            "?"
+        } else {
+            ""
+        };
+        text += &format!(
+            "; {spikes}{mark} eigenvalues beyond the bulk's edge, soft rank {soft:.3}{mark}"
+        );
     }
     text
 }
