@@ -97,7 +97,6 @@ pub mod correlation;
 #[path = "burn/epochs/mod.rs"]
 mod epochs;
 pub mod error;
-pub mod file_names;
 mod files;
 pub mod fit;
 pub mod full;
@@ -106,7 +105,6 @@ mod left_out;
 pub mod matrix;
 pub mod metrics;
 pub mod monitor;
-pub mod palette;
 pub mod phase;
 #[cfg(feature = "plot")]
 pub mod plot;
@@ -119,8 +117,6 @@ pub mod spectrum;
 #[cfg(feature = "checkpoint")]
 pub mod survey;
 pub mod sweep;
-#[cfg(any(feature = "plot", feature = "report"))]
-mod timeline;
 
 pub use analysis::{LayerReport, analyze, analyze_tensor};
 pub use buffers::{KeptBuffers, keep_buffers};

@@ -3,12 +3,12 @@
 use std::path::Path;
 
 use anyhow::Result;
-use heavytail::{Config, Phase, WeightMatrix, analyze, palette};
+use heavytail::{Config, Phase, WeightMatrix, analyze};
 use serde::Serialize;
 
 use crate::ensembles::{Breadth, Entries, log_uniform, rng, specimen};
 use crate::parallel::parallel;
-use crate::svg::{Anchor, Sheet};
+use crate::svg::{Anchor, PHASES, Sheet};
 use crate::{Effort, save, save_svg};
 
 /// (N, M, matrices a phase).
@@ -241,13 +241,7 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
             for (b, &count) in table.confusion[a].iter().enumerate() {
                 let share = count as f64 / total.max(1) as f64;
                 let (x, y) = (left + b as f64 * cell, top + a as f64 * cell);
-                sheet.rect(
-                    x,
-                    y,
-                    cell - 1.0,
-                    cell - 1.0,
-                    &shade(&palette::phase(Phase::ALL[a]).hex(), share),
-                );
+                sheet.rect(x, y, cell - 1.0, cell - 1.0, &shade(PHASES[a], share));
                 if count > 0 {
                     let text = if share > 0.0995 {
                         format!("{:.0}", 100.0 * share)

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::ensembles::{Entries, edge, eigenvalues, laguerre, plant, rng};
 use crate::parallel::{parallel, quantile};
-use crate::svg::{Anchor, Axes, Sheet, line_colour};
+use crate::svg::{Anchor, Axes, COLOURS, Sheet};
 use crate::{Effort, save, save_svg};
 
 #[derive(Serialize)]
@@ -244,14 +244,14 @@ fn picture(
                 axes.at(low + width / 2.0, count as f64 / z.len() as f64 / width)
             })
             .collect();
-        sheet.line(&points, &line_colour(colour), 1.4, "");
+        sheet.line(&points, COLOURS[colour], 1.4, "");
         let (x, y) = (axes.left + 140.0, axes.top + 20.0 + 16.0 * colour as f64);
         sheet.text(
             x,
             y,
             11.0,
             Anchor::Start,
-            &line_colour(colour),
+            COLOURS[colour],
             &format!("M = {m}"),
         );
     }
@@ -274,7 +274,7 @@ fn picture(
         .map(|r| axes.at((r.m as f64).ln(), r.distance.ln()))
         .collect();
     for (x, y) in &points {
-        sheet.dot(*x, *y, 3.5, &line_colour(2));
+        sheet.dot(*x, *y, 3.5, COLOURS[2]);
     }
     let first = &noise[0];
     let at = |m: f64| {
@@ -319,7 +319,7 @@ fn picture(
         );
         for (a, b) in quantiles {
             let (px, py) = axes.at(a, b);
-            sheet.dot(px, py, 2.0, &line_colour(4));
+            sheet.dot(px, py, 2.0, COLOURS[4]);
         }
     }
     sheet.text(50.0, 400.0, 12.0, Anchor::Start, "#333333", "Dashed: Tracy–Widom density; slope −2/3; equality. Nothing is fitted but the spike's mean and standard deviation.");

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::ensembles::{Entries, rng};
 use crate::parallel::parallel;
-use crate::svg::{Anchor, Axes, Sheet, line_colour};
+use crate::svg::{Anchor, Axes, COLOURS, Sheet};
 use crate::{Effort, save, save_svg};
 
 const SIZES: [(usize, usize); 4] = [(300, 300), (600, 300), (1000, 300), (2000, 200)];
@@ -168,25 +168,20 @@ fn picture(curves: &[Curve]) -> Sheet {
                 .iter()
                 .map(|p| axes.at(p.mu, p.alpha.min(18.0)))
                 .collect();
-            sheet.line(&points, &line_colour(colour), 1.8, "");
+            sheet.line(&points, COLOURS[colour], 1.8, "");
             for (p, (x, y)) in curve.points.iter().zip(points) {
-                sheet.dot(x, y, 2.6, &line_colour(colour));
+                sheet.dot(x, y, 2.6, COLOURS[colour]);
                 let (low, high) = (
                     axes.at(p.mu, (p.alpha - p.sd).max(1.0)),
                     axes.at(p.mu, (p.alpha + p.sd).min(18.0)),
                 );
-                sheet.line(&[low, high], &line_colour(colour), 0.8, "");
+                sheet.line(&[low, high], COLOURS[colour], 0.8, "");
             }
         }
     }
     for ((n, m), (i, colour)) in SIZES.iter().zip([0, 1, 3, 4].into_iter().enumerate()) {
         let x = 60.0 + 150.0 * i as f64;
-        sheet.line(
-            &[(x, 425.0), (x + 24.0, 425.0)],
-            &line_colour(colour),
-            2.0,
-            "",
-        );
+        sheet.line(&[(x, 425.0), (x + 24.0, 425.0)], COLOURS[colour], 2.0, "");
         sheet.text(
             x + 30.0,
             429.0,

@@ -2,11 +2,13 @@
 
 use std::fmt::Write;
 
-/// Colours of lines.
-pub fn line_colour(index: usize) -> String {
-    use heavytail::palette::{BLUE, GREEN, ORANGE, SKY, VERMILLION};
-    [SKY, GREEN, BLUE, ORANGE, VERMILLION][index].hex()
-}
+/// The colours of the six phases, as in the library's figures.
+pub const PHASES: [&str; 6] = [
+    "#56b4e9", "#009e73", "#f0e442", "#e69f00", "#d55e00", "#1a1a1a",
+];
+
+/// Colours of lines (Okabe and Ito).
+pub const COLOURS: [&str; 5] = ["#56b4e9", "#009e73", "#0072b2", "#e69f00", "#d55e00"];
 
 pub struct Sheet {
     width: f64,

@@ -9,7 +9,6 @@ use super::table::{Table, field};
 use crate::phase::Phase;
 use crate::record::{Record, Stamp};
 use crate::run::Trajectory;
-use crate::timeline::{Tile, Verdict, rows};
 
 const WIDTH: f64 = 960.0;
 const LEGEND_WIDTH: f64 = 160.0;
@@ -42,7 +41,6 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
     );
     figure.heading("Phase of each layer", trajectory.run());
     let mut notes = Notes::default();
-    let rows = rows(trajectory, &stamps, layers, tile < APART);
     for (i, layer) in layers.iter().enumerate() {
         let y = top + row * i as f64;
         let name = style::elide(layer, LABEL.min(row - 2.0), label_width);
@@ -52,6 +50,10 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
         for record in trajectory.layer(layer) {
             records.insert(record.stamp, record);
         }
+        let cells: Vec<Option<Verdict>> = stamps
+            .iter()
+            .map(|stamp| records.get(stamp).map(|r| verdict(r)))
+            .collect();
         for record in records.values() {
             let values = record.values();
             let why = record.no_phase().map(|why| why.to_string());
@@ -66,10 +68,10 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
                 why.unwrap_or_default(),
             ]);
         }
-        for one in &rows[i] {
-            notes.see(one.verdict);
-            draw_tile(&mut figure, one, (left, y), (tile, row));
+        for verdict in cells.iter().flatten() {
+            notes.see(*verdict);
         }
+        tiles(&mut figure, &cells, (left, y), (tile, row));
     }
     figure.table = table;
     epochs(&mut figure, &stamps, left, bottom, tile);
@@ -77,22 +79,43 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
     Ok(figure)
 }
 
-/// Tiles of this width each have their letter; narrower ones of the same verdict run together and share one where it fits.
-const APART: f64 = 15.0;
-
-fn draw_tile(figure: &mut Figure, one: &Tile, (left, y): (f64, f64), (tile, row): (f64, f64)) {
-    let gap = if tile >= APART { 1.0 } else { 0.0 };
-    let a = left + tile * one.start as f64;
-    let b = left + tile * (one.start + one.length) as f64;
-    let color = one
-        .verdict
-        .map_or(style::EMPTY, |(phase, _)| style::phase(phase));
-    figure.rect((a + gap, y + 1.0), (b - gap, y + row - 1.0), color);
-    if b - a >= 9.0 {
-        let em = (row - 6.0).min(14.0).min(b - a);
-        let kind = Type::new(em, style::ink_on(color)).bold().middle();
-        figure.text(((a + b) / 2.0, y + row / 2.0), letter(one.verdict), kind);
+/// One row of tiles. Wide tiles each have their letter; narrow ones of the same phase run together
+/// and share one where it fits.
+fn tiles(
+    figure: &mut Figure,
+    cells: &[Option<Verdict>],
+    (left, y): (f64, f64),
+    (tile, row): (f64, f64),
+) {
+    let apart = tile >= 15.0;
+    let gap = if apart { 1.0 } else { 0.0 };
+    let mut start = 0;
+    while start < cells.len() {
+        let cell = cells[start];
+        let same = cells[start..].iter().take_while(|&&c| c == cell).count();
+        let length = if apart { 1 } else { same };
+        if let Some(verdict) = cell {
+            let (a, b) = (
+                left + tile * start as f64,
+                left + tile * (start + length) as f64,
+            );
+            let color = verdict.map_or(style::EMPTY, |(phase, _)| style::phase(phase));
+            figure.rect((a + gap, y + 1.0), (b - gap, y + row - 1.0), color);
+            if b - a >= 9.0 {
+                let em = (row - 6.0).min(14.0).min(b - a);
+                let kind = Type::new(em, style::ink_on(color)).bold().middle();
+                figure.text(((a + b) / 2.0, y + row / 2.0), letter(verdict), kind);
+            }
+        }
+        start += length;
     }
+}
+
+/// The phase, if there is one, and whether it can be relied on.
+type Verdict = Option<(Phase, bool)>;
+
+fn verdict(record: &Record) -> Verdict {
+    Some((record.phase()?, record.is_determinate()))
 }
 
 fn letter(verdict: Verdict) -> String {

@@ -5,7 +5,6 @@ use std::sync::OnceLock;
 
 use plotters::style::{FontDesc, FontFamily, FontStyle, RGBAColor, RGBColor, register_font};
 
-use crate::palette::{self, CATEGORIES, Rgb};
 use crate::phase::Phase;
 
 /// Ems of the figures' texts.
@@ -15,7 +14,7 @@ pub(super) const LABEL: f64 = 12.5;
 pub(super) const SMALL: f64 = 11.5;
 
 /// Text and frames.
-pub(super) const INK: RGBColor = of(palette::INK);
+pub(super) const INK: RGBColor = RGBColor(0x26, 0x26, 0x26);
 /// Secondary text.
 pub(super) const MUTED: RGBColor = RGBColor(0x63, 0x63, 0x63);
 /// Grid lines.
@@ -23,18 +22,19 @@ pub(super) const GRID: RGBColor = RGBColor(0xE4, 0xE4, 0xE4);
 /// Tiles without a phase.
 pub(super) const EMPTY: RGBColor = RGBColor(0xF1, 0xF1, 0xF1);
 /// Paper.
-pub(super) const PAPER: RGBColor = of(palette::PAPER);
+pub(super) const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 
-const fn of(Rgb(r, g, b): Rgb) -> RGBColor {
-    RGBColor(r, g, b)
-}
+// Okabe and Ito's colours, told apart with any of the common colour-vision deficiencies.
+pub(super) const ORANGE: RGBColor = RGBColor(0xE6, 0x9F, 0x00);
+pub(super) const SKY: RGBColor = RGBColor(0x56, 0xB4, 0xE9);
+pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x9E, 0x73);
+pub(super) const YELLOW: RGBColor = RGBColor(0xF0, 0xE4, 0x42);
+pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xB2);
+pub(super) const VERMILLION: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
+pub(super) const PURPLE: RGBColor = RGBColor(0xCC, 0x79, 0xA7);
 
-pub(super) const GREEN: RGBColor = of(palette::GREEN);
-pub(super) const BLUE: RGBColor = of(palette::BLUE);
-pub(super) const VERMILLION: RGBColor = of(palette::VERMILLION);
-pub(super) const PURPLE: RGBColor = of(palette::PURPLE);
-pub(super) const SKY: RGBColor = of(palette::SKY);
-pub(super) const YELLOW: RGBColor = of(palette::YELLOW);
+/// Yellow is too pale for a line on white; black is for text.
+const LAYERS: [RGBColor; 6] = [BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY];
 
 /// viridis at equal steps.
 const VIRIDIS: [RGBColor; 9] = [
@@ -72,8 +72,8 @@ const MARKERS: [Marker; 6] = [
 /// Colour and marker of the `index`-th of `count` layers: categories while they are few, else a
 /// sequence from dark (first) to light (last).
 pub(super) fn layer(index: usize, count: usize) -> (RGBColor, Marker) {
-    let color = if count <= CATEGORIES.len() {
-        of(CATEGORIES[index % CATEGORIES.len()])
+    let color = if count <= LAYERS.len() {
+        LAYERS[index % LAYERS.len()]
     } else {
         // The lightest tenth is too pale for a line.
         viridis(0.9 * index as f64 / (count - 1) as f64)
@@ -90,14 +90,22 @@ pub(super) fn viridis(t: f64) -> RGBColor {
     RGBColor(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
 
-/// The phase's colour.
+/// Cool to hot in the order in which training walks through the phases; collapse is black.
 pub(super) fn phase(phase: Phase) -> RGBColor {
-    of(palette::phase(phase))
+    match phase {
+        Phase::RandomLike => SKY,
+        Phase::BleedingOut => GREEN,
+        Phase::BulkPlusSpikes => YELLOW,
+        Phase::BulkDecay => ORANGE,
+        Phase::HeavyTailed => VERMILLION,
+        Phase::RankCollapse => RGBColor(0x1A, 0x1A, 0x1A),
+    }
 }
 
 /// Dark or light text, whichever is easier to read on the colour.
 pub(super) fn ink_on(RGBColor(r, g, b): RGBColor) -> RGBColor {
-    of(Rgb(r, g, b).ink())
+    let luminance = 0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b);
+    if luminance > 115.0 { INK } else { PAPER }
 }
 
 /// The colour with an opacity.

@@ -42,7 +42,6 @@ use self::esd::Esd;
 pub use self::sink::HtmlSink;
 use crate::error::{Error, Result, chain};
 use crate::files::write_whole;
-use crate::palette;
 use crate::record::{Event, Line, Notice, Record, Stamp};
 use crate::run::{RunDir, State, Trajectory};
 use crate::sink::{read_spectra, stamp_of};
@@ -197,7 +196,7 @@ pub fn html(runs: &[Run]) -> Result<String> {
         glossary => words::glossary(),
         notes => &data.notes,
         version => env!("CARGO_PKG_VERSION"),
-        style => Value::from_safe_string(palette::style_sheet(STYLE)),
+        style => Value::from_safe_string(STYLE.to_owned()),
         script => Value::from_safe_string(SCRIPTS.concat()),
         json => Value::from_safe_string(json),
     };

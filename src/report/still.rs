@@ -8,7 +8,6 @@ use super::Run;
 use super::esd::rounded;
 use super::words::probability;
 use crate::record::{Record, Stamp, Subject};
-use crate::timeline::{self, Verdict};
 
 /// A run without a script.
 pub(super) struct Plain {
@@ -100,12 +99,11 @@ const TILES: f64 = 760.0;
 /// A tile of this width has its letter; the template knows it too.
 const LETTER: f64 = 9.0;
 
-/// The class of a tile, and what is written on it.
-fn letters(verdict: Verdict) -> (char, char) {
-    match verdict {
+fn letters(record: &Record) -> (char, char) {
+    match record.phase() {
         None => ('-', '–'),
-        Some((phase, true)) => (phase.letter(), phase.letter()),
-        Some((phase, false)) => (phase.letter(), '?'),
+        Some(phase) if record.is_determinate() => (phase.letter(), phase.letter()),
+        Some(phase) => (phase.letter(), '?'),
     }
 }
 
@@ -116,28 +114,39 @@ fn short(v: f64) -> f64 {
 
 impl Timeline {
     fn of(run: &Run, stamps: &[Stamp], layers: &[String]) -> Self {
+        let place: BTreeMap<Stamp, usize> = stamps.iter().copied().zip(0..).collect();
         let tile = (TILES / stamps.len().max(1) as f64).min(44.0);
-        let all = timeline::rows(&run.trajectory, stamps, layers, tile < 14.0);
-        let rows = layers
-            .iter()
-            .zip(all)
-            .enumerate()
-            .map(|(i, (layer, tiles))| TileRow {
+        let mut verdicts: BTreeMap<&str, BTreeMap<usize, (char, char)>> = BTreeMap::new();
+        for record in &run.trajectory.records {
+            if let Some(&at) = place.get(&record.stamp) {
+                let row = verdicts.entry(&record.layer).or_default();
+                row.insert(at, letters(record));
+            }
+        }
+        let rows = layers.iter().enumerate().map(|(i, layer)| {
+            let mut tiles: Vec<Tile> = Vec::new();
+            let mut end = usize::MAX;
+            for (&at, &(phase, letter)) in verdicts.get(layer.as_str()).into_iter().flatten() {
+                let joined = tile < 14.0 && end == at;
+                end = at + 1;
+                match tiles.last_mut() {
+                    Some(last) if joined && (last.phase, last.letter) == (phase, letter) => {
+                        last.width = short(LEFT + tile * end as f64 - last.x);
+                    }
+                    _ => tiles.push(Tile {
+                        x: short(LEFT + tile * at as f64),
+                        width: short(tile),
+                        phase,
+                        letter,
+                    }),
+                }
+            }
+            TileRow {
                 y: ROW * i as f64,
                 name: tail(layer, 30),
-                tiles: tiles
-                    .into_iter()
-                    .map(|one| {
-                        let (phase, letter) = letters(one.verdict);
-                        Tile {
-                            x: short(LEFT + tile * one.start as f64),
-                            width: short(tile * one.length as f64),
-                            phase,
-                            letter,
-                        }
-                    })
-                    .collect(),
-            });
+                tiles,
+            }
+        });
         let every = stamps.len().div_ceil(20).max(1);
         let ticks = stamps.iter().enumerate().step_by(every);
         Self {

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use heavytail::file_names::FileNames;
 use heavytail::plot::{self, Chart, Curve, Hue, PhaseCell, Plane, Scale};
 use heavytail::{Phase, Record};
 
@@ -51,13 +50,19 @@ pub fn run(options: &Options) -> Result<Ended> {
         }
         written.push(path("phases"));
         phases(&stem, &rows, &path("phases"))?;
-        let mut names = FileNames::default();
         for (row, spectrum) in survey.rows.iter().zip(&survey.spectra) {
             // An all-zero layer has nothing to draw.
             let Some(spectrum) = spectrum.as_ref().filter(|s| s.lambda_max() > 0.0) else {
                 continue;
             };
-            let layer = names.unique(&row.layer);
+            let safe = |c: char| {
+                if c.is_ascii_alphanumeric() || ".-_".contains(c) {
+                    c
+                } else {
+                    '_'
+                }
+            };
+            let layer: String = row.layer.chars().map(safe).collect();
             let one = [(label(row), spectrum.clone())];
             let name = format!("esd-{layer}");
             plot::esd(&row.layer, &one, path(&name))?;

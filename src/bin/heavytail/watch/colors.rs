@@ -1,7 +1,6 @@
 //! How phases and words look in a terminal.
 
 use heavytail::Phase;
-use heavytail::palette::{self, Rgb};
 use ratatui::style::{Color, Modifier, Style};
 
 /// What the terminal can show.
@@ -13,18 +12,24 @@ pub enum Colors {
 }
 
 impl Colors {
-    /// A phase's tile: the palette's colour, or its neighbour among the 256.
+    /// A phase's tile: Okabe and Ito's colours as in the figures, or their neighbours among the 256.
     pub fn tile(self, phase: Phase) -> Style {
-        let colour = palette::phase(phase);
-        let Rgb(r, g, b) = colour;
-        let ink = Color::Indexed(match colour.ink() {
-            palette::PAPER => 231,
-            _ => 16,
-        });
+        let (index, rgb) = match phase {
+            Phase::RandomLike => (74, Color::Rgb(0x56, 0xB4, 0xE9)),
+            Phase::BleedingOut => (36, Color::Rgb(0x00, 0x9E, 0x73)),
+            Phase::BulkPlusSpikes => (221, Color::Rgb(0xF0, 0xE4, 0x42)),
+            Phase::BulkDecay => (172, Color::Rgb(0xE6, 0x9F, 0x00)),
+            Phase::HeavyTailed => (166, Color::Rgb(0xD5, 0x5E, 0x00)),
+            Phase::RankCollapse => (234, Color::Rgb(0x1A, 0x1A, 0x1A)),
+        };
+        let ink = match phase {
+            Phase::RankCollapse => Color::Indexed(231),
+            _ => Color::Indexed(16),
+        };
         match self {
             Colors::None => Style::new().add_modifier(Modifier::REVERSED),
-            Colors::Indexed => Style::new().bg(Color::Indexed(colour.indexed())).fg(ink),
-            Colors::True => Style::new().bg(Color::Rgb(r, g, b)).fg(ink),
+            Colors::Indexed => Style::new().bg(Color::Indexed(index)).fg(ink),
+            Colors::True => Style::new().bg(rgb).fg(ink),
         }
     }
 }
