@@ -102,6 +102,7 @@ mod left_out;
 pub mod matrix;
 pub mod metrics;
 pub mod monitor;
+pub mod palette;
 pub mod phase;
 #[cfg(feature = "plot")]
 pub mod plot;

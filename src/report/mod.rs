@@ -23,6 +23,7 @@
 
 mod cell;
 mod cite;
+mod colors;
 mod data;
 mod esd;
 mod keep;
@@ -187,7 +188,7 @@ pub fn html(runs: &[Run]) -> Result<String> {
         glossary => words::glossary(),
         notes => &data.notes,
         version => env!("CARGO_PKG_VERSION"),
-        style => Value::from_safe_string(STYLE.to_owned()),
+        style => Value::from_safe_string(colors::style() + STYLE),
         script => Value::from_safe_string(SCRIPTS.concat()),
         json => Value::from_safe_string(json),
     };
