@@ -110,6 +110,8 @@ pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod run;
+#[cfg(any(feature = "plot", feature = "report"))]
+mod scene;
 pub mod sink;
 pub mod spectrum;
 #[cfg(feature = "checkpoint")]

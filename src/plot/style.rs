@@ -7,12 +7,12 @@ use plotters::style::{FontDesc, FontFamily, FontStyle, RGBAColor, RGBColor, regi
 
 use crate::palette::{self, Rgb, SERIES, VIRIDIS};
 use crate::phase::Phase;
+use crate::scene::{self, Role};
 
 /// Ems of the figures' texts.
 pub(super) const TITLE: f64 = 17.0;
 pub(super) const HEADING: f64 = 13.0;
-pub(super) const LABEL: f64 = 12.5;
-pub(super) const SMALL: f64 = 11.5;
+pub(super) use crate::scene::{LABEL, SMALL};
 
 /// Text and frames.
 pub(super) const INK: RGBColor = RGBColor(0x26, 0x26, 0x26);
@@ -77,6 +77,16 @@ pub(super) fn viridis(t: f64) -> RGBColor {
     RGBColor(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
 
+/// What a role of a scene looks like in a figure.
+pub(super) fn role(role: Role) -> RGBColor {
+    match role {
+        Role::Ink => INK,
+        Role::Muted => MUTED,
+        Role::Tile(tile) => tile.phase().map_or(EMPTY, phase),
+        Role::OnTile(tile) => ink_on(self::role(Role::Tile(tile))),
+    }
+}
+
 /// The colour of a phase.
 pub(super) fn phase(phase: Phase) -> RGBColor {
     rgb(palette::phase(phase))
@@ -127,21 +137,9 @@ pub(super) fn text_width(text: &str, em: f64, bold: bool) -> f64 {
     })
 }
 
-/// The text, or its end with an ellipsis: the end of a layer's path says most.
+/// The text, or its end with an ellipsis.
 pub(super) fn elide(text: &str, em: f64, width: f64) -> String {
-    if text.chars().count() < 400 && text_width(text, em, false) <= width {
-        return text.to_owned();
-    }
-    let characters: Vec<char> = text.chars().collect();
-    let mut kept = characters.len().min(200);
-    loop {
-        let end: String = characters[characters.len() - kept..].iter().collect();
-        let short = format!("…{end}");
-        if kept <= 1 || text_width(&short, em, false) <= width {
-            return short;
-        }
-        kept -= 1;
-    }
+    scene::elide(text, width, |t| text_width(t, em, false))
 }
 
 /// A number with three significant digits.

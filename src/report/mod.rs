@@ -29,6 +29,7 @@ mod esd;
 mod keep;
 mod sink;
 mod still;
+mod svg;
 mod words;
 
 use std::borrow::Cow;
@@ -157,7 +158,7 @@ struct Still<'a> {
     headline: words::Sentence,
     sentences: Vec<words::Sentence>,
     log: Option<String>,
-    timeline: &'a still::Timeline,
+    timeline: Value,
     rows: &'a [still::Row],
     note: Option<&'a str>,
     alarms: Vec<String>,
@@ -212,7 +213,7 @@ fn still<'a>(run: &'a Run, plain: &'a still::Plain) -> Still<'a> {
         headline: words::headline(run),
         sentences: words::summary(run),
         log: run.log.clone(),
-        timeline: &plain.timeline,
+        timeline: Value::from_safe_string(plain.timeline.clone()),
         rows: &plain.rows,
         note: plain.note.as_deref(),
         alarms: earlier_are.into_iter().chain(alarms).collect(),
