@@ -97,6 +97,7 @@ pub mod correlation;
 #[path = "burn/epochs/mod.rs"]
 mod epochs;
 pub mod error;
+mod file_names;
 mod files;
 pub mod fit;
 pub mod full;
@@ -105,6 +106,7 @@ mod left_out;
 pub mod matrix;
 pub mod metrics;
 pub mod monitor;
+pub mod palette;
 pub mod phase;
 #[cfg(feature = "plot")]
 pub mod plot;
@@ -112,6 +114,8 @@ pub mod record;
 #[cfg(feature = "report")]
 pub mod report;
 pub mod run;
+#[cfg(any(feature = "plot", feature = "report"))]
+mod scene;
 pub mod sink;
 pub mod spectrum;
 #[cfg(feature = "checkpoint")]
@@ -122,6 +126,7 @@ pub use analysis::{LayerReport, analyze, analyze_tensor};
 pub use buffers::{KeptBuffers, keep_buffers};
 pub use config::{Config, Depth};
 pub use error::{Error, LayerError, Result};
+pub use file_names::FileNames;
 pub use matrix::WeightMatrix;
 pub use monitor::Monitor;
 pub use phase::Phase;

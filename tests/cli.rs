@@ -417,6 +417,36 @@ fn figures_completions_and_errors() {
 }
 
 #[test]
+fn layers_of_any_name_have_figures_of_their_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("m.safetensors");
+    let long = format!("{}weight", "block.".repeat(50));
+    let names = ["a_b", "a:b", "A_B", &long];
+    let layers: Vec<_> = names
+        .iter()
+        .zip(1..)
+        .map(|(name, seed)| (*name, &[50, 40][..], noise(2000, seed)))
+        .collect();
+    model(&path, &layers);
+    let out = dir.path().join("figures");
+    let text = stdout(&[
+        "plot",
+        path.to_str().unwrap(),
+        "--output",
+        out.to_str().unwrap(),
+    ]);
+    // Two of each layer, α and phases of the model, α of all models.
+    assert_eq!(text.lines().count(), 2 * names.len() + 3, "{text}");
+    assert_eq!(
+        std::fs::read_dir(&out).unwrap().count(),
+        2 * names.len() + 3
+    );
+    for stem in ["m-esd-A_B", "m-esd-loglog-a_b-2", "m-esd-a_b-3"] {
+        assert!(out.join(format!("{stem}.svg")).exists(), "{stem}: {text}");
+    }
+}
+
+#[test]
 fn tensors_of_a_missing_shard_have_rows_that_name_it() {
     let dir = tempfile::tempdir().unwrap();
     let there = dir.path().join("there.safetensors");

@@ -263,6 +263,22 @@ fn a_run_has_all_its_figures() {
 }
 
 #[test]
+fn layers_of_any_name_have_figures_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let spectra = folder.path().join("spectra");
+    let long = "x".repeat(300);
+    let mut sink = SpectraSink::open(&spectra).unwrap();
+    let one = spectrum((1..=20).map(f64::from).collect(), 60, 20);
+    let names = ["a_b", "a:b", "A", "a", "..", "CON", "λ", "loglog-λ", &long];
+    let layers = names.map(|name| (name.to_owned(), one.clone()));
+    sink.spectra(Stamp::of_epoch(0), &layers).unwrap();
+    let out = folder.path().join("figures");
+    let written = plot::all(&Trajectory::default(), Some(&spectra), &out).unwrap();
+    assert_eq!(written.len(), 6 * names.len());
+    assert_eq!(fs::read_dir(&out).unwrap().count(), written.len());
+}
+
+#[test]
 fn figures_are_deterministic() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = Trajectory::default();

@@ -3,12 +3,13 @@
 use std::path::Path;
 
 use anyhow::Result;
+use heavytail::palette::{self, Rgb};
 use heavytail::{Config, Phase, WeightMatrix, analyze};
 use serde::Serialize;
 
 use crate::ensembles::{Breadth, Entries, log_uniform, rng, specimen};
 use crate::parallel::parallel;
-use crate::svg::{Anchor, PHASES, Sheet};
+use crate::svg::{Anchor, Sheet};
 use crate::{Effort, save, save_svg};
 
 /// (N, M, matrices a phase).
@@ -241,7 +242,13 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
             for (b, &count) in table.confusion[a].iter().enumerate() {
                 let share = count as f64 / total.max(1) as f64;
                 let (x, y) = (left + b as f64 * cell, top + a as f64 * cell);
-                sheet.rect(x, y, cell - 1.0, cell - 1.0, &shade(PHASES[a], share));
+                sheet.rect(
+                    x,
+                    y,
+                    cell - 1.0,
+                    cell - 1.0,
+                    shade(palette::phase(Phase::ALL[a]), share),
+                );
                 if count > 0 {
                     let text = if share > 0.0995 {
                         format!("{:.0}", 100.0 * share)
@@ -283,11 +290,10 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
 }
 
 /// The colour, paler where the share is small.
-fn shade(colour: &str, share: f64) -> String {
-    let part = |at: usize| {
-        let full = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap_or(0));
+fn shade(Rgb(r, g, b): Rgb, share: f64) -> Rgb {
+    let part = |full: u8| {
         let ground = 242.0;
-        (ground + (full - ground) * share.sqrt()) as u8
+        (ground + (f64::from(full) - ground) * share.sqrt()) as u8
     };
-    format!("#{:02x}{:02x}{:02x}", part(1), part(3), part(5))
+    Rgb(part(r), part(g), part(b))
 }

@@ -1,14 +1,11 @@
 //! A sheet of SVG: just enough to draw tables and curves without a plotting library.
 
-use std::fmt::Write;
+use std::fmt::{Display, Write};
 
-/// The colours of the six phases, as in the library's figures.
-pub const PHASES: [&str; 6] = [
-    "#56b4e9", "#009e73", "#f0e442", "#e69f00", "#d55e00", "#1a1a1a",
-];
+use heavytail::palette::{BLUE, GREEN, ORANGE, Rgb, SKY, VERMILLION};
 
-/// Colours of lines (Okabe and Ito).
-pub const COLOURS: [&str; 5] = ["#56b4e9", "#009e73", "#0072b2", "#e69f00", "#d55e00"];
+/// Colours of lines.
+pub const COLOURS: [Rgb; 5] = [SKY, GREEN, BLUE, ORANGE, VERMILLION];
 
 pub struct Sheet {
     width: f64,
@@ -40,14 +37,22 @@ impl Sheet {
         sheet
     }
 
-    pub fn rect(&mut self, x: f64, y: f64, w: f64, h: f64, fill: &str) {
+    pub fn rect(&mut self, x: f64, y: f64, w: f64, h: f64, fill: impl Display) {
         let _ = writeln!(
             self.body,
             r#"<rect x="{x:.1}" y="{y:.1}" width="{w:.1}" height="{h:.1}" fill="{fill}"/>"#
         );
     }
 
-    pub fn text(&mut self, x: f64, y: f64, size: f64, anchor: Anchor, fill: &str, text: &str) {
+    pub fn text(
+        &mut self,
+        x: f64,
+        y: f64,
+        size: f64,
+        anchor: Anchor,
+        fill: impl Display,
+        text: &str,
+    ) {
         let anchor = match anchor {
             Anchor::Start => "start",
             Anchor::Middle => "middle",
@@ -60,7 +65,7 @@ impl Sheet {
         );
     }
 
-    pub fn line(&mut self, points: &[(f64, f64)], colour: &str, width: f64, dashes: &str) {
+    pub fn line(&mut self, points: &[(f64, f64)], colour: impl Display, width: f64, dashes: &str) {
         let points: Vec<String> = points
             .iter()
             .map(|(x, y)| format!("{x:.1},{y:.1}"))
@@ -72,7 +77,7 @@ impl Sheet {
         );
     }
 
-    pub fn dot(&mut self, x: f64, y: f64, radius: f64, fill: &str) {
+    pub fn dot(&mut self, x: f64, y: f64, radius: f64, fill: impl Display) {
         let _ = writeln!(
             self.body,
             r#"<circle cx="{x:.1}" cy="{y:.1}" r="{radius}" fill="{fill}"/>"#

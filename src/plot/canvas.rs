@@ -13,17 +13,8 @@ use plotters::style::{Color, FontTransform, RGBAColor, ShapeStyle};
 use super::style::{self, HEADING, LINE_HEIGHT, Marker, TITLE};
 use super::table::Table;
 use crate::error::{Error, Result};
-
-/// x to the right, y down, in pixels of the SVG.
-pub(super) type Point = (f64, f64);
-
-/// Which point of a text its position names. Vertically it is always the middle of the capitals.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Anchor {
-    Start,
-    Middle,
-    End,
-}
+pub(super) use crate::scene::Point;
+use crate::scene::{self, Anchor};
 
 /// How a text looks.
 #[derive(Debug, Clone, Copy)]
@@ -176,6 +167,33 @@ impl Figure {
             .collect();
         if !text.is_empty() {
             self.shapes.push(Shape::Text(at, text, kind));
+        }
+    }
+
+    /// What is described for the page, too.
+    pub(super) fn scene(&mut self, shapes: &[scene::Shape]) {
+        for shape in shapes {
+            match shape {
+                scene::Shape::Rect(a, b, role) => self.rect(*a, *b, style::role(*role)),
+                scene::Shape::Line(a, b, role) => {
+                    self.path(vec![*a, *b], style::role(*role), 1.0);
+                }
+                scene::Shape::Text {
+                    at,
+                    text,
+                    em,
+                    bold,
+                    anchor,
+                    role,
+                } => {
+                    let kind = Type {
+                        bold: *bold,
+                        anchor: *anchor,
+                        ..Type::new(*em, style::role(*role))
+                    };
+                    self.text(*at, text, kind);
+                }
+            }
         }
     }
 

@@ -46,10 +46,10 @@ mod style;
 mod table;
 mod trajectory;
 
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use crate::file_names::FileNames;
 use crate::record::Stamp;
 use crate::run::Trajectory;
 use crate::sink::{read_spectra, stamp_of};
@@ -175,7 +175,8 @@ pub fn esd_loglog(
 /// Every figure that the data allow, each as `.svg`, `.png` and `.csv`: `alpha`, `alpha_hat`,
 /// `phases` and, from the first, middle and last spectra that a
 /// [`SpectraSink`](crate::sink::SpectraSink) kept in `spectra`, `esd-<layer>` and
-/// `esd-loglog-<layer>`. The folder is created. Returns what was written.
+/// `esd-loglog-<layer>`, where the layer's name is made safe by [`FileNames`](crate::FileNames). The
+/// folder is created. Returns what was written.
 ///
 /// # Errors
 ///
@@ -192,12 +193,14 @@ pub fn all(
         ("alpha_hat".to_owned(), alpha_hat::figure(trajectory)),
         ("phases".to_owned(), phases::timeline(trajectory)),
     ];
-    let mut names = HashSet::new();
-    for (layer, spectra) in spectra.map_or_else(|| Ok(Vec::new()), saved_spectra)? {
-        let name = file_name(&layer, &mut names);
+    let layers = spectra.map_or_else(|| Ok(Vec::new()), saved_spectra)?;
+    let mut names = FileNames::default();
+    let mut of_layers = |prefix| names.stems(prefix, layers.iter().map(|(name, _)| name.as_str()));
+    let (linear, log_log) = (of_layers("esd-"), of_layers("esd-loglog-"));
+    for ((layer, spectra), names) in layers.iter().zip(linear.into_iter().zip(log_log)) {
         let title = format!("Spectral density of {layer}");
-        figures.push((format!("esd-{name}"), esd::linear(&title, &spectra, true)));
-        figures.push((format!("esd-loglog-{name}"), esd::log_log(&layer, &spectra)));
+        figures.push((names.0, esd::linear(&title, spectra, true)));
+        figures.push((names.1, esd::log_log(layer, spectra)));
     }
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let mut written = Vec::new();
@@ -251,40 +254,4 @@ fn saved_spectra(folder: &Path) -> Result<Vec<(String, Observations)>> {
     }
     layers.sort_by(|a, b| a.0.cmp(&b.0));
     Ok(layers)
-}
-
-/// A file name of a layer's name that every system accepts and no other layer has.
-fn file_name(layer: &str, taken: &mut HashSet<String>) -> String {
-    let safe: String = layer
-        .chars()
-        .take(80)
-        .map(|c| match c {
-            'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' => c,
-            _ => '_',
-        })
-        .collect();
-    let mut name = safe.clone();
-    let mut number = 2;
-    // Some systems do not tell upper case from lower case.
-    while !taken.insert(name.to_lowercase()) {
-        name = format!("{safe}-{number}");
-        number += 1;
-    }
-    name
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn file_names_are_safe_and_unique() {
-        let mut taken = HashSet::new();
-        let mut name = |layer| file_name(layer, &mut taken);
-        assert_eq!(name("fc1.weight"), "fc1.weight");
-        assert_eq!(name("../../etc/a b"), ".._.._etc_a_b");
-        assert_eq!(name("FC1.weight"), "FC1.weight-2");
-        assert_eq!(name(""), "");
-        assert!(name(&"λ".repeat(500)).len() <= 80);
-    }
 }

@@ -1,6 +1,6 @@
 //! Phases as tiles, by colour and by letter.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::canvas::{Figure, Type};
 use super::legend::{self, Entry, Key};
@@ -9,6 +9,8 @@ use super::table::{Table, field};
 use crate::phase::Phase;
 use crate::record::{Record, Stamp};
 use crate::run::Trajectory;
+use crate::scene::Role;
+use crate::scene::timeline::{self, Layout, Row, Tile, Timeline, gutter};
 
 const WIDTH: f64 = 960.0;
 const LEGEND_WIDTH: f64 = 160.0;
@@ -20,110 +22,47 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
         return Err("nothing to draw: the trajectory has no layer records".to_owned());
     }
     let stamps: Vec<Stamp> = stamps.into_iter().collect();
-    let layers = trajectory.layers();
-    let mut table = Table::new(&["layer", "epoch", "step", "phase", "confidence", "reason"]);
-    let (left, label_width) = gutter(layers.iter().map(String::as_str), "");
-    let right = WIDTH - LEGEND_WIDTH - 40.0;
-    let tile = ((right - left) / stamps.len() as f64).min(64.0);
-    let row = match layers.len() {
-        0..=16 => 34.0,
-        17..=60 => 22.0,
-        _ => 15.0,
+    let rows = timeline::rows(&trajectory.records, trajectory.layers());
+    let layout = Layout {
+        top: 62.0,
+        right: WIDTH - LEGEND_WIDTH - 40.0,
+        text_width: style::text_width,
     };
-    let top = 62.0;
-    let bottom = top + row * layers.len() as f64;
-    let legend = left + tile * stamps.len() as f64 + 26.0;
+    let drawn = Timeline::new(&rows, &stamps, layout);
+    let legend = drawn.right + 26.0;
     // The legend needs its own height.
     let mut figure = Figure::new(
         (legend + LEGEND_WIDTH + 14.0).clamp(620.0, WIDTH),
-        (bottom + 56.0).max(top + 203.0),
-        Table::default(),
+        (drawn.bottom + 56.0).max(layout.top + 203.0),
+        numbers(&rows),
     );
     figure.heading("Phase of each layer", trajectory.run());
+    figure.scene(&drawn.shapes);
     let mut notes = Notes::default();
-    for (i, layer) in layers.iter().enumerate() {
-        let y = top + row * i as f64;
-        let name = style::elide(layer, LABEL.min(row - 2.0), label_width);
-        let kind = Type::new(LABEL.min(row - 2.0), style::INK).end();
-        figure.text((left - 10.0, y + row / 2.0), name, kind);
-        let mut records: BTreeMap<Stamp, &Record> = BTreeMap::new();
-        for record in trajectory.layer(layer) {
-            records.insert(record.stamp, record);
-        }
-        let cells: Vec<Option<Verdict>> = stamps
-            .iter()
-            .map(|stamp| records.get(stamp).map(|r| verdict(r)))
-            .collect();
-        for record in records.values() {
-            let values = record.values();
-            let why = record.no_phase().map(|why| why.to_string());
-            table.row([
-                layer.clone(),
-                record.stamp.epoch.to_string(),
-                record.stamp.step.to_string(),
-                record
-                    .phase()
-                    .map_or_else(String::new, |p| p.name().to_owned()),
-                field(values.and_then(|v| v.phase_confidence)),
-                why.unwrap_or_default(),
-            ]);
-        }
-        for verdict in cells.iter().flatten() {
-            notes.see(*verdict);
-        }
-        tiles(&mut figure, &cells, (left, y), (tile, row));
+    for record in rows.iter().flat_map(|(_, records)| records.values()) {
+        notes.see(Tile::of(record));
     }
-    figure.table = table;
-    epochs(&mut figure, &stamps, left, bottom, tile);
-    phase_legend(&mut figure, legend, top + 12.0, notes);
+    phase_legend(&mut figure, legend, layout.top + 12.0, notes);
     Ok(figure)
 }
 
-/// One row of tiles. Wide tiles each have their letter; narrow ones of the same phase run together
-/// and share one where it fits.
-fn tiles(
-    figure: &mut Figure,
-    cells: &[Option<Verdict>],
-    (left, y): (f64, f64),
-    (tile, row): (f64, f64),
-) {
-    let apart = tile >= 15.0;
-    let gap = if apart { 1.0 } else { 0.0 };
-    let mut start = 0;
-    while start < cells.len() {
-        let cell = cells[start];
-        let same = cells[start..].iter().take_while(|&&c| c == cell).count();
-        let length = if apart { 1 } else { same };
-        if let Some(verdict) = cell {
-            let (a, b) = (
-                left + tile * start as f64,
-                left + tile * (start + length) as f64,
-            );
-            let color = verdict.map_or(style::EMPTY, |(phase, _)| style::phase(phase));
-            figure.rect((a + gap, y + 1.0), (b - gap, y + row - 1.0), color);
-            if b - a >= 9.0 {
-                let em = (row - 6.0).min(14.0).min(b - a);
-                let kind = Type::new(em, style::ink_on(color)).bold().middle();
-                figure.text(((a + b) / 2.0, y + row / 2.0), letter(verdict), kind);
-            }
-        }
-        start += length;
+fn numbers(rows: &[Row<'_>]) -> Table {
+    let mut table = Table::new(&["layer", "epoch", "step", "phase", "confidence", "reason"]);
+    for record in rows.iter().flat_map(|(_, records)| records.values()) {
+        let values = record.values();
+        let why = record.no_phase().map(|why| why.to_string());
+        table.row([
+            record.layer.clone(),
+            record.stamp.epoch.to_string(),
+            record.stamp.step.to_string(),
+            record
+                .phase()
+                .map_or_else(String::new, |p| p.name().to_owned()),
+            field(values.and_then(|v| v.phase_confidence)),
+            why.unwrap_or_default(),
+        ]);
     }
-}
-
-/// The phase, if there is one, and whether it can be relied on.
-type Verdict = Option<(Phase, bool)>;
-
-fn verdict(record: &Record) -> Verdict {
-    Some((record.phase()?, record.is_determinate()))
-}
-
-fn letter(verdict: Verdict) -> String {
-    match verdict {
-        None => "–".to_owned(),
-        Some((phase, true)) => phase.letter().to_string(),
-        Some((phase, false)) => format!("{}?", phase.letter()),
-    }
+    table
 }
 
 /// What the legend has to explain beside the phases.
@@ -134,47 +73,10 @@ struct Notes {
 }
 
 impl Notes {
-    fn see(&mut self, verdict: Verdict) {
-        self.unphased |= verdict.is_none();
-        self.indeterminate |= matches!(verdict, Some((_, false)));
+    fn see(&mut self, tile: Tile) {
+        self.unphased |= tile == Tile::Unclassified;
+        self.indeterminate |= matches!(tile, Tile::Indeterminate(_));
     }
-}
-
-/// Labels of the columns, thinned until they stay apart; an epoch with several observations is
-/// named once.
-fn epochs(figure: &mut Figure, stamps: &[Stamp], left: f64, bottom: f64, tile: f64) {
-    let kind = Type::new(SMALL, style::INK).middle();
-    let first_of: Vec<usize> = (0..stamps.len())
-        .filter(|&i| i == 0 || stamps[i].epoch != stamps[i - 1].epoch)
-        .collect();
-    let widest = stamps.last().map_or(0.0, |s| {
-        style::text_width(&s.epoch.to_string(), SMALL, false)
-    });
-    let mut last = f64::NEG_INFINITY;
-    // Steps that readers like to count in.
-    let every = [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000]
-        .into_iter()
-        .find(|&e| e as f64 * tile >= widest + 12.0)
-        .unwrap_or(1);
-    for (nth, &i) in first_of.iter().enumerate() {
-        let x = left + tile * (i as f64 + 0.5);
-        if nth % every != 0 || x - last < widest + 8.0 {
-            continue;
-        }
-        last = x;
-        figure.path(
-            vec![(x, bottom + 1.0), (x, bottom + 5.0)],
-            style::MUTED,
-            1.0,
-        );
-        figure.text((x, bottom + 15.0), stamps[i].epoch.to_string(), kind);
-    }
-    let width = tile * stamps.len() as f64;
-    let label = "epoch (0: initial weights)";
-    // A narrow map's label may hang out to the right, not over its left end.
-    let half = style::text_width(label, LABEL, false) / 2.0;
-    let at = (left + (width / 2.0).max(half - 40.0), bottom + 38.0);
-    figure.text(at, label, Type::new(LABEL, style::INK).middle());
 }
 
 fn phase_legend(figure: &mut Figure, x: f64, y: f64, notes: Notes) {
@@ -191,18 +93,6 @@ fn phase_legend(figure: &mut Figure, x: f64, y: f64, notes: Notes) {
     for (i, entry) in entries.into_iter().enumerate() {
         legend::column(figure, (x, y + 23.0 * i as f64), LEGEND_WIDTH, &[entry]);
     }
-}
-
-/// Where the tiles begin, and how wide the names left of them may be.
-fn gutter<'a>(names: impl Iterator<Item = &'a str>, heading: &str) -> (f64, f64) {
-    let widest = names
-        .map(|name| match name.len() {
-            0..=80 => style::text_width(name, LABEL, false),
-            _ => f64::INFINITY,
-        })
-        .fold(style::text_width(heading, LABEL, true), f64::max)
-        .clamp(50.0, 230.0);
-    (20.0 + widest + 10.0, widest)
 }
 
 /// The verdict on a layer at the end of one run, for [`phase_table`](super::phase_table).
@@ -265,7 +155,11 @@ pub(super) fn table(
         return Err("nothing to draw: no run has a layer".to_owned());
     };
     let mut numbers = Table::new(&[axis, "layer", "run", "phase", "confidence", "alpha"]);
-    let (left, label_width) = gutter(rows.iter().map(|(name, _)| name.as_str()), axis);
+    let (left, label_width) = gutter(
+        rows.iter().map(|(name, _)| name.as_str()),
+        axis,
+        style::text_width,
+    );
     let narrowest = if most > 1 { 33.0 * most as f64 } else { 46.0 };
     let tile = ((WIDTH - left - LEGEND_WIDTH - 50.0) / layers.len() as f64)
         .clamp(narrowest, narrowest.max(108.0));
@@ -296,17 +190,17 @@ pub(super) fn table(
             // A wider gap between layers than between the runs of one.
             let inner = (tile - if most > 1 { 6.0 } else { 2.0 }) / most as f64;
             for (k, cell) in cells.iter().enumerate() {
-                let verdict = cell.phase.map(|phase| (phase, !cell.indeterminate));
-                notes.see(verdict);
+                let shown = Tile::new(cell.phase, !cell.indeterminate);
+                notes.see(shown);
                 let x = left + inner * k as f64;
-                let color = cell.phase.map_or(style::EMPTY, style::phase);
-                let ink = style::ink_on(color);
+                let color = style::role(Role::Tile(shown));
+                let ink = style::role(Role::OnTile(shown));
                 let gap = if most > 1 { 1.0 } else { 0.0 };
                 figure.rect((x, y + 1.0), (x + inner - gap, y + row_height - 1.0), color);
                 let middle = x + inner / 2.0;
                 let big = Type::new(if most > 1 { 14.0 } else { 17.0 }, ink);
                 let at = (middle, y + row_height / 2.0 - 7.0);
-                figure.text(at, letter(verdict), big.bold().middle());
+                figure.text(at, shown.letters(), big.bold().middle());
                 let alpha = match (cell.alpha, most) {
                     (None, 1) => "no α".to_owned(),
                     (None, _) => "–".to_owned(),

@@ -1,17 +1,18 @@
-//! Colours, markers and the font. Colour never stands alone: layers have marker shapes beside it,
-//! phases have letters.
+//! The palette for plotters, markers and the font. Colour never stands alone: layers have marker shapes
+//! beside it, phases have letters.
 
 use std::sync::OnceLock;
 
 use plotters::style::{FontDesc, FontFamily, FontStyle, RGBAColor, RGBColor, register_font};
 
+use crate::palette::{self, Rgb, SERIES, VIRIDIS};
 use crate::phase::Phase;
+use crate::scene::{self, Role};
 
 /// Ems of the figures' texts.
 pub(super) const TITLE: f64 = 17.0;
 pub(super) const HEADING: f64 = 13.0;
-pub(super) const LABEL: f64 = 12.5;
-pub(super) const SMALL: f64 = 11.5;
+pub(super) use crate::scene::{LABEL, SMALL};
 
 /// Text and frames.
 pub(super) const INK: RGBColor = RGBColor(0x26, 0x26, 0x26);
@@ -24,30 +25,16 @@ pub(super) const EMPTY: RGBColor = RGBColor(0xF1, 0xF1, 0xF1);
 /// Paper.
 pub(super) const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 
-// Okabe and Ito's colours, told apart with any of the common colour-vision deficiencies.
-pub(super) const ORANGE: RGBColor = RGBColor(0xE6, 0x9F, 0x00);
-pub(super) const SKY: RGBColor = RGBColor(0x56, 0xB4, 0xE9);
-pub(super) const GREEN: RGBColor = RGBColor(0x00, 0x9E, 0x73);
-pub(super) const YELLOW: RGBColor = RGBColor(0xF0, 0xE4, 0x42);
-pub(super) const BLUE: RGBColor = RGBColor(0x00, 0x72, 0xB2);
-pub(super) const VERMILLION: RGBColor = RGBColor(0xD5, 0x5E, 0x00);
-pub(super) const PURPLE: RGBColor = RGBColor(0xCC, 0x79, 0xA7);
+pub(super) const SKY: RGBColor = rgb(palette::SKY);
+pub(super) const GREEN: RGBColor = rgb(palette::GREEN);
+pub(super) const YELLOW: RGBColor = rgb(palette::YELLOW);
+pub(super) const BLUE: RGBColor = rgb(palette::BLUE);
+pub(super) const VERMILLION: RGBColor = rgb(palette::VERMILLION);
+pub(super) const PURPLE: RGBColor = rgb(palette::PURPLE);
 
-/// Yellow is too pale for a line on white; black is for text.
-const LAYERS: [RGBColor; 6] = [BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY];
-
-/// viridis at equal steps.
-const VIRIDIS: [RGBColor; 9] = [
-    RGBColor(0x44, 0x01, 0x54),
-    RGBColor(0x47, 0x2D, 0x7B),
-    RGBColor(0x3B, 0x52, 0x8B),
-    RGBColor(0x2C, 0x72, 0x8E),
-    RGBColor(0x21, 0x91, 0x8C),
-    RGBColor(0x28, 0xAE, 0x80),
-    RGBColor(0x5E, 0xC9, 0x62),
-    RGBColor(0xAD, 0xDC, 0x30),
-    RGBColor(0xFD, 0xE7, 0x25),
-];
+const fn rgb(Rgb(r, g, b): Rgb) -> RGBColor {
+    RGBColor(r, g, b)
+}
 
 /// Shape of a data point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,8 +59,8 @@ const MARKERS: [Marker; 6] = [
 /// Colour and marker of the `index`-th of `count` layers: categories while they are few, else a
 /// sequence from dark (first) to light (last).
 pub(super) fn layer(index: usize, count: usize) -> (RGBColor, Marker) {
-    let color = if count <= LAYERS.len() {
-        LAYERS[index % LAYERS.len()]
+    let color = if count <= SERIES.len() {
+        rgb(SERIES[index % SERIES.len()])
     } else {
         // The lightest tenth is too pale for a line.
         viridis(0.9 * index as f64 / (count - 1) as f64)
@@ -90,22 +77,28 @@ pub(super) fn viridis(t: f64) -> RGBColor {
     RGBColor(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
 
-/// Cool to hot in the order in which training walks through the phases; collapse is black.
-pub(super) fn phase(phase: Phase) -> RGBColor {
-    match phase {
-        Phase::RandomLike => SKY,
-        Phase::BleedingOut => GREEN,
-        Phase::BulkPlusSpikes => YELLOW,
-        Phase::BulkDecay => ORANGE,
-        Phase::HeavyTailed => VERMILLION,
-        Phase::RankCollapse => RGBColor(0x1A, 0x1A, 0x1A),
+/// What a role of a scene looks like in a figure.
+pub(super) fn role(role: Role) -> RGBColor {
+    match role {
+        Role::Ink => INK,
+        Role::Muted => MUTED,
+        Role::Tile(tile) => tile.phase().map_or(EMPTY, phase),
+        Role::OnTile(tile) => ink_on(self::role(Role::Tile(tile))),
     }
+}
+
+/// The colour of a phase.
+pub(super) fn phase(phase: Phase) -> RGBColor {
+    rgb(palette::phase(phase))
 }
 
 /// Dark or light text, whichever is easier to read on the colour.
 pub(super) fn ink_on(RGBColor(r, g, b): RGBColor) -> RGBColor {
-    let luminance = 0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b);
-    if luminance > 115.0 { INK } else { PAPER }
+    if Rgb(r, g, b).takes_dark_ink() {
+        INK
+    } else {
+        PAPER
+    }
 }
 
 /// The colour with an opacity.
@@ -144,21 +137,9 @@ pub(super) fn text_width(text: &str, em: f64, bold: bool) -> f64 {
     })
 }
 
-/// The text, or its end with an ellipsis: the end of a layer's path says most.
+/// The text, or its end with an ellipsis.
 pub(super) fn elide(text: &str, em: f64, width: f64) -> String {
-    if text.chars().count() < 400 && text_width(text, em, false) <= width {
-        return text.to_owned();
-    }
-    let characters: Vec<char> = text.chars().collect();
-    let mut kept = characters.len().min(200);
-    loop {
-        let end: String = characters[characters.len() - kept..].iter().collect();
-        let short = format!("…{end}");
-        if kept <= 1 || text_width(&short, em, false) <= width {
-            return short;
-        }
-        kept -= 1;
-    }
+    scene::elide(text, width, |t| text_width(t, em, false))
 }
 
 /// A number with three significant digits.

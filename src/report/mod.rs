@@ -23,11 +23,13 @@
 
 mod cell;
 mod cite;
+mod colors;
 mod data;
 mod esd;
 mod keep;
 mod sink;
 mod still;
+mod svg;
 mod words;
 
 use std::borrow::Cow;
@@ -156,7 +158,7 @@ struct Still<'a> {
     headline: words::Sentence,
     sentences: Vec<words::Sentence>,
     log: Option<String>,
-    timeline: &'a still::Timeline,
+    timeline: Value,
     rows: &'a [still::Row],
     note: Option<&'a str>,
     alarms: Vec<String>,
@@ -196,7 +198,7 @@ pub fn html(runs: &[Run]) -> Result<String> {
         glossary => words::glossary(),
         notes => &data.notes,
         version => env!("CARGO_PKG_VERSION"),
-        style => Value::from_safe_string(STYLE.to_owned()),
+        style => Value::from_safe_string(colors::style() + STYLE),
         script => Value::from_safe_string(SCRIPTS.concat()),
         json => Value::from_safe_string(json),
     };
@@ -220,7 +222,7 @@ fn still<'a>(run: &'a Run, plain: &'a still::Plain) -> Still<'a> {
         headline: words::headline(run),
         sentences: words::summary(run),
         log: run.log.clone(),
-        timeline: &plain.timeline,
+        timeline: Value::from_safe_string(plain.timeline.clone()),
         rows: &plain.rows,
         note: plain.note.as_deref(),
         alarms: earlier_are.into_iter().chain(alarms).collect(),

@@ -6,12 +6,15 @@ use serde::Serialize;
 
 use super::Run;
 use super::esd::rounded;
+use super::svg::svg;
 use super::words::probability;
 use crate::record::{Record, Stamp, Subject};
+use crate::scene::timeline::{self, Layout, Timeline};
 
 /// A run without a script.
 pub(super) struct Plain {
-    pub(super) timeline: Timeline,
+    /// The timeline as SVG.
+    pub(super) timeline: String,
     pub(super) rows: Vec<Row>,
     /// What was left out for the page's size.
     pub(super) note: Option<String>,
@@ -20,6 +23,7 @@ pub(super) struct Plain {
 impl Plain {
     /// These observations and layers of a run, or what fits of them.
     pub(super) fn of(run: &Run, stamps: &[Stamp], layers: &[String], room: usize) -> Self {
+        let tiles = timeline::rows(&run.trajectory.records, layers);
         let (mut every, mut first) = (1, layers.len());
         loop {
             let last = stamps.len().saturating_sub(1);
@@ -27,7 +31,7 @@ impl Plain {
             let kept = kept.filter(|(i, _)| (last - i).is_multiple_of(every));
             let kept: Vec<Stamp> = kept.map(|(_, &stamp)| stamp).collect();
             let mut plain = Self {
-                timeline: Timeline::of(run, &kept, &layers[..first]),
+                timeline: drawing(&tiles[..first], &kept),
                 rows: rows(run, &layers[..first]),
                 note: None,
             };
@@ -52,123 +56,34 @@ impl Plain {
 
     /// About how long it is on the page.
     fn bytes(&self) -> usize {
-        let rows = self.timeline.rows.iter();
-        let drawing = rows.map(|row| {
-            let tile = |tile: &Tile| if tile.width >= LETTER { 140 } else { 80 };
-            100 + row.name.len() + row.tiles.iter().map(tile).sum::<usize>()
-        });
         let table = self.rows.iter();
         let table = table.map(|row| 240 + row.layer.len() + row.phase.len());
-        drawing.sum::<usize>() + table.sum::<usize>()
+        self.timeline.len() + table.sum::<usize>()
     }
 }
 
-/// The timeline of a run, in units of the drawing.
-#[derive(Serialize)]
-pub(super) struct Timeline {
-    width: f64,
-    height: f64,
-    /// Where the tiles begin.
-    left: f64,
-    rows: Vec<TileRow>,
-    /// Epochs under the tiles: place and number.
-    ticks: Vec<(f64, usize)>,
+/// The timeline as wide as the page.
+fn drawing(rows: &[timeline::Row<'_>], stamps: &[Stamp]) -> String {
+    const WIDTH: f64 = 1056.0;
+    /// The axis's name needs this much, also below few tiles.
+    const LEAST: f64 = 460.0;
+    let layout = Layout {
+        top: 0.0,
+        right: WIDTH - MARGIN,
+        text_width,
+    };
+    let timeline = Timeline::new(rows, stamps, layout);
+    let size = (timeline.right.max(LEAST) + MARGIN, timeline.bottom + 50.0);
+    svg(&timeline.shapes, size, "Timeline of phases")
 }
 
-#[derive(Serialize)]
-struct TileRow {
-    y: f64,
-    name: String,
-    tiles: Vec<Tile>,
-}
+const MARGIN: f64 = 10.0;
 
-/// Neighbours of the same verdict are one tile.
-#[derive(Serialize, PartialEq)]
-struct Tile {
-    x: f64,
-    width: f64,
-    /// The phase's letter, or `-`.
-    phase: char,
-    /// What is written on it: the letter, or `?` where the verdict is uncertain.
-    letter: char,
-}
-
-const LEFT: f64 = 220.0;
-const ROW: f64 = 22.0;
-const TILES: f64 = 760.0;
-/// A tile of this width has its letter; the template knows it too.
-const LETTER: f64 = 9.0;
-
-fn letters(record: &Record) -> (char, char) {
-    match record.phase() {
-        None => ('-', '–'),
-        Some(phase) if record.is_determinate() => (phase.letter(), phase.letter()),
-        Some(phase) => (phase.letter(), '?'),
-    }
-}
-
-/// A hundredth of a unit is below a pixel.
-fn short(v: f64) -> f64 {
-    (100.0 * v).round() / 100.0
-}
-
-impl Timeline {
-    fn of(run: &Run, stamps: &[Stamp], layers: &[String]) -> Self {
-        let place: BTreeMap<Stamp, usize> = stamps.iter().copied().zip(0..).collect();
-        let tile = (TILES / stamps.len().max(1) as f64).min(44.0);
-        let mut verdicts: BTreeMap<&str, BTreeMap<usize, (char, char)>> = BTreeMap::new();
-        for record in &run.trajectory.records {
-            if let Some(&at) = place.get(&record.stamp) {
-                let row = verdicts.entry(&record.layer).or_default();
-                row.insert(at, letters(record));
-            }
-        }
-        let rows = layers.iter().enumerate().map(|(i, layer)| {
-            let mut tiles: Vec<Tile> = Vec::new();
-            let mut end = usize::MAX;
-            for (&at, &(phase, letter)) in verdicts.get(layer.as_str()).into_iter().flatten() {
-                let joined = tile < 14.0 && end == at;
-                end = at + 1;
-                match tiles.last_mut() {
-                    Some(last) if joined && (last.phase, last.letter) == (phase, letter) => {
-                        last.width = short(LEFT + tile * end as f64 - last.x);
-                    }
-                    _ => tiles.push(Tile {
-                        x: short(LEFT + tile * at as f64),
-                        width: short(tile),
-                        phase,
-                        letter,
-                    }),
-                }
-            }
-            TileRow {
-                y: ROW * i as f64,
-                name: tail(layer, 30),
-                tiles,
-            }
-        });
-        let every = stamps.len().div_ceil(20).max(1);
-        let ticks = stamps.iter().enumerate().step_by(every);
-        Self {
-            width: LEFT + tile * stamps.len() as f64 + 10.0,
-            height: ROW * layers.len() as f64 + 40.0,
-            left: LEFT,
-            rows: rows.collect(),
-            ticks: ticks
-                .map(|(i, s)| (short(LEFT + tile * (i as f64 + 0.5)), s.epoch))
-                .collect(),
-        }
-    }
-}
-
-/// The end of a name: it says most.
-fn tail(name: &str, length: usize) -> String {
-    let count = name.chars().count();
-    if count <= length {
-        return name.to_owned();
-    }
-    let end: String = name.chars().skip(count + 1 - length).collect();
-    format!("…{end}")
+/// About the width of a text in the reader's font, which is not known.
+fn text_width(text: &str, em: f64, bold: bool) -> f64 {
+    let latin = if bold { 0.7 } else { 0.62 };
+    let widths = text.chars().map(|c| if c.is_ascii() { latin } else { 1.0 });
+    em * widths.sum::<f64>()
 }
 
 /// A layer's last observation.

@@ -478,3 +478,37 @@ fn many_layers_on_one_way_are_one_sentence() {
     assert!(said[1].starts_with("9 layers (layer0, layer1, layer2, layer3 and 5 more) went from Random-like to Heavy-tailed, \
          where the first arrived at epoch 1 and the last at epoch 2: they are"), "{said:?}");
 }
+
+/// What a figure and the page's still picture write, they write alike.
+#[cfg(feature = "plot")]
+#[test]
+fn the_still_picture_is_the_figure() {
+    let mut run = run_of((0..4).flat_map(|epoch| {
+        let sure = record("fc1", epoch, RandomLike, 0.9);
+        let unsure = record("fc2.weight", epoch, HeavyTailed, 0.5);
+        [sure, unsure]
+    }));
+    let shape = crate::record::LayerShape {
+        name: "fc2.weight".to_owned(),
+        shape: vec![3, 3],
+    };
+    let failed = Record::failed("r", Stamp::of_epoch(4), 1, shape, "NaN".to_owned());
+    run.push(Line::Layer(Box::new(failed)));
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("phases.svg");
+    crate::plot::phase_timeline(&run.trajectory, &path).unwrap();
+    let figure = std::fs::read_to_string(path).unwrap();
+    let page = html(&[run]).unwrap();
+    let still = page.find("<svg class=\"still\"").unwrap();
+    let still = &page[still..still + page[still..].find("</svg>").unwrap() + 6];
+    let texts = |svg: &str| -> Vec<String> {
+        let document = roxmltree::Document::parse(svg).unwrap();
+        let texts = document.descendants().filter(|n| n.has_tag_name("text"));
+        let texts = texts.filter_map(|n| n.text().map(|t| t.trim().to_owned()));
+        texts.collect()
+    };
+    let (figure, still) = (texts(&figure), texts(still));
+    let wanted = "fc1 R R R R fc2.weight H? H? H? H? – 0 1 2 3 4 epoch (0: initial weights)";
+    assert_eq!(still.join(" "), wanted);
+    assert!(figure.join(" ").contains(wanted), "{figure:?}");
+}

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 use heavytail::plot::{self, Chart, Curve, Hue, PhaseCell, Plane, Scale};
-use heavytail::{Phase, Record};
+use heavytail::spectrum::Spectrum;
+use heavytail::{FileNames, Phase, Record};
 
 use crate::ended::Ended;
 use crate::judging::Judging;
@@ -30,58 +31,60 @@ pub fn run(options: &Options) -> Result<Ended> {
     let extension = if options.png { "png" } else { "svg" };
     let folder = &options.output;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+    let models = model_names(&options.files);
+    let stems = FileNames::default().stems("", models.iter().map(String::as_str));
+    let mut names = FileNames::default();
+    let mut paths = |prefix: &str, of: &[&str]| -> Vec<PathBuf> {
+        let stems = names.stems(prefix, of.iter().copied()).into_iter();
+        let file = |stem| folder.join(format!("{stem}.{extension}"));
+        stems.map(file).collect()
+    };
+    let of_all = paths("", &["exponents"]);
     let mut failed = false;
     let mut all: Vec<(String, Vec<Record>)> = Vec::new();
-    for file in &options.files {
+    for ((file, model), stem) in options.files.iter().zip(models).zip(stems) {
         let (_, survey) = options.judging.survey(file)?;
         failed |= survey.rows.iter().any(|r| r.is_failed());
-        let stem = stem(file, &all);
-        let path = |name: &str| folder.join(format!("{stem}-{name}.{extension}"));
         let rows: Vec<&Record> = survey.rows.iter().filter(|r| r.is_success()).collect();
         ensure!(
             !rows.is_empty(),
             "{}: no layer could be analysed",
             file.display()
         );
+        let of_model = paths(&format!("{stem}-"), &["alpha", "phases"]);
         let mut written = Vec::new();
         if rows.iter().any(|r| r.alpha().is_some()) {
-            written.push(path("alpha"));
-            plot::chart(&exponents(&stem, &rows), path("alpha"))?;
+            plot::chart(&exponents(&model, &rows), &of_model[0])?;
+            written.push(of_model[0].clone());
         }
-        written.push(path("phases"));
-        phases(&stem, &rows, &path("phases"))?;
-        for (row, spectrum) in survey.rows.iter().zip(&survey.spectra) {
-            // An all-zero layer has nothing to draw.
-            let Some(spectrum) = spectrum.as_ref().filter(|s| s.lambda_max() > 0.0) else {
-                continue;
-            };
-            let safe = |c: char| {
-                if c.is_ascii_alphanumeric() || ".-_".contains(c) {
-                    c
-                } else {
-                    '_'
-                }
-            };
-            let layer: String = row.layer.chars().map(safe).collect();
-            let one = [(label(row), spectrum.clone())];
-            let name = format!("esd-{layer}");
-            plot::esd(&row.layer, &one, path(&name))?;
-            written.push(path(&name));
-            let name = format!("esd-loglog-{layer}");
-            plot::esd_loglog(&row.layer, &one, path(&name))?;
-            written.push(path(&name));
+        phases(&model, &rows, &of_model[1])?;
+        written.push(of_model[1].clone());
+        // An all-zero layer has nothing to draw.
+        let drawn = |s: &&Spectrum| s.lambda_max() > 0.0;
+        let spectra = survey.rows.iter().zip(&survey.spectra);
+        let spectra: Vec<(&Record, &Spectrum)> = spectra
+            .filter_map(|(row, spectrum)| Some((row, spectrum.as_ref().filter(drawn)?)))
+            .collect();
+        let layers: Vec<&str> = spectra.iter().map(|(row, _)| row.layer.as_str()).collect();
+        let linear = paths(&format!("{stem}-esd-"), &layers);
+        let log_log = paths(&format!("{stem}-esd-loglog-"), &layers);
+        for ((row, spectrum), (linear, log_log)) in spectra.iter().zip(linear.iter().zip(&log_log))
+        {
+            let one = [(label(row), (*spectrum).clone())];
+            plot::esd(&row.layer, &one, linear)?;
+            plot::esd_loglog(&row.layer, &one, log_log)?;
+            written.extend([linear.clone(), log_log.clone()]);
         }
         say(&written)?;
         let rows = survey.rows.into_iter().filter(|r| r.is_success());
-        all.push((stem, rows.collect()));
+        all.push((model, rows.collect()));
     }
     if all
         .iter()
         .any(|(_, rows)| rows.iter().any(|r| r.alpha().is_some()))
     {
-        let path = folder.join(format!("exponents.{extension}"));
-        plot::chart(&together(&all), &path)?;
-        say(&[path])?;
+        plot::chart(&together(&all), &of_all[0])?;
+        say(&of_all)?;
     }
     Ok(if failed {
         Ended::WithFailedLayers
@@ -95,8 +98,20 @@ fn say(paths: &[PathBuf]) -> Result<()> {
     write(&lines, None)
 }
 
-/// The model's name without the ending of a weight file, and with a number if another model has it.
-fn stem(file: &Path, taken: &[(String, Vec<Record>)]) -> String {
+/// Each model's name without the ending of a weight file, and with a number if a model before it has it.
+fn model_names(files: &[PathBuf]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for file in files {
+        let name = model_name(file);
+        let numbered = (2..).map(|i| format!("{name}-{i}"));
+        let free = |name: &String| !names.contains(name);
+        let name = std::iter::once(name.clone()).chain(numbered).find(free);
+        names.extend(name);
+    }
+    names
+}
+
+fn model_name(file: &Path) -> String {
     const ENDINGS: [&str; 7] = ["safetensors", "pt", "pth", "th", "bin", "bpk", "npy"];
     let ending = file
         .extension()
@@ -106,13 +121,7 @@ fn stem(file: &Path, taken: &[(String, Vec<Record>)]) -> String {
     } else {
         file.file_name()
     };
-    let name = name.map_or_else(|| "model".to_owned(), |n| n.to_string_lossy().into_owned());
-    let free = |name: &String| taken.iter().all(|(other, _)| other != name);
-    if free(&name) {
-        return name;
-    }
-    let numbered = (2..).map(|i| format!("{name}-{i}"));
-    numbered.into_iter().find(free).unwrap_or(name)
+    name.map_or_else(|| "model".to_owned(), |n| n.to_string_lossy().into_owned())
 }
 
 fn label(row: &Record) -> String {

@@ -1,6 +1,7 @@
 //! How phases and words look in a terminal.
 
 use heavytail::Phase;
+use heavytail::palette::{self, Rgb};
 use ratatui::style::{Color, Modifier, Style};
 
 /// What the terminal can show.
@@ -12,27 +13,25 @@ pub enum Colors {
 }
 
 impl Colors {
-    /// A phase's tile: Okabe and Ito's colours as in the figures, or their neighbours among the 256.
+    /// A phase's tile, in the colours of the figures or their neighbours among the 256.
     pub fn tile(self, phase: Phase) -> Style {
-        let (index, rgb) = match phase {
-            Phase::RandomLike => (74, Color::Rgb(0x56, 0xB4, 0xE9)),
-            Phase::BleedingOut => (36, Color::Rgb(0x00, 0x9E, 0x73)),
-            Phase::BulkPlusSpikes => (221, Color::Rgb(0xF0, 0xE4, 0x42)),
-            Phase::BulkDecay => (172, Color::Rgb(0xE6, 0x9F, 0x00)),
-            Phase::HeavyTailed => (166, Color::Rgb(0xD5, 0x5E, 0x00)),
-            Phase::RankCollapse => (234, Color::Rgb(0x1A, 0x1A, 0x1A)),
+        let index = palette::phase_index(phase);
+        let (color, shown) = match self {
+            Colors::None => return Style::new().add_modifier(Modifier::REVERSED),
+            Colors::Indexed => (Color::Indexed(index), Rgb::of_index(index)),
+            Colors::True => {
+                let rgb = palette::phase(phase);
+                (Color::Rgb(rgb.0, rgb.1, rgb.2), rgb)
+            }
         };
-        let ink = match phase {
-            Phase::RankCollapse => Color::Indexed(231),
-            _ => Color::Indexed(16),
-        };
-        match self {
-            Colors::None => Style::new().add_modifier(Modifier::REVERSED),
-            Colors::Indexed => Style::new().bg(Color::Indexed(index)).fg(ink),
-            Colors::True => Style::new().bg(rgb).fg(ink),
-        }
+        let ink = if shown.takes_dark_ink() { BLACK } else { WHITE };
+        Style::new().bg(color).fg(ink)
     }
 }
+
+/// Of the 256, as the first 16 may look like anything.
+const BLACK: Color = Color::Indexed(16);
+const WHITE: Color = Color::Indexed(231);
 
 pub fn dim() -> Style {
     Style::new().add_modifier(Modifier::DIM)
@@ -40,4 +39,22 @@ pub fn dim() -> Style {
 
 pub fn bold() -> Style {
     Style::new().add_modifier(Modifier::BOLD)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tiles_have_the_palette_s_colours() {
+        for phase in Phase::ALL {
+            let Rgb(r, g, b) = palette::phase(phase);
+            let tile = Colors::True.tile(phase);
+            assert_eq!(tile.bg, Some(Color::Rgb(r, g, b)));
+            let dark = palette::phase(phase).takes_dark_ink();
+            assert_eq!(tile.fg, Some(if dark { BLACK } else { WHITE }));
+            let index = Color::Indexed(palette::phase_index(phase));
+            assert_eq!(Colors::Indexed.tile(phase).bg, Some(index));
+        }
+    }
 }

@@ -1,0 +1,211 @@
+//! The colours of figures, page and terminal.
+//!
+//! They are Okabe and Ito's, which can be told apart with any of the common colour-vision deficiencies, and viridis
+//! where an order is shown. Colour never stands alone: phases have letters beside it, layers markers.
+//!
+//! Paper, frames and grey text are not here: a figure, a page and a terminal each have their own.
+
+use std::fmt;
+
+use crate::phase::Phase;
+
+/// Red, green and blue of a colour in sRGB. Displayed as in CSS: `#56b4e9`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rgb(pub u8, pub u8, pub u8);
+
+/// Okabe and Ito's orange.
+pub const ORANGE: Rgb = Rgb(0xE6, 0x9F, 0x00);
+/// Okabe and Ito's sky blue.
+pub const SKY: Rgb = Rgb(0x56, 0xB4, 0xE9);
+/// Okabe and Ito's bluish green.
+pub const GREEN: Rgb = Rgb(0x00, 0x9E, 0x73);
+/// Okabe and Ito's yellow.
+pub const YELLOW: Rgb = Rgb(0xF0, 0xE4, 0x42);
+/// Okabe and Ito's blue.
+pub const BLUE: Rgb = Rgb(0x00, 0x72, 0xB2);
+/// Okabe and Ito's vermillion.
+pub const VERMILLION: Rgb = Rgb(0xD5, 0x5E, 0x00);
+/// Okabe and Ito's reddish purple.
+pub const PURPLE: Rgb = Rgb(0xCC, 0x79, 0xA7);
+/// In place of Okabe and Ito's black, which is for text.
+const SOOT: Rgb = Rgb(0x1A, 0x1A, 0x1A);
+
+/// Categories, as long as they are few. Yellow is too pale for a line on white.
+pub const SERIES: [Rgb; 6] = [BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY];
+
+/// The same on dark paper.
+#[cfg(feature = "report")]
+pub(crate) const SERIES_ON_DARK: [Rgb; 6] = [
+    Rgb(0x3D, 0x9B, 0xE0),
+    Rgb(0xF0, 0x7A, 0x2A),
+    Rgb(0x2B, 0xBF, 0x93),
+    Rgb(0xE2, 0x9A, 0xC3),
+    Rgb(0xF2, 0xB6, 0x32),
+    Rgb(0x8F, 0xD0, 0xF5),
+];
+
+/// viridis at equal steps.
+#[cfg(any(feature = "plot", feature = "report"))]
+pub(crate) const VIRIDIS: [Rgb; 9] = [
+    Rgb(0x44, 0x01, 0x54),
+    Rgb(0x47, 0x2D, 0x7B),
+    Rgb(0x3B, 0x52, 0x8B),
+    Rgb(0x2C, 0x72, 0x8E),
+    Rgb(0x21, 0x91, 0x8C),
+    Rgb(0x28, 0xAE, 0x80),
+    Rgb(0x5E, 0xC9, 0x62),
+    Rgb(0xAD, 0xDC, 0x30),
+    Rgb(0xFD, 0xE7, 0x25),
+];
+
+/// Its steps for lines on white paper: the lightest are darker, or left out.
+#[cfg(feature = "report")]
+pub(crate) const SEQUENCE: [Rgb; 8] = [
+    VIRIDIS[0],
+    VIRIDIS[1],
+    VIRIDIS[2],
+    VIRIDIS[3],
+    VIRIDIS[4],
+    VIRIDIS[5],
+    VIRIDIS[6],
+    Rgb(0x9F, 0xCF, 0x20),
+];
+
+/// Its steps for lines on dark paper: the darkest are lighter.
+#[cfg(feature = "report")]
+pub(crate) const SEQUENCE_ON_DARK: [Rgb; 8] = [
+    Rgb(0x8B, 0x6F, 0xC9),
+    Rgb(0x6F, 0x7F, 0xD0),
+    Rgb(0x4F, 0x97, 0xC4),
+    Rgb(0x35, 0xA7, 0xAD),
+    Rgb(0x35, 0xB5, 0x8F),
+    VIRIDIS[6],
+    VIRIDIS[7],
+    VIRIDIS[8],
+];
+
+/// The colour of a phase: cool to hot in the order in which training walks through them; collapse is black.
+pub fn phase(phase: Phase) -> Rgb {
+    match phase {
+        Phase::RandomLike => SKY,
+        Phase::BleedingOut => GREEN,
+        Phase::BulkPlusSpikes => YELLOW,
+        Phase::BulkDecay => ORANGE,
+        Phase::HeavyTailed => VERMILLION,
+        Phase::RankCollapse => SOOT,
+    }
+}
+
+/// The same on dark paper, where soot would not be seen.
+#[cfg(feature = "report")]
+pub(crate) fn phase_on_dark(of: Phase) -> Rgb {
+    match of {
+        Phase::RankCollapse => Rgb(0, 0, 0),
+        other => phase(other),
+    }
+}
+
+/// The colour of a phase among a terminal's 256.
+pub fn phase_index(phase: Phase) -> u8 {
+    match phase {
+        Phase::RandomLike => 74,
+        Phase::BleedingOut => 36,
+        Phase::BulkPlusSpikes => 221,
+        // 178 is nearer, but a yellow, as the one above.
+        Phase::BulkDecay => 172,
+        Phase::HeavyTailed => 166,
+        Phase::RankCollapse => 234,
+    }
+}
+
+impl Rgb {
+    /// A colour of a terminal's 256: one of the cube of 6³ (from 16 on) or of the greys (from 232 on). What the first
+    /// 16 look like is the terminal's choice; they are black here.
+    pub fn of_index(index: u8) -> Self {
+        match index {
+            0..=15 => Self(0, 0, 0),
+            16..=231 => {
+                let level = |step: u8| if step == 0 { 0 } else { 55 + 40 * step };
+                let cube = index - 16;
+                Self(level(cube / 36), level(cube / 6 % 6), level(cube % 6))
+            }
+            232..=255 => {
+                let grey = 8 + 10 * (index - 232);
+                Self(grey, grey, grey)
+            }
+        }
+    }
+
+    /// Whether text on this colour is dark; else it is light.
+    pub fn takes_dark_ink(self) -> bool {
+        let Self(r, g, b) = self;
+        0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b) > 115.0
+    }
+}
+
+impl fmt::Display for Rgb {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{:02x}{:02x}{:02x}", self.0, self.1, self.2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn distance(a: Rgb, b: Rgb) -> f64 {
+        let square = |x: u8, y: u8| f64::from(x.abs_diff(y)).powi(2);
+        (square(a.0, b.0) + square(a.1, b.1) + square(a.2, b.2)).sqrt()
+    }
+
+    #[test]
+    fn indices_are_near_and_apart() {
+        let indices = Phase::ALL.map(phase_index);
+        for (i, p) in Phase::ALL.into_iter().enumerate() {
+            let nearest = (16..=255u8).map(|i| distance(phase(p), Rgb::of_index(i)));
+            let nearest = nearest.fold(f64::INFINITY, f64::min);
+            let chosen = distance(phase(p), Rgb::of_index(indices[i]));
+            assert!(chosen <= nearest + 7.0, "{p}: {chosen} for {nearest}");
+            for &other in &indices[..i] {
+                let apart = distance(Rgb::of_index(other), Rgb::of_index(indices[i]));
+                assert!(apart >= 40.0, "{p}: {apart}");
+            }
+        }
+    }
+
+    /// What a figure is filled with, what the page's style defines and what this module says, for each phase.
+    #[cfg(all(feature = "plot", feature = "report"))]
+    #[test]
+    fn figures_and_the_page_have_these_colours() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("phases.svg");
+        let cell = |phase| crate::plot::PhaseCell {
+            phase: Some(phase),
+            ..Default::default()
+        };
+        let cells = vec![Phase::ALL.map(cell).to_vec()];
+        crate::plot::phase_table("t", "a", &["w".into()], &[("r".into(), cells)], &path).unwrap();
+        let figure = std::fs::read_to_string(path).unwrap().to_lowercase();
+        let page = crate::report::html(&[]).unwrap();
+        for p in Phase::ALL {
+            let color = phase(p);
+            assert!(
+                figure.contains(&format!("fill=\"{color}\"")),
+                "{p}: {color}"
+            );
+            assert!(page.contains(&format!("--{}: {color};", p.letter())), "{p}");
+            let ink = if color.takes_dark_ink() {
+                "#1d1d1b"
+            } else {
+                "#ffffff"
+            };
+            assert!(
+                page.contains(&format!("--on-{}: {ink};", p.letter())),
+                "{p}"
+            );
+        }
+        for (i, color) in SERIES.iter().enumerate() {
+            assert!(page.contains(&format!("--c{i}: {color};")));
+        }
+    }
+}
