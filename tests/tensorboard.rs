@@ -135,7 +135,12 @@ fn shown(path: &Path) -> BTreeMap<(String, u64), Shown> {
             panic!("no wall time")
         };
         assert!(f64::from_le_bytes(*time) > 1.7e9);
-        for value in event.message(5).unwrap().all(1) {
+        let Some(summary) = event.message(5) else {
+            // A resumed run says so, by a session's start.
+            assert_eq!(event.message(7).unwrap().int(1), 1);
+            continue;
+        };
+        for value in summary.all(1) {
             let Field::Bytes(value) = value else { panic!() };
             let value = Message::read(value);
             let metadata = value.message(9).unwrap();
