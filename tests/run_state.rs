@@ -570,7 +570,11 @@ fn a_folder_that_is_moved_or_taken_loses_no_line() {
     wait_for("observations", || {
         lines(&run, |l| matches!(l, Line::Scalar(_))) == 2
     });
-    fs::remove_dir_all(&run).unwrap();
+    // Nothing is written any more: also the full analyses are done.
+    wait_for("full analyses", || {
+        lines(&run, |l| matches!(l, Line::Full(_))) == 2 && !run.join("pending").exists()
+    });
+    wait_for("removal", || fs::remove_dir_all(&run).is_ok());
     let other = Monitor::builder()
         .run("other")
         .out(&run)

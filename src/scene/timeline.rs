@@ -239,11 +239,13 @@ mod tests {
     }
 
     fn texts(timeline: &Timeline) -> Vec<&str> {
-        let text = |shape| match shape {
-            &Shape::Text { ref text, .. } => Some(text.as_str()),
-            _ => None,
-        };
-        timeline.shapes.iter().filter_map(text).collect()
+        let mut texts = Vec::new();
+        for shape in &timeline.shapes {
+            if let Shape::Text { text, .. } = shape {
+                texts.push(text.as_str());
+            }
+        }
+        texts
     }
 
     #[test]
