@@ -58,9 +58,7 @@ fn views(report: &heavytail::LayerReport, record: &Record) -> Vec<(&'static str,
     let table = std::fs::read_to_string(path).unwrap();
     // The page's data; a `?` is a bit of `m`, and words are shared texts.
     let mut page = Run::new("run");
-    for line in [Line::Layer(Box::new(record.clone()))] {
-        page.push(line);
-    }
+    page.push(Line::Layer(Box::new(record.clone())));
     let page = html(&[page]).unwrap();
     // An event file holds its texts as they are.
     let mut board = TensorBoardSink::create(dir.path()).unwrap();
@@ -133,5 +131,41 @@ fn every_view_shows_the_same_doubts() {
         assert_eq!(csv::text(FIELDS[place].cell(&record)), codes.join(" "));
         let json = serde_json::to_value(&record).unwrap();
         assert_eq!(json["doubts"].as_array().unwrap().len(), codes.len());
+    }
+}
+
+/// A short spectrum whose bulk is made another law by hand: its interval and its bulk are in doubt.
+#[test]
+fn intervals_and_bulks_are_marked_too() {
+    let weights: Vec<f64> = (0..60 * 40)
+        .map(|i| ((i * i * 31 + i * 7) % 1009) as f64 - 504.0)
+        .collect();
+    let matrix = WeightMatrix::new("fc1", 60, 40, weights).unwrap();
+    let report = analyze(&matrix, &Config::default()).unwrap();
+    let mut record = Record::success("run", Stamp::default(), 0, &report);
+    let values = record.values_mut().unwrap();
+    values.bulk_d = Some(0.4);
+    values.judge();
+    assert!(record.is_marked(Subject::Bulk) && record.is_marked(Subject::Interval));
+    let spikes = record.values().unwrap().num_spikes.unwrap();
+    let bits = 2 + 8 + u8::from(record.is_marked(Subject::Alpha));
+    let bits = bits + 4 * u8::from(record.is_marked(Subject::Phase));
+    for (view, text) in views(&report, &record) {
+        let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        let marks = match view {
+            "page" => {
+                text.contains(&format!("\"m\":{bits},"))
+                    && text.contains(&format!("<td>{spikes}?</td>"))
+            }
+            "table" => text.contains(&format!(" {spikes}?  ")),
+            "details" => flat.contains(&format!("{spikes}? eigenvalues beyond")),
+            "board" => {
+                flat.contains("the bulk is not Marchenko–Pastur")
+                    && flat.contains("the interval covers")
+            }
+            // The report is made before the doubt; the overview of a run has no room for spikes.
+            _ => true,
+        };
+        assert!(marks, "{view}:\n{text}");
     }
 }
