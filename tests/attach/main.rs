@@ -218,7 +218,7 @@ fn a_resumed_run_continues_its_log() {
     {
         if let Line::Resumed(resumed) = &line {
             assert_eq!((resumed.from.epoch, resumed.from.step), (1, STEPS));
-            keys.retain(|(_, _, epoch, _, _)| resumed.keeps_epoch(*epoch));
+            keys.retain(|(_, _, epoch, _, _)| epoch.is_none_or(|epoch| resumed.keeps_epoch(epoch)));
         }
         keys.push(line.key());
     }
