@@ -175,7 +175,7 @@ pub fn esd_loglog(
 /// Every figure that the data allow, each as `.svg`, `.png` and `.csv`: `alpha`, `alpha_hat`,
 /// `phases` and, from the first, middle and last spectra that a
 /// [`SpectraSink`](crate::sink::SpectraSink) kept in `spectra`, `esd-<layer>` and
-/// `esd-loglog-<layer>`, where the layer's name is made safe by [`FileNames`](crate::FileNames). The
+/// `esd-loglog-<layer>`, where the layer's name is made safe by [`FileNames`]. The
 /// folder is created. Returns what was written.
 ///
 /// # Errors

@@ -211,7 +211,7 @@ fn a_resumed_run_continues_its_log() {
     );
     let text = std::fs::read_to_string(log.join("log.jsonl")).unwrap();
     // Epoch 2 of the first process is an abandoned branch. What still counts is there once.
-    let mut keys = Vec::new();
+    let mut keys: Vec<heavytail::record::Key> = Vec::new();
     for line in text
         .lines()
         .map(|l| serde_json::from_str::<Line>(l).unwrap())
