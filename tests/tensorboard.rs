@@ -356,3 +356,34 @@ fn tensorboard_reads_it() {
         &[&out, &dir.path().join("board")],
     );
 }
+
+#[test]
+fn a_run_that_goes_back_leaves_no_point_behind() {
+    let dir = tempfile::tempdir().unwrap();
+    let (out, board) = (dir.path().join("demo"), dir.path().join("board"));
+    let train = |epochs: std::ops::Range<usize>, branch: u64| {
+        let sink = TensorBoardSink::create(&board).unwrap();
+        let monitor = Monitor::builder().out(&out).resume().sink(sink);
+        let monitor = monitor.overload(Overload::Wait).build().unwrap();
+        for epoch in epochs {
+            let step = 10 * epoch as u64;
+            let seed = epoch as u64 + if epoch > 2 { 100 * branch } else { 0 };
+            monitor.submit(Stamp { epoch, step }, snapshot(seed));
+            monitor.scalar(epoch, "valid loss", epoch as f64 + 10.0 * branch as f64);
+        }
+        monitor.finish().trajectory
+    };
+    assert_eq!(train(0..6, 0).summaries.len(), 6);
+    // Back at the weights of epoch 2, whose loss is known.
+    let run = train(2..5, 1);
+    assert_eq!((run.summaries.len(), run.abandoned.len()), (5, 3));
+    let later = frames(&files(&board)[1]);
+    let session = later
+        .iter()
+        .find_map(|event| Some((event.int(2), event.message(7)?)));
+    let (step, session) = session.unwrap();
+    assert_eq!((step, session.int(1)), (3, 1));
+    if let Some(python) = python("tensorboard") {
+        python.run("tests/readers/read_session.py", &[&board]);
+    }
+}

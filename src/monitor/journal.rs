@@ -255,6 +255,11 @@ impl Journal {
 
     /// A line goes to every sink, then to the trajectory.
     pub(super) fn keep(&mut self, line: Line) {
+        // A sink that knows nothing of an earlier process is not to show twice what the log has once.
+        let tells = matches!(line, Line::Header(_) | Line::Resumed(_));
+        if !tells && lock(&self.state).has(&line) {
+            return;
+        }
         let said = self.call(|watched| {
             let result = watched.sink.line(&line);
             watched.refused += usize::from(result.is_err());

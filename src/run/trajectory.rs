@@ -86,6 +86,11 @@ impl Trajectory {
         self.push(Line::Notice(Notice { run, epoch, event }));
     }
 
+    /// Whether a line says nothing new.
+    pub(crate) fn has(&self, line: &Line) -> bool {
+        !line.recurs() && self.seen.contains(&line.key())
+    }
+
     /// Add a line. One that is there already, by its [key](Line::key), is left out.
     pub fn push(&mut self, line: Line) {
         if !self.seen.insert(line.key()) && !line.recurs() {

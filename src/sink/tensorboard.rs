@@ -51,6 +51,8 @@ pub struct TensorBoardSink {
     axis: Axis,
     /// Records whose full analysis came after their verdict.
     outdated: HashSet<(Stamp, String)>,
+    /// The file says from which step on its session goes.
+    started: bool,
 }
 
 impl TensorBoardSink {
@@ -83,6 +85,7 @@ impl TensorBoardSink {
             written: HashSet::new(),
             axis: Axis::default(),
             outdated: HashSet::new(),
+            started: false,
         };
         sink.flush()?;
         Ok(sink)
@@ -101,8 +104,17 @@ impl TensorBoardSink {
         &self.path
     }
 
+    /// A session goes on from this step. TensorBoard passes over the first of a folder.
+    fn start(&mut self, step: u64) {
+        self.started = true;
+        self.pending.extend(session_start(now(), step));
+    }
+
     fn push(&mut self, step: u64, values: &[Value]) {
         if !values.is_empty() {
+            if !self.started {
+                self.start(step);
+            }
             self.pending.extend(event(now(), step, values));
         }
     }
@@ -126,7 +138,7 @@ impl Sink for TensorBoardSink {
                     (false, true) => resumed.from.step + 1,
                     (false, false) => resumed.from.epoch as u64 + 1,
                 };
-                self.pending.extend(session_start(now(), step));
+                self.start(step);
             }
             _ => {}
         }
