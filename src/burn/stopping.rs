@@ -13,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(Clone)]
 pub struct AlarmStopping {
     monitor: Monitor,
-    /// Alarms of a log that is continued do not count.
+    /// Alarms that were raised before.
     known: usize,
 }
 
@@ -24,7 +24,7 @@ impl Monitor {
     pub fn stop_on_alarm(&self) -> AlarmStopping {
         AlarmStopping {
             monitor: self.clone(),
-            known: self.with_trajectory(|t| t.alarms.len()),
+            known: self.alarms_raised(),
         }
     }
 }
@@ -32,6 +32,6 @@ impl Monitor {
 impl EarlyStoppingStrategy for AlarmStopping {
     fn should_stop(&mut self, _: usize, _: &EventStoreClient) -> bool {
         self.monitor.wait(PATIENCE);
-        self.monitor.with_trajectory(|t| t.alarms.len()) > self.known
+        self.monitor.alarms_raised() > self.known
     }
 }

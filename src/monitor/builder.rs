@@ -247,6 +247,8 @@ impl Builder {
             pending: dir.map(|dir| dir.pending()),
         };
         let journal = Journal::new(&run, Arc::clone(&state), sinks, self.rules, self.on_alarm);
+        #[cfg(feature = "burn")]
+        let alarms = journal.raised();
         let worker = Worker::spawn(header, settings, journal, self.overload, queue)?;
         let monitor = Monitor {
             inner: Arc::new(Inner {
@@ -262,6 +264,8 @@ impl Builder {
                 budget: self.budget.map(Budget::new),
                 #[cfg(feature = "burn")]
                 submitted: Mutex::new(None),
+                #[cfg(feature = "burn")]
+                alarms,
                 worker,
             }),
         };

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use super::alarms::Alarms;
@@ -49,6 +50,8 @@ pub(super) struct Journal {
     phases: HashMap<String, Hysteresis>,
     alarms: Alarms,
     on_alarm: Vec<OnAlarm>,
+    /// Alarms that this process has raised.
+    raised: Arc<AtomicUsize>,
 }
 
 impl Journal {
@@ -72,9 +75,16 @@ impl Journal {
             phases: HashMap::new(),
             alarms: Alarms::new(run, rules),
             on_alarm,
+            raised: Arc::default(),
         };
         journal.remember();
         journal
+    }
+
+    /// How many alarms this process has raised so far.
+    #[cfg(feature = "burn")]
+    pub(super) fn raised(&self) -> Arc<AtomicUsize> {
+        Arc::clone(&self.raised)
     }
 
     /// Phases and alarms as the log leaves them.
@@ -238,6 +248,7 @@ impl Journal {
     fn raise(&mut self, alarms: impl IntoIterator<Item = Alarm>) {
         for alarm in alarms {
             self.keep(Line::Alarm(alarm.clone()));
+            self.raised.fetch_add(1, Ordering::Relaxed);
             let mut acts = std::mem::take(&mut self.on_alarm);
             for act in &mut acts {
                 let done = guarded(|| {

@@ -109,6 +109,9 @@ struct Inner {
     budget: Option<Budget>,
     #[cfg(feature = "burn")]
     submitted: Mutex<Option<std::time::Instant>>,
+    /// Alarms that this process has raised.
+    #[cfg(feature = "burn")]
+    alarms: Arc<std::sync::atomic::AtomicUsize>,
     worker: Worker,
 }
 
@@ -254,6 +257,13 @@ impl Monitor {
     #[cfg(feature = "burn")]
     pub(crate) fn affords_after_all(&self) {
         self.inner.worker.unspare();
+    }
+
+    /// How many alarms this process has raised.
+    #[cfg(feature = "burn")]
+    pub(crate) fn alarms_raised(&self) -> usize {
+        let order = std::sync::atomic::Ordering::Relaxed;
+        self.inner.alarms.load(order)
     }
 
     /// Record a number that the training reports, such as the loss of an epoch.
