@@ -46,7 +46,8 @@ pub(crate) fn scan_lines(
         if !bytes.ends_with(b"\n") {
             break;
         }
-        let text = std::str::from_utf8(&bytes).map_err(|e| Error::format(path, Some(number), e))?;
+        let text =
+            std::str::from_utf8(&bytes).map_err(|e| Error::malformed(path, Some(number), e))?;
         visit(number, text)?;
         whole += read as u64;
     }

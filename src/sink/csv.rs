@@ -120,7 +120,7 @@ pub fn write<'a>(
     path: impl AsRef<Path>,
 ) -> Result<()> {
     let path = path.as_ref();
-    let bad = |e: csv::Error| Error::format(path, None, e);
+    let bad = |e: csv::Error| Error::malformed(path, None, e);
     let mut bytes = Vec::new();
     append(&mut bytes, &header()).map_err(bad)?;
     for record in records {

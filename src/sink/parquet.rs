@@ -38,7 +38,7 @@ pub fn write<'a>(
     path: impl AsRef<Path>,
 ) -> Result<()> {
     let path = path.as_ref();
-    let bytes = encode(records).map_err(|e| Error::format(path, None, e))?;
+    let bytes = encode(records).map_err(|e| Error::malformed(path, None, e))?;
     write_whole(path, &bytes)
 }
 

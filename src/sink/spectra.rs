@@ -98,7 +98,7 @@ impl Sink for SpectraSink {
                 TensorView::new(Dtype::F64, vec![s.len()], bytes).map(|view| (name.as_str(), view))
             })
             .collect::<std::result::Result<Vec<_>, _>>()
-            .map_err(|e| Error::format(&path, None, e))?;
+            .map_err(|e| Error::malformed(&path, None, e))?;
         let metadata: HashMap<String, String> = spectra
             .iter()
             .flat_map(|(name, s)| {
@@ -110,7 +110,7 @@ impl Sink for SpectraSink {
             })
             .collect();
         let whole = safetensors::serialize(views, Some(metadata))
-            .map_err(|e| Error::format(&path, None, e))?;
+            .map_err(|e| Error::malformed(&path, None, e))?;
         write_whole(&path, &whole)
     }
 }
@@ -134,8 +134,9 @@ pub fn read_spectra(path: impl AsRef<Path>) -> Result<Vec<(String, Spectrum)>> {
     let path = path.as_ref();
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;
     let bad = |cause: String| Error::format(path, None, cause);
-    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(|e| bad(e.to_string()))?;
-    let file = SafeTensors::deserialize(&bytes).map_err(|e| bad(e.to_string()))?;
+    let malformed = |e| Error::malformed(path, None, e);
+    let (_, header) = SafeTensors::read_metadata(&bytes).map_err(malformed)?;
+    let file = SafeTensors::deserialize(&bytes).map_err(malformed)?;
     let shapes = header.metadata().clone().unwrap_or_default();
     file.tensors()
         .into_iter()

@@ -68,7 +68,7 @@ where
             return Ok(Attempt::Failed(error));
         }
     };
-    let bad = |e: serde_json::Error| Error::format(&done, None, e);
+    let bad = |e: serde_json::Error| Error::malformed(&done, None, e);
     let spec: Value = serde_json::to_value(&entry.spec).map_err(bad)?;
     let result = serde_json::to_value(result).map_err(bad)?;
     let line = canonical(&json!({ "id": entry.id, "run": spec, "result": result }));
