@@ -1,4 +1,5 @@
-//! What a run's folder promises: a state, one writer, one truth after a resume, and nothing lost that can be kept.
+//! What a run's folder promises: a state, one writer, one truth after a resume, and nothing lost
+//! that can be kept.
 
 #[allow(dead_code)]
 #[path = "support/noise.rs"]
@@ -29,6 +30,13 @@ fn snapshot(epoch: usize, branch: u64) -> Snapshot {
         tensors: vec![matrix("fc1", 90, 60, seed), matrix("fc2", 60, 40, seed)],
         ..Snapshot::default()
     }
+}
+
+/// The third observation of a model that has grown by a layer.
+fn grown() -> Snapshot {
+    let mut snapshot = snapshot(2, 0);
+    snapshot.tensors.push(matrix("fc3", 50, 40, 9));
+    snapshot
 }
 
 fn monitor(dir: &Path) -> heavytail::monitor::Builder {
@@ -353,10 +361,7 @@ fn another_model_in_the_same_log_is_told() {
     let dir = tempfile::tempdir().unwrap();
     let first = monitor(dir.path()).build().unwrap();
     observe(&first, 0..2, 0);
-    // It grows.
-    let mut grown = snapshot(2, 0);
-    grown.tensors.push(matrix("fc3", 50, 40, 9));
-    first.submit(stamp(2), grown);
+    first.submit(stamp(2), grown());
     let run = finished(&first).trajectory;
     assert_eq!(run.layers(), ["fc1", "fc2", "fc3"]);
     let told = Event::OtherModel {
@@ -491,9 +496,7 @@ fn a_model_that_comes_back_is_written_again() {
     let dir = tempfile::tempdir().unwrap();
     let first = monitor(dir.path()).build().unwrap();
     observe(&first, 0..2, 0);
-    let mut grown = snapshot(2, 0);
-    grown.tensors.push(matrix("fc3", 50, 40, 9));
-    first.submit(stamp(2), grown);
+    first.submit(stamp(2), grown());
     finished(&first);
     drop(first);
     let second = monitor(dir.path()).resume().build().unwrap();
