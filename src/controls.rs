@@ -1,8 +1,8 @@
 //! The same entries in another arrangement, analysed as a control: is it correlation at all?
 //!
-//! Eigenvalues beyond the noise edge need not mean correlated directions. Entries with a heavy tail, a
-//! mean, or rows and columns of unequal scale make them too. Each control keeps one of these causes and
-//! removes what else could explain the outliers.
+//! Eigenvalues beyond the noise edge need not mean correlated directions. Entries with a heavy
+//! tail, a mean, or rows and columns of unequal scale make them too. Each control keeps one of
+//! these causes and removes what else could explain the outliers.
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;

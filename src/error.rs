@@ -1,7 +1,7 @@
 //! One error type. Each variant names the place: layer, file, option.
 //!
-//! An error prints its own part only; its cause is its [`source`](std::error::Error::source). [`chain`] prints
-//! both on one line, as the program does.
+//! An error prints its own part only; its cause is its [`source`](std::error::Error::source).
+//! [`chain`] prints both on one line, as the program does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -232,7 +232,8 @@ impl Error {
     }
 }
 
-/// An error and its causes on one line, outermost first: `cannot read or write a.npy: permission denied`.
+/// An error and its causes on one line, outermost first: `cannot read or write a.npy: permission
+/// denied`.
 ///
 /// Errors of some crates repeat their cause in their own text. That cause is not added again.
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {

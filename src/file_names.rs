@@ -4,14 +4,17 @@ use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
-/// The longest name that is kept whole, in bytes. With a prefix such as `model-esd-loglog-`, a number and an
-/// extension, a file's name stays below the 255 bytes that file systems allow.
+/// The longest name that is kept whole, in bytes. With a prefix such as `model-esd-loglog-`, a
+/// number and an extension, a file's name stays below the 255 bytes that file systems allow.
 const LONGEST: usize = 100;
 
-/// Gives each file of a folder a name that every system accepts and that no other file of the folder has.
+/// Gives each file of a folder a name that every system accepts and that no other file of the
+/// folder has.
 ///
-/// - Other characters than ASCII letters, digits, `-`, `_` and `.` become `_`, and so do dots at the end.
-/// - A name that Windows reserves, such as `CON` or `nul.txt`, begins with `_`, and an empty name is `_`.
+/// - Other characters than ASCII letters, digits, `-`, `_` and `.` become `_`, and so do dots at
+///   the end.
+/// - A name that Windows reserves, such as `CON` or `nul.txt`, begins with `_`, and an empty name
+///   is `_`.
 /// - Of a name of more than 100 bytes, the end is kept, behind eight digits of its hash.
 /// - A name that another file already has, in upper or lower case, ends in a number: `a_b-2`.
 ///
@@ -30,9 +33,9 @@ pub struct FileNames {
 }
 
 impl FileNames {
-    /// A file name without its extension for each name, in the same order: the prefix, the name, and a number if it
-    /// needs one. Names that are safe as they are come before the others, so that they stay as they are. The prefix
-    /// must be safe itself.
+    /// A file name without its extension for each name, in the same order: the prefix, the name,
+    /// and a number if it needs one. Names that are safe as they are come before the others, so
+    /// that they stay as they are. The prefix must be safe itself.
     pub fn stems<'a>(
         &mut self,
         prefix: &str,

@@ -76,8 +76,8 @@ fn for_append(path: &Path, options: &mut OpenOptions) -> Result<File> {
     opened.map_err(|e| Error::io(path, e))
 }
 
-/// Append what is pending as one write. If that fails, as on a full disk, the file is cut back to its length before, and
-/// what is pending stays, to be tried again.
+/// Append what is pending as one write. If that fails, as on a full disk, the file is cut back to
+/// its length before, and what is pending stays, to be tried again.
 pub(crate) fn append_pending(path: &Path, file: &mut File, pending: &mut Vec<u8>) -> Result<()> {
     if pending.is_empty() {
         return Ok(());

@@ -1,7 +1,8 @@
 //! The colours of figures, page and terminal.
 //!
-//! They are Okabe and Ito's, which can be told apart with any of the common colour-vision deficiencies, and viridis
-//! where an order is shown. Colour never stands alone: phases have letters beside it, layers markers.
+//! They are Okabe and Ito's, which can be told apart with any of the common colour-vision
+//! deficiencies, and viridis where an order is shown. Colour never stands alone: phases have
+//! letters beside it, layers markers.
 //!
 //! Paper, frames and grey text are not here: a figure, a page and a terminal each have their own.
 
@@ -84,7 +85,8 @@ pub(crate) const SEQUENCE_ON_DARK: [Rgb; 8] = [
     VIRIDIS[8],
 ];
 
-/// The colour of a phase: cool to hot in the order in which training walks through them; collapse is black.
+/// The colour of a phase: cool to hot in the order in which training walks through them; collapse
+/// is black.
 pub fn phase(phase: Phase) -> Rgb {
     match phase {
         Phase::RandomLike => SKY,
@@ -119,8 +121,8 @@ pub fn phase_index(phase: Phase) -> u8 {
 }
 
 impl Rgb {
-    /// A colour of a terminal's 256: one of the cube of 6³ (from 16 on) or of the greys (from 232 on). What the first
-    /// 16 look like is the terminal's choice; they are black here.
+    /// A colour of a terminal's 256: one of the cube of 6³ (from 16 on) or of the greys (from 232
+    /// on). What the first 16 look like is the terminal's choice; they are black here.
     pub fn of_index(index: u8) -> Self {
         match index {
             0..=15 => Self(0, 0, 0),
@@ -173,7 +175,8 @@ mod tests {
         }
     }
 
-    /// What a figure is filled with, what the page's style defines and what this module says, for each phase.
+    /// What a figure is filled with, what the page's style defines and what this module says, for
+    /// each phase.
     #[cfg(all(feature = "plot", feature = "report"))]
     #[test]
     fn figures_and_the_page_have_these_colours() {

@@ -1,4 +1,5 @@
-//! A small run that an earlier version recorded: its log is still read, and its numbers are still the same.
+//! A small run that an earlier version recorded: its log is still read, and its numbers are still
+//! the same.
 
 #[allow(dead_code)]
 #[path = "support/noise.rs"]
@@ -16,8 +17,8 @@ use heavytail::{Monitor, Phase, Record, Trajectory};
 use noise::{matrix, tensor};
 use serde_json::Value;
 
-/// Layers in many states: noise that grows spikes, a convolution, a heavy tail, lost ranks, zeros, one that is frozen,
-/// one that becomes NaN, one too small for a phase.
+/// Layers in many states: noise that grows spikes, a convolution, a heavy tail, lost ranks, zeros,
+/// one that is frozen, one that becomes NaN, one too small for a phase.
 fn layers(epoch: usize) -> Vec<LayerTensor> {
     let t = epoch as f32;
     let mut fc1 = matrix("fc1.weight", 120, 84, 1);
@@ -120,8 +121,8 @@ fn numbers(record: &Record) -> BTreeMap<String, Value> {
     all
 }
 
-/// The log of format 2 gives the numbers that today's code finds: the same bits where the eigensolver gives the same bits,
-/// and else as close as two machines are.
+/// The log of format 2 gives the numbers that today's code finds: the same bits where the
+/// eigensolver gives the same bits, and else as close as two machines are.
 #[test]
 fn numbers_are_those_of_before() {
     let recorded = RunDir::new("tests/fixtures/run-schema-2");

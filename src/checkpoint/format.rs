@@ -38,8 +38,8 @@ pub(super) fn recognise(source: &Source) -> Result<Option<Format>> {
     })
 }
 
-/// The tensors of one file, which is no index. A shard keeps its names as they are, because its index speaks
-/// of them.
+/// The tensors of one file, which is no index. A shard keeps its names as they are, because its
+/// index speaks of them.
 pub(super) fn list(source: &Source, is_shard: bool) -> Result<Found> {
     match recognise(source)? {
         Some(Format::Safetensors) => safetensors::list(source),

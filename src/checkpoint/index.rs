@@ -33,7 +33,8 @@ fn is_plain_name(name: &str) -> bool {
     is_one && !name.contains(['/', '\\', ':', '\0'])
 }
 
-/// The tensors of all shards that an index names and that are there; those of the others are missing.
+/// The tensors of all shards that an index names and that are there; those of the others are
+/// missing.
 pub(super) fn list(source: &Source) -> Result<Found> {
     let path = source.path();
     if source.len() > LONGEST_INDEX {

@@ -90,9 +90,10 @@ pub struct TensorInfo {
 impl Checkpoint {
     /// Open a weight file, an index of shards, or a folder of weight files.
     ///
-    /// A folder with a `*.index.json` is read through it; the tensors of a shard that is not there are
-    /// [missing](Self::missing). Else its weight files are read in name order, and if more than one holds tensors, their names begin with the file's stem (with the
-    /// file's whole name where two have the same stem).
+    /// A folder with a `*.index.json` is read through it; the tensors of a shard that is not there
+    /// are [missing](Self::missing). Else its weight files are read in name order, and if more than
+    /// one holds tensors, their names begin with the file's stem (with the file's whole name where
+    /// two have the same stem).
     ///
     /// # Errors
     ///

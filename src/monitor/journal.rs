@@ -266,7 +266,8 @@ impl Journal {
 
     /// A line goes to every sink, then to the trajectory.
     pub(super) fn keep(&mut self, line: Line) {
-        // A sink that knows nothing of an earlier process is not to show twice what the log has once.
+        // A sink that knows nothing of an earlier process is not to show twice what the log has
+        // once.
         let tells = matches!(line, Line::Header(_) | Line::Resumed(_));
         if !tells && lock(&self.state).has(&line) {
             return;
@@ -317,7 +318,8 @@ impl Journal {
         }
     }
 
-    /// Call every sink. One that fails or panics stops neither the others nor the training; its first failure is to be told.
+    /// Call every sink. One that fails or panics stops neither the others nor the training; its
+    /// first failure is to be told.
     fn call(&mut self, mut call: impl FnMut(&mut Watched) -> Result<()>) -> Vec<Event> {
         let mut said = Vec::new();
         for watched in &mut self.sinks {

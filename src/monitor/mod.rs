@@ -174,7 +174,8 @@ impl Monitor {
         self.inner.worker.submit(Job::Observe { stamp, snapshot });
     }
 
-    /// Write which layers there are, at the beginning and whenever they differ from what the log has.
+    /// Write which layers there are, at the beginning and whenever they differ from what the log
+    /// has.
     fn announce(&self, stamp: Stamp, snapshot: &Snapshot) {
         let layers: Vec<LayerShape> = snapshot
             .tensors
@@ -205,8 +206,8 @@ impl Monitor {
         }
     }
 
-    /// Find the moment from which a continued log goes on: this one, if the log has it with these weights, else the last
-    /// one before it. What the log has after it is an abandoned branch.
+    /// Find the moment from which a continued log goes on: this one, if the log has it with these
+    /// weights, else the last one before it. What the log has after it is an abandoned branch.
     fn resume_at(&self, stamp: Stamp, tensors: &[LayerTensor]) {
         let norms = norms(tensors);
         let from = self.with_trajectory(|t| {
@@ -326,7 +327,8 @@ impl Monitor {
         }
     }
 
-    /// Whether this moment is in the log already. A log that is being continued has to see the weights first.
+    /// Whether this moment is in the log already. A log that is being continued has to see the
+    /// weights first.
     #[cfg(feature = "burn")]
     pub(crate) fn has(&self, stamp: Stamp) -> bool {
         !*lock(&self.inner.resuming)
@@ -348,8 +350,8 @@ impl Monitor {
         self.hand_over(Job::Line(Box::new(line)));
     }
 
-    /// What comes before the moment is known from which a continued log goes on waits for it: until then, a line of the
-    /// abandoned branch may stand in its place.
+    /// What comes before the moment is known from which a continued log goes on waits for it: until
+    /// then, a line of the abandoned branch may stand in its place.
     fn hand_over(&self, job: Job) {
         let resuming = lock(&self.inner.resuming);
         if *resuming {

@@ -28,7 +28,8 @@ pub enum Unclassifiable {
         /// Why not.
         cause: NoFit,
     },
-    /// Null directions are there by construction, as in a low-rank adapter's product: they say nothing.
+    /// Null directions are there by construction, as in a low-rank adapter's product: they say
+    /// nothing.
     LowRank {
         /// The rank.
         rank: usize,
@@ -64,8 +65,8 @@ const ENTRY_SHARE: f64 = 0.5;
 /// *Hard*: more than 5 % of the directions are null, that is, separated by a gap from the rest and below
 /// 1e-3 of its median in singular values. *Soft*: the bulk's variance has faded to 5 % of what it was
 /// before training (`baseline`), while spikes hold 90 % of the squared norm; without a baseline, spikes
-/// hold 99 % and the bulk's edge lies below 1/1000 of their median. Spikes that single huge entries make are
-/// no soft collapse: such an entry hides the other directions, but they are there
+/// hold 99 % and the bulk's edge lies below 1/1000 of their median. Spikes that single huge entries
+/// make are no soft collapse: such an entry hides the other directions, but they are there
 /// ([`Annotation::EntryOutliers`]).
 ///
 /// # The other five
@@ -206,8 +207,9 @@ fn collapse(
 
 /// Whether single entries make the spikes.
 ///
-/// A spike of singular value s and vectors u, v has the entries s·uᵢvⱼ. The sum of their fourth powers is
-/// s⁴·Σuᵢ⁴·Σvⱼ⁴: all of s⁴ if it is one entry, next to nothing if its directions are spread.
+/// A spike of singular value s and vectors u, v has the entries s·uᵢvⱼ. The sum of their fourth
+/// powers is s⁴·Σuᵢ⁴·Σvⱼ⁴: all of s⁴ if it is one entry, next to nothing if its directions are
+/// spread.
 fn entries_make_spikes(spectrum: &Spectrum, bulk: &BulkFit) -> bool {
     let x = spectrum.eigenvalues();
     let share = |v: &f64| v / spectrum.total();

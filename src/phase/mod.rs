@@ -285,7 +285,7 @@ pub enum Annotation {
     CorrelationTrap,
     /// The mean of the entries alone makes a spike (a rank-one part that says nothing of directions).
     MeanShift,
-    /// A few huge entries make the spikes, each by itself: no directions that many weights share. Seen at
-    /// once, without a control.
+    /// A few huge entries make the spikes, each by itself: no directions that many weights share.
+    /// Seen at once, without a control.
     EntryOutliers,
 }

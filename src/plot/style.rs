@@ -1,5 +1,5 @@
-//! The palette for plotters, markers and the font. Colour never stands alone: layers have marker shapes
-//! beside it, phases have letters.
+//! The palette for plotters, markers and the font. Colour never stands alone: layers have marker
+//! shapes beside it, phases have letters.
 
 use std::sync::OnceLock;
 

@@ -1,7 +1,8 @@
-//! The registry of fields: every number of a record once, with its name, type, unit, getter and one line of documentation.
+//! The registry of fields: every number of a record once, with its name, type, unit, getter and one
+//! line of documentation.
 //!
-//! CSV, Parquet, TensorBoard, the terminal, the page, the program's columns and `docs/fields.md` all come from
-//! [`FIELDS`] and [`SUMMARY_FIELDS`]. A new number is one entry here.
+//! CSV, Parquet, TensorBoard, the terminal, the page, the program's columns and `docs/fields.md`
+//! all come from [`FIELDS`] and [`SUMMARY_FIELDS`]. A new number is one entry here.
 
 use std::borrow::Cow;
 
@@ -194,7 +195,8 @@ fn doubts(r: &Record) -> Option<Cow<'_, str>> {
     (!codes.is_empty()).then(|| codes.join(" ").into())
 }
 
-/// Every field of a layer's record, in the order of the table's columns. Names are WeightWatcher's where it has one.
+/// Every field of a layer's record, in the order of the table's columns. Names are WeightWatcher's
+/// where it has one.
 #[rustfmt::skip]
 pub const FIELDS: &[Field<Record>] = {
     use Unit::{Gram, GramLog10, One, Seconds, X, XLn};

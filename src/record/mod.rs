@@ -171,8 +171,8 @@ pub(crate) fn unix_time() -> f64 {
         .map_or(0.0, |d| d.as_secs_f64())
 }
 
-/// Another process goes on with a run, from an observation that the log has. Observations after it that stand earlier in
-/// the log belong to a branch that was abandoned.
+/// Another process goes on with a run, from an observation that the log has. Observations after it
+/// that stand earlier in the log belong to a branch that was abandoned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Resumed {
     /// Name of the run.
@@ -197,7 +197,8 @@ impl Resumed {
         !self.anew && epoch <= self.from.epoch
     }
 
-    /// Whether the line with this key still counts; if not, a line with the same key says something new.
+    /// Whether the line with this key still counts; if not, a line with the same key says something
+    /// new.
     pub(crate) fn keeps_key(&self, (_, kind, epoch, step, _): &Key) -> bool {
         let Some(epoch) = *epoch else {
             return true;

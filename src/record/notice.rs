@@ -93,7 +93,8 @@ pub enum Event {
         /// Its number, counted from 1.
         number: usize,
     },
-    /// The log was deleted, cut back or replaced while the run went on, and was written anew from memory.
+    /// The log was deleted, cut back or replaced while the run went on, and was written anew from
+    /// memory.
     LogLost {
         /// The file.
         path: String,
@@ -105,7 +106,8 @@ pub enum Event {
         /// Layers that are gone.
         removed: Vec<String>,
     },
-    /// Full analyses that a killed process had promised cannot be made up for: the weights are gone.
+    /// Full analyses that a killed process had promised cannot be made up for: the weights are
+    /// gone.
     FullMissing {
         /// The layers.
         layers: Vec<String>,

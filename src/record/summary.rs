@@ -48,7 +48,8 @@ pub struct Summary {
     pub log_product_norm_spectral: Option<f64>,
     /// The same with the Frobenius norm.
     pub log_product_norm_frobenius: Option<f64>,
-    /// Seconds since 1970 when the observation was written; none of a file, and in a log of format 2.
+    /// Seconds since 1970 when the observation was written; none of a file, and in a log of
+    /// format 2.
     #[serde(default)]
     pub unix_time: Option<f64>,
     /// Wall time to copy the weights, on the thread that trains.

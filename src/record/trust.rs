@@ -1,8 +1,8 @@
 //! When a number is not to be trusted: each rule once, for every view.
 //!
-//! A record's doubts are decided when it is made, and again when a full analysis comes later. Views show
-//! [`Record::doubts`](super::Record::doubts) and decide nothing. A doubt that [marks](Doubt::marks) its subject puts a `?`
-//! beside the number.
+//! A record's doubts are decided when it is made, and again when a full analysis comes later. Views
+//! show [`Record::doubts`](super::Record::doubts) and decide nothing. A doubt that
+//! [marks](Doubt::marks) its subject puts a `?` beside the number.
 
 use serde::{Deserialize, Serialize};
 
@@ -59,12 +59,14 @@ pub enum Doubt {
         /// Its p.
         p: f64,
     },
-    /// Fewer than 50 eigenvalues took part: the interval covers α less often than it says, .72 to .97.
+    /// Fewer than 50 eigenvalues took part: the interval covers α less often than it says, .72 to
+    /// .97.
     SmallInterval {
         /// How many.
         n: usize,
     },
-    /// No phase reaches a probability of [`INDETERMINATE`](crate::phase::INDETERMINATE), or the layer is too small for this one.
+    /// No phase reaches a probability of [`INDETERMINATE`](crate::phase::INDETERMINATE), or the
+    /// layer is too small for this one.
     Indeterminate {
         /// Probability of the likeliest.
         confidence: f64,
@@ -79,7 +81,8 @@ pub enum Doubt {
         /// The annotation.
         by: Annotation,
     },
-    /// The bulk's distance from Marchenko–Pastur is above 0.02 and above twice the 95 % point of noise.
+    /// The bulk's distance from Marchenko–Pastur is above 0.02 and above twice the 95 % point of
+    /// noise.
     NotMarchenkoPastur {
         /// The distance.
         d: f64,
@@ -193,8 +196,8 @@ impl Warning {
     }
 }
 
-/// Doubts that a fit alone gives rise to: of `n` eigenvalues, `n_tail` are in the tail. A log of format 2 tells `n` only
-/// where it is small.
+/// Doubts that a fit alone gives rise to: of `n` eigenvalues, `n_tail` are in the tail. A log of
+/// format 2 tells `n` only where it is small.
 fn of_fit(alpha: f64, n_tail: usize, n: Option<usize>) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     match n {

@@ -1,6 +1,8 @@
-//! All words that are made from records: the one place where a finding, a doubt or a reason becomes a sentence.
+//! All words that are made from records: the one place where a finding, a doubt or a reason becomes
+//! a sentence.
 //!
-//! Views ask here and never compare or take apart what they get. [`Phrase`] keeps the numbers apart from the text.
+//! Views ask here and never compare or take apart what they get. [`Phrase`] keeps the numbers apart
+//! from the text.
 
 use std::fmt;
 

@@ -7,8 +7,9 @@ use crate::phase::Phase;
 const DARK_INK: Rgb = Rgb(0x1D, 0x1D, 0x1B);
 const LIGHT_INK: Rgb = Rgb(0xFF, 0xFF, 0xFF);
 
-/// For each phase by its letter `--R` and the ink on it `--on-R`, for categories `--c0` …, for sequences `--v0` …; on
-/// white paper, on dark paper as the reader or the system chooses, and on printed paper.
+/// For each phase by its letter `--R` and the ink on it `--on-R`, for categories `--c0` …, for
+/// sequences `--v0` …; on white paper, on dark paper as the reader or the system chooses, and on
+/// printed paper.
 pub(super) fn style() -> String {
     let light = variables(palette::phase, palette::SERIES, palette::SEQUENCE);
     let dark = variables(

@@ -20,7 +20,8 @@ pub enum State {
     Running,
     /// The monitor finished: the log says so.
     Ended,
-    /// Nobody writes the log, and it does not say that it ended: the process was killed, or it panicked.
+    /// Nobody writes the log, and it does not say that it ended: the process was killed, or it
+    /// panicked.
     Died,
 }
 
@@ -81,8 +82,8 @@ impl RunDir {
         Trajectory::read_jsonl(self.log())
     }
 
-    /// What the run is doing. A file lock tells whether a process writes the log; on a network disk without locks a
-    /// running one counts as died.
+    /// What the run is doing. A file lock tells whether a process writes the log; on a network disk
+    /// without locks a running one counts as died.
     ///
     /// # Errors
     ///

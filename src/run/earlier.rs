@@ -1,7 +1,7 @@
 //! Lines of format 2 as lines of today's.
 //!
-//! Format 2 kept words where there are types now. What the words said is taken from the numbers of the same line; where only
-//! words are left, they stay words: nothing here takes a sentence apart.
+//! Format 2 kept words where there are types now. What the words said is taken from the numbers of
+//! the same line; where only words are left, they stay words: nothing here takes a sentence apart.
 
 use serde_json::{Map, Value, json};
 

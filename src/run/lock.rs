@@ -10,7 +10,8 @@ use crate::files::leads_to;
 const TRIES: usize = 6;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The right to write a log, by a lock of the operating system on a file beside it. It ends with the process at the latest.
+/// The right to write a log, by a lock of the operating system on a file beside it. It ends with
+/// the process at the latest.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
@@ -47,7 +48,8 @@ impl Lock {
                 }
                 Err(TryLockError::WouldBlock) if patience > 0 => std::thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => break,
-                // A disk without locks: one writer is the user's business, and a training must begin.
+                // A disk without locks: one writer is the user's business, and a training must
+                // begin.
                 Err(TryLockError::Error(_)) => return Ok(Self { file }),
             }
         }

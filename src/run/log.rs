@@ -33,7 +33,8 @@ pub enum Entry {
 pub struct Progress {
     /// There is no such file.
     pub missing: bool,
-    /// Another file stands in its place, or it was cut back: reading began anew, and what was read before is void.
+    /// Another file stands in its place, or it was cut back: reading began anew, and what was read
+    /// before is void.
     pub restarted: bool,
     /// Lines were read.
     pub grown: bool,
@@ -43,8 +44,8 @@ pub struct Progress {
 
 /// Reads a log line by line, and reads on while it grows.
 ///
-/// Every reader of logs goes through this one. It reads regular files only and keeps no line in memory. The format that the
-/// header tells is checked: earlier formats back to 2 are converted.
+/// Every reader of logs goes through this one. It reads regular files only and keeps no line in
+/// memory. The format that the header tells is checked: earlier formats back to 2 are converted.
 #[derive(Debug)]
 pub struct LogReader {
     path: PathBuf,
@@ -94,8 +95,8 @@ impl LogReader {
         self.seen?.1
     }
 
-    /// Visit the lines that were completed since the last time. If the file was replaced, its lines are visited from the
-    /// first on, and [`Progress::restarted`] tells so.
+    /// Visit the lines that were completed since the last time. If the file was replaced, its lines
+    /// are visited from the first on, and [`Progress::restarted`] tells so.
     ///
     /// # Errors
     ///

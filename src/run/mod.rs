@@ -9,8 +9,9 @@
 //! | `pending/` | weights that wait for their full analysis, until it is in the log |
 //! | `report.html` | the page |
 //!
-//! One process writes a run at a time. All readers share [`LogReader`] and with it one policy for damage: a whole line that
-//! cannot be read is left out and told by a notice, and so is a last line that a crash has cut off.
+//! One process writes a run at a time. All readers share [`LogReader`] and with it one policy for
+//! damage: a whole line that cannot be read is left out and told by a notice, and so is a last line
+//! that a crash has cut off.
 
 mod dir;
 mod earlier;

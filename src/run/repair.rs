@@ -15,11 +15,13 @@ pub struct Repaired {
     pub original: Option<PathBuf>,
 }
 
-/// Take the damaged lines out of a run's log. The log as it was stays beside it, as `log.jsonl.damaged`.
+/// Take the damaged lines out of a run's log. The log as it was stays beside it, as
+/// `log.jsonl.damaged`.
 ///
 /// # Errors
 ///
-/// If a process writes the log ([`Error::Locked`]), there is none, it cannot be read or written, or is of another format.
+/// If a process writes the log ([`Error::Locked`]), there is none, it cannot be read or written, or
+/// is of another format.
 pub fn repair(run: &RunDir) -> Result<Repaired> {
     let log = run.log();
     std::fs::metadata(&log).map_err(|e| Error::io(&log, e))?;

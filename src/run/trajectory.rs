@@ -53,7 +53,8 @@ pub struct Transition {
 }
 
 impl Trajectory {
-    /// Read a JSONL log. Lines that are damaged, and a last one that a crash has cut off, are left out, each with a notice.
+    /// Read a JSONL log. Lines that are damaged, and a last one that a crash has cut off, are left
+    /// out, each with a notice.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
-//! A picture as plain data, drawn by plotters in a figure and by the browser on a page. What is shown where, and in which
-//! words, is decided here; what the roles look like is the renderer's.
+//! A picture as plain data, drawn by plotters in a figure and by the browser on a page. What is
+//! shown where, and in which words, is decided here; what the roles look like is the renderer's.
 
 pub(crate) mod timeline;
 

@@ -50,7 +50,8 @@ impl Tile {
         }
     }
 
-    /// The letters and their em: smaller where `R?` does not fit, and `?` alone where it could not be read.
+    /// The letters and their em: smaller where `R?` does not fit, and `?` alone where it could not
+    /// be read.
     fn letters_within(self, width: f64, em: f64, width_of: impl Fn(&str) -> f64) -> (String, f64) {
         let letters = self.letters();
         if !matches!(self, Self::Indeterminate(_)) {

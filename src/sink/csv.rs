@@ -10,8 +10,9 @@ use crate::record::field::{Cell, FIELDS};
 use crate::record::{Line, Record};
 use crate::run::Trajectory;
 
-/// The layers' records as a table, one row a layer and observation. What is nested (slices, evidence) stays in the JSONL
-/// log, from which the table follows. What full analyses add later is in it once the run has ended.
+/// The layers' records as a table, one row a layer and observation. What is nested (slices,
+/// evidence) stays in the JSONL log, from which the table follows. What full analyses add later is
+/// in it once the run has ended.
 #[derive(Debug)]
 pub struct CsvSink {
     path: PathBuf,

@@ -12,8 +12,9 @@ use crate::run::{Entry, Lock, LogReader, Trajectory};
 
 /// An append-only log, one JSON object a line.
 ///
-/// Opening a log that exists continues it: a last line that a crash cut off is removed, and lines that are already there are
-/// not written again. One sink writes a log at a time, whichever process it belongs to.
+/// Opening a log that exists continues it: a last line that a crash cut off is removed, and lines
+/// that are already there are not written again. One sink writes a log at a time, whichever process
+/// it belongs to.
 #[derive(Debug)]
 pub struct JsonlSink {
     path: PathBuf,
@@ -36,8 +37,8 @@ impl JsonlSink {
     ///
     /// # Errors
     ///
-    /// If another sink writes it ([`Error::Locked`]), the file cannot be opened, or it is of another format, which is read
-    /// but not continued.
+    /// If another sink writes it ([`Error::Locked`]), the file cannot be opened, or it is of
+    /// another format, which is read but not continued.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let file = open_for_append(&path)?;
@@ -106,13 +107,15 @@ impl JsonlSink {
         Ok(())
     }
 
-    /// Whether the path still leads to the file that was opened, and the file still has what was written.
+    /// Whether the path still leads to the file that was opened, and the file still has what was
+    /// written.
     fn is_there(&self) -> bool {
         let length = self.file.metadata().map_or(0, |m| m.len());
         leads_to(&self.path, &self.file) && length >= self.length
     }
 
-    /// The right to write the log where it was. Where another run has it by now, this one goes beside it.
+    /// The right to write the log where it was. Where another run has it by now, this one goes
+    /// beside it.
     fn claim(&mut self) -> Result<()> {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;

@@ -63,8 +63,8 @@ pub trait Sink: Send {
         0
     }
 
-    /// The run went back to an earlier moment ([`Line::Resumed`] came before), or [`Sink::flush`] found the file
-    /// [lost](Error::Lost): make what is kept agree with `run`.
+    /// The run went back to an earlier moment ([`Line::Resumed`] came before), or [`Sink::flush`]
+    /// found the file [lost](Error::Lost): make what is kept agree with `run`.
     ///
     /// # Errors
     ///
@@ -73,8 +73,8 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// The run is over: nothing more will come. Called once, after the last [`Sink::flush`]. `run` is all that it
-    /// recorded, with what full analyses added late.
+    /// The run is over: nothing more will come. Called once, after the last [`Sink::flush`]. `run`
+    /// is all that it recorded, with what full analyses added late.
     ///
     /// # Errors
     ///

@@ -188,8 +188,9 @@ impl Drop for TensorBoardSink {
 
 /// Make an event file of a finished run: of what its log says, and of the spectra in a folder of
 /// [`SpectraSink`](super::SpectraSink). The axis counts epochs, or optimiser steps where an epoch has several
-/// observations. Events have the times of their observations; in a log of format 2, which has none, that of the run's
-/// beginning. The file is complete or absent; one that was exported before is replaced.
+/// observations. Events have the times of their observations; in a log of format 2, which has none,
+/// that of the run's beginning. The file is complete or absent; one that was exported before is
+/// replaced.
 ///
 /// # Errors
 ///

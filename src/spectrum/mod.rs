@@ -52,7 +52,8 @@ pub enum Solver {
     GramF32,
     /// [`Svd`]: for f64 weights whose small singular values matter; about three times slower.
     Svd,
-    /// The system's OpenBLAS, with the feature `lapack`; without it the analysis of a layer is an error that says so.
+    /// The system's OpenBLAS, with the feature `lapack`; without it the analysis of a layer is an
+    /// error that says so.
     Lapack,
 }
 

@@ -19,7 +19,8 @@ pub enum Attempt {
     DoneBefore,
     /// Another worker is at it; nothing was run.
     Busy,
-    /// The work returned this error. Its text and its causes' are kept, and a later attempt tries again.
+    /// The work returned this error. Its text and its causes' are kept, and a later attempt tries
+    /// again.
     Failed(Box<dyn std::error::Error + Send + Sync>),
 }
 

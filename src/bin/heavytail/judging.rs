@@ -23,8 +23,8 @@ pub struct Judging {
     /// Leave out matrices with fewer eigenvalues
     #[arg(long, default_value_t = 2)]
     min_evals: usize,
-    /// live: one spectrum and its fits. full: also bootstrap intervals, goodness of fit, rival laws, reruns
-    /// of permuted and equalised matrices; about ten times the time
+    /// live: one spectrum and its fits. full: also bootstrap intervals, goodness of fit, rival
+    /// laws, reruns of permuted and equalised matrices; about ten times the time
     #[arg(long, value_enum, default_value_t = Deep::Live)]
     depth: Deep,
     /// Fill the shared columns in that tool's conventions

@@ -98,7 +98,8 @@ fn say(paths: &[PathBuf]) -> Result<()> {
     write(&lines, None)
 }
 
-/// Each model's name without the ending of a weight file, and with a number if a model before it has it.
+/// Each model's name without the ending of a weight file, and with a number if a model before it
+/// has it.
 fn model_names(files: &[PathBuf]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for file in files {

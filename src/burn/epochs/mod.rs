@@ -2,12 +2,12 @@
 //!
 //! burn takes `valid()` of the model when an epoch's training is over, and then runs the validation
 //! batches. It also takes `valid()` for its result, even if the training was interrupted within an
-//! epoch. So `valid()` alone does not prove that an epoch has ended. The snapshot is taken there, and
-//! is held until the next call tells whether the epoch counts.
+//! epoch. So `valid()` alone does not prove that an epoch has ended. The snapshot is taken there,
+//! and is held until the next call tells whether the epoch counts.
 //!
-//! [`EpochTracker`] is pure: it takes an [`Event`] and returns [`Action`]s. It copies nothing, locks
-//! nothing and knows no type of burn, so all orders of events are tested without burn. `watch.rs`
-//! carries the actions out.
+//! [`EpochTracker`] is pure: it takes an [`Event`] and returns [`Action`]s. It copies nothing,
+//! locks nothing and knows no type of burn, so all orders of events are tested without burn.
+//! `watch.rs` carries the actions out.
 //!
 //! Each copy of the model counts its own optimiser steps: `s` is the step of the copy that was
 //! called. `end` is the step at which the last epoch ended, 0 before the first. *Release* means
@@ -28,13 +28,13 @@
 //! | all but `NotStarted` | `Taken`        | s = end          | `Submit`                                    | the same         |
 //! | all but `NotStarted` | `Taken`        | s ≠ end          | none: the snapshot is held                  | the same         |
 //!
-//! *The epoch ends*: its number and its step are counted, and the snapshot that is held is submitted.
-//! The cadence asks for a step once, however many copies end it. `Refused` and `NotTaken` are
-//! remembered. Whatever the table does not name changes nothing.
+//! *The epoch ends*: its number and its step are counted, and the snapshot that is held is
+//! submitted. The cadence asks for a step once, however many copies end it. `Refused` and
+//! `NotTaken` are remembered. Whatever the table does not name changes nothing.
 //!
 //! Two things cannot be told apart from outside. A user who calls `valid()` within an epoch and
-//! trains on ends an epoch there. A user who runs inference on the result of an interrupted training,
-//! still watched, makes its last epoch count.
+//! trains on ends an epoch there. A user who runs inference on the result of an interrupted
+//! training, still watched, makes its last epoch count.
 
 #[cfg(test)]
 mod tests;
@@ -73,7 +73,8 @@ pub(crate) enum Event {
 /// What to do, in this order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Action {
-    /// Take a snapshot of the initial weights, find out what they are, and answer with [`Event::Started`].
+    /// Take a snapshot of the initial weights, find out what they are, and answer with
+    /// [`Event::Started`].
     Start,
     /// Take a snapshot, keep it until [`Action::Submit`], and answer.
     TakeSnapshot {
@@ -180,7 +181,8 @@ enum Snapshot {
     Failed,
 }
 
-/// Counts epochs and says when to copy and to submit weights. The module's table is its whole logic.
+/// Counts epochs and says when to copy and to submit weights. The module's table is its whole
+/// logic.
 #[derive(Debug)]
 pub(crate) struct EpochTracker {
     cadence: Cadence,

@@ -13,8 +13,9 @@ use crate::sink::{spectra_name, stamp_of};
 /// Larger observations are not kept: a kill then costs their full analyses.
 const LARGEST: usize = 1 << 30;
 
-/// Weights that wait for their full analysis, kept in the run's folder until it is in the log, so that a resumed run can make
-/// up for a kill. One safetensors file an observation; the metadata holds each layer's layout.
+/// Weights that wait for their full analysis, kept in the run's folder until it is in the log, so
+/// that a resumed run can make up for a kill. One safetensors file an observation; the metadata
+/// holds each layer's layout.
 pub(super) struct Pending {
     folder: PathBuf,
     /// Layers that wait, by observation.
@@ -86,7 +87,8 @@ impl Pending {
         let _ = std::fs::remove_dir(&self.folder);
     }
 
-    /// What a killed process left; `wanted` tells of which observations and layers. Files of which nothing is wanted go.
+    /// What a killed process left; `wanted` tells of which observations and layers. Files of which
+    /// nothing is wanted go.
     pub(super) fn left(
         &mut self,
         wanted: impl Fn(Stamp, &str) -> bool,

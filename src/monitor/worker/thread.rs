@@ -304,8 +304,8 @@ impl Thread {
         }
     }
 
-    /// The observation from which a resumed run goes on is the last one until another comes: it is analysed in full, should
-    /// the run end here, where the log lacks that.
+    /// The observation from which a resumed run goes on is the last one until another comes: it is
+    /// analysed in full, should the run end here, where the log lacks that.
     fn hold_last(&mut self, stamp: Stamp, tensors: Vec<LayerTensor>) {
         let lacking: Vec<LayerTensor> = self.journal.with_run(|run| {
             let lacks = |name: &str| {
@@ -350,8 +350,8 @@ impl Thread {
         }
     }
 
-    /// The start of a run and a confirmed change of phase are worth a full analysis. Their weights are kept before the log
-    /// has the observation, so that no kill falls between.
+    /// The start of a run and a confirmed change of phase are worth a full analysis. Their weights
+    /// are kept before the log has the observation, so that no kill falls between.
     fn worth_full(&mut self, stamp: Stamp, worth: impl Fn(&Live) -> bool) -> Vec<Live> {
         let (full, rest): (Vec<Live>, Vec<Live>) =
             std::mem::take(&mut self.last).into_iter().partition(worth);
@@ -368,8 +368,8 @@ impl Thread {
     }
 }
 
-/// The layers whose full analysis was promised and is not in the log: of the first observation, and where a change of phase
-/// was confirmed.
+/// The layers whose full analysis was promised and is not in the log: of the first observation, and
+/// where a change of phase was confirmed.
 fn promised(run: &crate::run::Trajectory) -> Vec<(Stamp, String)> {
     let first = run.summaries.first().map(|s| s.stamp);
     let mut phases: HashMap<&str, Hysteresis> = HashMap::new();

@@ -37,7 +37,8 @@ impl Follower {
         self.state == State::Empty
     }
 
-    /// When the newest observation was written: as the log says, or, in a log of format 2, as the file does.
+    /// When the newest observation was written: as the log says, or, in a log of format 2, as the
+    /// file does.
     pub fn observed(&self) -> Option<SystemTime> {
         let time = self.run.summaries.last()?.unix_time;
         match time {
@@ -51,8 +52,9 @@ impl Follower {
         self.reader.changed()
     }
 
-    /// Read the lines that have been completed since the last time, and say whether anything is new. A line that is only
-    /// half there waits for its rest; a file that is not there is waited for.
+    /// Read the lines that have been completed since the last time, and say whether anything is
+    /// new. A line that is only half there waits for its rest; a file that is not there is waited
+    /// for.
     ///
     /// # Errors
     ///
