@@ -16,7 +16,7 @@ fn fits(c: &mut Criterion) {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(1));
     for m in [84, 192, 500, 1000, 2048] {
-        let Ok(spectrum) = Spectrum::of(&matrix(2 * m, m), Solver::Gram) else {
+        let Ok(spectrum) = Spectrum::from_matrix(&matrix(2 * m, m), Solver::Gram) else {
             continue;
         };
         bench(&mut group, BenchmarkId::new("bulk", m), None, || {

@@ -9,12 +9,12 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use heavytail::matrix::LayerTensor;
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::Stamp;
-use heavytail::{Config, Monitor, analyze_tensor, keep_buffers};
+use heavytail::{Analyzer, Config, Monitor};
 use support::{bench, floor_flops, gemm_rate, models};
 
 fn observe(c: &mut Criterion) {
     // As the monitor's own thread does.
-    let _kept = keep_buffers();
+    let analyzer = Analyzer::new(Config::live());
     let mut group = c.benchmark_group("observe");
     group
         .sample_size(10)
@@ -26,7 +26,7 @@ fn observe(c: &mut Criterion) {
         let floor = flops / gemm_rate();
         let id = BenchmarkId::new("all layers", name);
         bench(&mut group, id, Some(floor), || {
-            let look = |layer| analyze_tensor(layer, &Config::live(), None);
+            let look = |layer| analyzer.analyze_tensor(layer, None);
             layers.iter().map(look).collect::<Vec<_>>()
         });
     }
@@ -35,7 +35,7 @@ fn observe(c: &mut Criterion) {
 
 fn whole(layer: &LayerTensor) -> f64 {
     let cuts = layer.cut();
-    cuts.map_or(0.0, |cuts| floor_flops(cuts.row.n(), cuts.row.m()))
+    cuts.map_or(0.0, |cuts| floor_flops(cuts.primary.n(), cuts.primary.m()))
 }
 
 /// Two hundred observations of MiniAlexNet: what the process holds after the tenth, and at the end.
@@ -47,7 +47,7 @@ fn memory(_: &mut Criterion) {
         return;
     };
     let monitor = Monitor::builder()
-        .out(folder.path())
+        .dir(folder.path())
         .overload(Overload::Wait)
         .build();
     let Ok(monitor) = monitor else { return };
@@ -57,12 +57,9 @@ fn memory(_: &mut Criterion) {
         for layer in &mut tensors {
             layer.values.iter_mut().for_each(|w| *w *= 1.001);
         }
-        let snapshot = Snapshot {
-            tensors,
-            ..Snapshot::default()
-        };
-        monitor.submit(Stamp::of_epoch(epoch), snapshot);
-        while monitor.with_trajectory(|t| t.summaries.len()) <= epoch {
+        let snapshot = Snapshot::new(tensors);
+        monitor.submit(Stamp::from_epoch(epoch), snapshot);
+        while monitor.with_trajectory(|t| t.summaries().len()) <= epoch {
             std::thread::sleep(Duration::from_millis(1));
         }
         resident.push(megabytes());

@@ -41,7 +41,9 @@ fn spectrum(c: &mut Criterion) {
             let floor = floor_flops(rows, cols) / rate;
             println!("    floor at {:.0} GFLOP/s", rate / 1e9);
             let id = BenchmarkId::new(name, format!("{rows}x{cols}"));
-            bench(&mut group, id, Some(floor), || Spectrum::of(&w, solver));
+            bench(&mut group, id, Some(floor), || {
+                Spectrum::from_matrix(&w, solver)
+            });
         }
     }
     group.finish();

@@ -38,7 +38,7 @@ fn main() -> Result<()> {
 
     let monitor = Monitor::builder()
         .run("custom loop")
-        .layers("fc1")
+        .include("fc1")
         .build()?;
     // burn initialises parameters when they are first used; the initial weights must exist.
     heavytail::burn::initialize(&model);

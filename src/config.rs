@@ -8,10 +8,11 @@ use crate::spectrum::Solver;
 /// How deep to look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Depth {
     /// One spectrum, its fits, and tabulated nulls: what a monitor runs at each observation.
     Live,
-    /// All of that, and the layer's [doubt](crate::full::Full): bootstraps of the tail, likelihood
+    /// All of that, and the layer's [doubt](crate::analysis::FullAnalysis): bootstraps of the tail, likelihood
     /// ratios, and [controls](crate::controls). Costs about ten times as much.
     #[default]
     Full,

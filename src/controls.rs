@@ -16,6 +16,7 @@ use crate::spectrum::{Solver, Spectrum};
 
 /// What a rearranged matrix says.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Control {
     /// Its phase, if it has one.
     pub phase: Option<Phase>,
@@ -29,6 +30,7 @@ pub struct Control {
 
 /// The controls of a full analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Controls {
     /// The entries, less their mean, in random order, several times: keeps their distribution, removes
     /// every correlation.
@@ -52,7 +54,7 @@ impl Controls {
     /// # Errors
     ///
     /// If the eigensolver fails.
-    pub fn of(matrix: &WeightMatrix, solver: Solver, seed: u64) -> Result<Self> {
+    pub fn new(matrix: &WeightMatrix, solver: Solver, seed: u64) -> Result<Self> {
         let mut rng = Pcg64::seed_from_u64(seed);
         let rounds = if matrix.m() <= LARGE { PERMUTATIONS } else { 1 };
         let count = matrix.values().len() as f64;
@@ -125,8 +127,8 @@ impl Controls {
 }
 
 fn control(matrix: &WeightMatrix, values: Vec<f64>, solver: Solver) -> Result<Control> {
-    let matrix = WeightMatrix::new(matrix.name(), matrix.rows(), matrix.cols(), values)?;
-    let spectrum = Spectrum::of(&matrix, solver)?;
+    let matrix = matrix.derived(matrix.rows(), matrix.cols(), values)?;
+    let spectrum = Spectrum::from_matrix(&matrix, solver)?;
     let bulk = fit_bulk(&spectrum);
     let tail = fit_tail(spectrum.eigenvalues());
     let ratio = tail

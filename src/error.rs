@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::left_out::LeftOut;
+use crate::skip_reason::SkipReason;
 
 /// Everything that heavytail can refuse, with the place and the cause.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +49,18 @@ pub enum Error {
         option: &'static str,
         /// What is wrong with its value.
         cause: String,
+    },
+    /// A parameter of a probability law is outside of its domain.
+    #[error("{law}: {parameter} = {value} must be {domain}")]
+    Domain {
+        /// Name of the law.
+        law: &'static str,
+        /// Name of the parameter.
+        parameter: &'static str,
+        /// The value that was given.
+        value: f64,
+        /// Which values the law has, such as `above 1`.
+        domain: &'static str,
     },
     /// The background worker that analyses snapshots is gone.
     #[error("the analysis worker stopped: {0}")]
@@ -122,7 +134,7 @@ pub enum LayerError {
     #[error("{why}")]
     NoMatrix {
         /// Why not.
-        why: LeftOut,
+        why: SkipReason,
     },
     /// Eigenvalues leave the range of f64, because the weights do.
     #[error("an eigenvalue is {value}: the weights leave the range of f64")]
@@ -174,8 +186,8 @@ impl From<&str> for LayerError {
     }
 }
 
-impl From<LeftOut> for LayerError {
-    fn from(why: LeftOut) -> Self {
+impl From<SkipReason> for LayerError {
+    fn from(why: SkipReason) -> Self {
         Self::NoMatrix { why }
     }
 }

@@ -33,7 +33,7 @@
 //! # fn demo<M: LearnerModel>(model: M, optim: ModuleOptimizer, lr: f64) -> heavytail::Result<()> {
 //! use heavytail::Monitor;
 //!
-//! let monitor = Monitor::builder().out("runs/first").build()?;
+//! let monitor = Monitor::builder().dir("runs/first").build()?;
 //! let learner = Learner::new(monitor.watch(model), optim, lr);
 //! // … training.launch(learner) …
 //! let outcome = monitor.finish();
@@ -49,12 +49,12 @@
 //! # fn demo<M: Module>(mut model: M, train_one_epoch: fn(M) -> M) -> heavytail::Result<()> {
 //! use heavytail::Monitor;
 //!
-//! let monitor = Monitor::builder().layers("^fc").build()?;
+//! let monitor = Monitor::builder().include("^fc").build()?;
 //! for epoch in 1..=10 {
 //!     model = train_one_epoch(model);
 //!     monitor.observe(epoch, &model);
 //! }
-//! for record in &monitor.finish().trajectory.records {
+//! for record in monitor.finish().trajectory.records() {
 //!     println!("{} {}: {:?}", record.stamp.epoch, record.layer, record.phase());
 //! }
 //! # Ok(())
@@ -83,15 +83,13 @@
 #![warn(missing_docs)]
 
 pub mod analysis;
-pub mod beyond;
-mod buffers;
 #[cfg(feature = "burn")]
 pub mod burn;
 #[cfg(feature = "checkpoint")]
 pub mod checkpoint;
 pub mod config;
 pub mod controls;
-pub mod correlation;
+pub mod rank_correlation;
 // A part of `burn` that needs no burn: this is how its tests run without it.
 #[cfg(all(test, not(feature = "burn")))]
 #[path = "burn/epochs/mod.rs"]
@@ -100,11 +98,9 @@ pub mod error;
 mod file_names;
 mod files;
 pub mod fit;
-pub mod full;
 pub mod law;
-mod left_out;
 pub mod matrix;
-pub mod metrics;
+pub mod measures;
 pub mod monitor;
 pub mod palette;
 pub mod phase;
@@ -116,14 +112,15 @@ pub mod report;
 pub mod run;
 #[cfg(any(feature = "plot", feature = "report"))]
 mod scene;
+mod scratch;
 pub mod sink;
+mod skip_reason;
 pub mod spectrum;
 #[cfg(feature = "checkpoint")]
 pub mod survey;
 pub mod sweep;
 
-pub use analysis::{LayerReport, analyze, analyze_tensor};
-pub use buffers::{KeptBuffers, keep_buffers};
+pub use analysis::{Analyzer, LayerReport, analyze, analyze_tensor};
 pub use config::{Config, Depth};
 pub use error::{Error, LayerError, Result};
 pub use file_names::FileNames;

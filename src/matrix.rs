@@ -9,13 +9,14 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::buffers::Buffer;
 use crate::error::{Error, LayerError, Result};
-pub use crate::left_out::LeftOut;
+use crate::scratch::{Buffer, Scratch};
+pub use crate::skip_reason::SkipReason;
 
 /// How a matrix was cut out of its tensor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Cut {
     /// A rank-2 tensor as it is.
     Whole,
@@ -65,7 +66,8 @@ impl WeightMatrix {
         weights: impl AsRef<[T]>,
     ) -> Result<Self> {
         let weights = weights.as_ref();
-        let values = Buffer::of(weights.len(), weights.iter().map(|&w| w.into()));
+        let entries = weights.iter().map(|&w| w.into());
+        let values = Buffer::collect(weights.len(), entries, &Scratch::default());
         Self::from_parts(
             name.into(),
             rows,
@@ -102,6 +104,29 @@ impl WeightMatrix {
             tensor_shape,
             cut,
         })
+    }
+
+    /// The same matrix in a buffer of this scratch. Whatever is computed from it takes its buffers
+    /// from there too.
+    pub(crate) fn clone_in(&self, scratch: &Scratch) -> Self {
+        Self {
+            name: self.name.clone(),
+            values: Buffer::collect(self.values.len(), self.values.iter().copied(), scratch),
+            tensor_shape: self.tensor_shape.clone(),
+            ..*self
+        }
+    }
+
+    /// A matrix made from this one, of the same name and in the same scratch.
+    pub(crate) fn derived(&self, rows: usize, cols: usize, values: Vec<f64>) -> Result<Self> {
+        let values = Buffer::from_vec(values, self.scratch());
+        let (name, shape) = (self.name.clone(), vec![rows, cols]);
+        Self::from_parts(name, rows, cols, values, shape, Cut::Whole)
+    }
+
+    /// Where the buffers of its analysis come from.
+    pub(crate) fn scratch(&self) -> &Scratch {
+        self.values.scratch()
     }
 
     /// Name of the layer.
@@ -153,6 +178,7 @@ impl WeightMatrix {
 /// What the axes of a weight tensor mean (burn's layouts; PyTorch's convolutions are the same).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Layout {
     /// Rank 2: linear layers, embeddings, recurrent gates, attention projections, as stored.
     Matrix,
@@ -177,26 +203,27 @@ pub struct LayerTensor {
 
 /// The matrices of one layer.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Cuts {
     /// The matrix that stands for the layer: the whole tensor or the unfolding.
-    pub row: WeightMatrix,
+    pub primary: WeightMatrix,
     /// Convolutions: one C_in×C_out matrix for each kernel position. Else empty.
     pub slices: Vec<WeightMatrix>,
 }
 
 /// Whether a tensor of this shape can be cut into matrices, decided without its values.
-pub fn analysable(layout: Option<Layout>, shape: &[usize]) -> Result<Layout, LeftOut> {
+pub fn analysable(layout: Option<Layout>, shape: &[usize]) -> Result<Layout, SkipReason> {
     let layout = match (shape.len(), layout) {
-        (0 | 1, _) => return Err(LeftOut::Vector),
+        (0 | 1, _) => return Err(SkipReason::Vector),
         (2, _) => Layout::Matrix,
         (_, Some(layout @ (Layout::Conv | Layout::ConvTranspose))) => layout,
-        _ => return Err(LeftOut::UnknownLayout),
+        _ => return Err(SkipReason::UnknownLayout),
     };
     let elements: usize = shape.iter().product();
     // The channel axis that becomes C_out of the unfolding.
     let out = shape[usize::from(layout == Layout::ConvTranspose)];
     if elements == 0 || out < 2 || elements / out < 2 {
-        return Err(LeftOut::TooSmall);
+        return Err(SkipReason::TooSmall);
     }
     Ok(layout)
 }
@@ -206,27 +233,37 @@ impl LayerTensor {
     ///
     /// # Errors
     ///
-    /// As [`Cuts::of`].
+    /// As [`Cuts::new`].
     pub fn cut(&self) -> Result<Cuts> {
-        Cuts::of(&self.name, self.layout, &self.shape, &self.values)
+        self.cut_in(&Scratch::default())
+    }
+
+    /// As [`cut`](Self::cut), in buffers of this scratch.
+    pub(crate) fn cut_in(&self, scratch: &Scratch) -> Result<Cuts> {
+        Cuts::in_scratch(&self.name, self.layout, &self.shape, &self.values, scratch)
     }
 }
 
 impl Cuts {
     /// A matrix as it is, without copying it.
     #[cfg(feature = "checkpoint")]
-    pub(crate) fn whole(name: &str, shape: [usize; 2], values: Vec<f64>) -> Result<Self> {
+    pub(crate) fn whole(
+        name: &str,
+        shape: [usize; 2],
+        values: Vec<f64>,
+        scratch: &Scratch,
+    ) -> Result<Self> {
         let [rows, cols] = shape;
-        let row = WeightMatrix::from_parts(
+        let primary = WeightMatrix::from_parts(
             name.to_owned(),
             rows,
             cols,
-            values.into(),
+            Buffer::from_vec(values, scratch),
             shape.to_vec(),
             Cut::Whole,
         )?;
         Ok(Self {
-            row,
+            primary,
             slices: Vec::new(),
         })
     }
@@ -235,12 +272,23 @@ impl Cuts {
     ///
     /// # Errors
     ///
-    /// If the shape cannot be cut (see [`LeftOut`]) or does not fit the number of values.
-    pub fn of<T: Copy + Into<f64>>(
+    /// If the shape cannot be cut (see [`SkipReason`]) or does not fit the number of values.
+    pub fn new<T: Copy + Into<f64>>(
         name: &str,
         layout: Layout,
         shape: &[usize],
         values: &[T],
+    ) -> Result<Self> {
+        Self::in_scratch(name, layout, shape, values, &Scratch::default())
+    }
+
+    /// As [`new`](Self::new), in buffers of this scratch.
+    pub(crate) fn in_scratch<T: Copy + Into<f64>>(
+        name: &str,
+        layout: Layout,
+        shape: &[usize],
+        values: &[T],
+        scratch: &Scratch,
     ) -> Result<Self> {
         let layout =
             analysable(Some(layout), shape).map_err(|reason| Error::layer(name, reason))?;
@@ -254,17 +302,18 @@ impl Cuts {
         let matrix = |rows, cols, cut, values| {
             WeightMatrix::from_parts(name.to_owned(), rows, cols, values, shape.to_vec(), cut)
         };
-        let all = || Buffer::of(values.len(), values.iter().map(|&v| v.into()));
+        let count = values.len();
+        let all = || Buffer::collect(count, values.iter().map(|&v| v.into()), scratch);
         let (a, b) = (shape[0], shape[1]);
         if layout == Layout::Matrix {
             return Ok(Self {
-                row: matrix(a, b, Cut::Whole, all())?,
+                primary: matrix(a, b, Cut::Whole, all())?,
                 slices: Vec::new(),
             });
         }
         let k: usize = shape[2..].iter().product();
         let at = |i: usize, j: usize, p: usize| values[(i * b + j) * k + p].into();
-        let row = match layout {
+        let primary = match layout {
             // [C_out, C_in, k] is C_out×(C_in·k) as it lies in memory.
             Layout::Conv => matrix(a, b * k, Cut::Unfolding, all())?,
             // [C_in, C_out, k]: C_out rows, each with all of (C_in, k).
@@ -272,7 +321,8 @@ impl Cuts {
                 let places = (0..b)
                     .flat_map(|j| (0..a).flat_map(move |i| (0..k).map(move |p| (i, j, p))))
                     .map(|(i, j, p)| at(i, j, p));
-                matrix(b, a * k, Cut::Unfolding, Buffer::of(values.len(), places))?
+                let values = Buffer::collect(count, places, scratch);
+                matrix(b, a * k, Cut::Unfolding, values)?
             }
         };
         let slices = (0..k)
@@ -281,10 +331,10 @@ impl Cuts {
                     .flat_map(|i| (0..b).map(move |j| (i, j)))
                     .map(|(i, j)| at(i, j, p));
                 let cut = Cut::Slice { index: p, of: k };
-                matrix(a, b, cut, Buffer::of(a * b, places))
+                matrix(a, b, cut, Buffer::collect(a * b, places, scratch))
             })
             .collect::<Result<_>>()?;
-        Ok(Self { row, slices })
+        Ok(Self { primary, slices })
     }
 }
 
@@ -315,7 +365,7 @@ mod tests {
     #[test]
     fn a_convolution_unfolds_to_its_outputs() {
         let cuts = tensor(Layout::Conv, &[4, 3, 2, 2]).cut().unwrap();
-        assert_eq!((cuts.row.rows(), cuts.row.cols()), (4, 12));
+        assert_eq!((cuts.primary.rows(), cuts.primary.cols()), (4, 12));
         assert_eq!(cuts.slices.len(), 4);
         // Slice 1 holds w[o][i][0][1].
         assert_eq!(cuts.slices[1].values()[..3], [1.0, 5.0, 9.0]);
@@ -325,17 +375,17 @@ mod tests {
     #[test]
     fn a_transposed_convolution_unfolds_to_its_outputs_too() {
         let cuts = tensor(Layout::ConvTranspose, &[2, 3, 5]).cut().unwrap();
-        assert_eq!((cuts.row.rows(), cuts.row.cols()), (3, 10));
+        assert_eq!((cuts.primary.rows(), cuts.primary.cols()), (3, 10));
         // Output 1 sees w[0][1][..] and w[1][1][..].
         assert_eq!(
-            cuts.row.values()[10..20],
+            cuts.primary.values()[10..20],
             [5., 6., 7., 8., 9., 20., 21., 22., 23., 24.]
         );
     }
 
     #[test]
     fn every_tensor_without_a_matrix_has_a_reason() {
-        use LeftOut::*;
+        use SkipReason::*;
         assert_eq!(analysable(None, &[7]), Err(Vector));
         assert_eq!(analysable(None, &[7, 1]), Err(TooSmall));
         assert_eq!(analysable(None, &[2, 3, 4]), Err(UnknownLayout));

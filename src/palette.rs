@@ -123,7 +123,7 @@ pub fn phase_index(phase: Phase) -> u8 {
 impl Rgb {
     /// A colour of a terminal's 256: one of the cube of 6³ (from 16 on) or of the greys (from 232
     /// on). What the first 16 look like is the terminal's choice; they are black here.
-    pub fn of_index(index: u8) -> Self {
+    pub fn from_index(index: u8) -> Self {
         match index {
             0..=15 => Self(0, 0, 0),
             16..=231 => {
@@ -164,12 +164,12 @@ mod tests {
     fn indices_are_near_and_apart() {
         let indices = Phase::ALL.map(phase_index);
         for (i, p) in Phase::ALL.into_iter().enumerate() {
-            let nearest = (16..=255u8).map(|i| distance(phase(p), Rgb::of_index(i)));
+            let nearest = (16..=255u8).map(|i| distance(phase(p), Rgb::from_index(i)));
             let nearest = nearest.fold(f64::INFINITY, f64::min);
-            let chosen = distance(phase(p), Rgb::of_index(indices[i]));
+            let chosen = distance(phase(p), Rgb::from_index(indices[i]));
             assert!(chosen <= nearest + 7.0, "{p}: {chosen} for {nearest}");
             for &other in &indices[..i] {
-                let apart = distance(Rgb::of_index(other), Rgb::of_index(indices[i]));
+                let apart = distance(Rgb::from_index(other), Rgb::from_index(indices[i]));
                 assert!(apart >= 40.0, "{p}: {apart}");
             }
         }

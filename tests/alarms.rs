@@ -23,10 +23,7 @@ fn layer(rows: usize, cols: usize, values: Vec<f32>) -> Snapshot {
         shape: vec![rows, cols],
         values,
     };
-    Snapshot {
-        tensors: vec![tensor],
-        ..Snapshot::default()
-    }
+    Snapshot::new(vec![tensor])
 }
 
 const RULES: [Rule; 5] = [
@@ -50,14 +47,14 @@ fn run(rows: usize, cols: usize, epochs: Vec<Vec<f32>>) -> Trajectory {
     }
     let monitor = builder.build().unwrap();
     for (epoch, values) in epochs.into_iter().enumerate() {
-        monitor.submit(Stamp::of_epoch(epoch), layer(rows, cols, values));
+        monitor.submit(Stamp::from_epoch(epoch), layer(rows, cols, values));
     }
     monitor.finish().trajectory
 }
 
 fn only(t: &Trajectory) -> &Alarm {
-    assert_eq!(t.alarms.len(), 1, "{:?}", t.alarms);
-    &t.alarms[0]
+    assert_eq!(t.alarms().len(), 1, "{:?}", t.alarms());
+    &t.alarms()[0]
 }
 
 #[test]
@@ -100,9 +97,9 @@ fn a_low_alpha_must_last() {
         values
     };
     let t = run(300, 100, (0..8).map(heavy).collect());
-    let low: Vec<&Alarm> = t.alarms.iter().filter(|a| a.rule == RULES[1]).collect();
+    let low: Vec<&Alarm> = t.alarms().iter().filter(|a| a.rule == RULES[1]).collect();
     // Epochs 1 and 2 are too few; 4, 5, 6 are three.
-    assert_eq!(low.len(), 1, "{:?}", t.alarms);
+    assert_eq!(low.len(), 1, "{:?}", t.alarms());
     assert_eq!(low[0].stamp.epoch, 6);
     assert!(
         low[0].evidence.to_string().starts_with("α = 1."),
@@ -116,8 +113,8 @@ fn huge_entries_are_a_correlation_trap() {
     let mut values = noise(120, 60, 9);
     values[777] = 40.0;
     let t = run(120, 60, vec![values]);
-    let traps: Vec<&Alarm> = t.alarms.iter().filter(|a| a.rule == RULES[2]).collect();
-    assert_eq!(traps.len(), 1, "{:?}", t.alarms);
+    let traps: Vec<&Alarm> = t.alarms().iter().filter(|a| a.rule == RULES[2]).collect();
+    assert_eq!(traps.len(), 1, "{:?}", t.alarms());
 }
 
 #[test]
@@ -135,8 +132,8 @@ fn a_faded_bulk_is_a_soft_collapse() {
         values
     };
     let t = run(120, 60, (0..3).map(faded).collect());
-    let soft: Vec<&Alarm> = t.alarms.iter().filter(|a| a.rule == RULES[3]).collect();
-    assert_eq!(soft.len(), 1, "{:?}", t.alarms);
+    let soft: Vec<&Alarm> = t.alarms().iter().filter(|a| a.rule == RULES[3]).collect();
+    assert_eq!(soft.len(), 1, "{:?}", t.alarms());
     assert!(soft[0].evidence.to_string().contains("soft"), "{}", soft[0]);
 }
 
@@ -146,7 +143,7 @@ fn what_is_not_finite_alarms_and_a_user_can_act_on_it() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let sees = Arc::clone(&seen);
     let monitor = Monitor::builder()
-        .out(dir.path())
+        .dir(dir.path())
         .overload(Overload::Wait)
         .alarm(Rule::NotFinite)
         .on_alarm(|alarm| panic!("no idea what to do about {}", alarm.layer))
@@ -158,40 +155,40 @@ fn what_is_not_finite_alarms_and_a_user_can_act_on_it() {
         if epoch >= 2 {
             values[5] = f32::NAN;
         }
-        monitor.submit(Stamp::of_epoch(epoch), layer(60, 30, values));
+        monitor.submit(Stamp::from_epoch(epoch), layer(60, 30, values));
         monitor.scalar(epoch, "train loss", if epoch == 3 { f64::NAN } else { 1.0 });
     }
     let t = monitor.finish().trajectory;
     let names: Vec<(&str, usize)> = t
-        .alarms
+        .alarms()
         .iter()
         .map(|a| (a.layer.as_str(), a.stamp.epoch))
         .collect();
     assert_eq!(names, [("fc1", 2), ("train loss", 3)]);
     assert!(
-        t.alarms[0]
+        t.alarms()[0]
             .evidence
             .to_string()
             .contains("1 of 1800 weights")
     );
-    assert_eq!(*seen.lock().unwrap(), t.alarms);
+    assert_eq!(*seen.lock().unwrap(), t.alarms());
     let panicked =
         |n: &heavytail::record::Notice| n.event.to_string().contains("no idea what to do");
-    assert!(t.notices.iter().any(panicked), "{:?}", t.notices);
+    assert!(t.notices().iter().any(panicked), "{:?}", t.notices());
 
     // Alarms are in the log, and a run that goes on does not repeat them.
     let log = dir.path().join("log.jsonl");
-    assert_eq!(Trajectory::read_jsonl(&log).unwrap().alarms, t.alarms);
+    assert_eq!(Trajectory::read_jsonl(&log).unwrap().alarms(), t.alarms());
     let monitor = Monitor::builder()
-        .out(dir.path())
+        .dir(dir.path())
         .resume()
         .alarm(Rule::NotFinite)
         .build()
         .unwrap();
     let mut values = noise(60, 30, 1);
     values[5] = f32::NAN;
-    monitor.submit(Stamp::of_epoch(4), layer(60, 30, values));
-    assert_eq!(monitor.finish().trajectory.alarms.len(), 2);
+    monitor.submit(Stamp::from_epoch(4), layer(60, 30, values));
+    assert_eq!(monitor.finish().trajectory.alarms().len(), 2);
 }
 
 #[test]
@@ -201,18 +198,18 @@ fn a_rule_that_is_new_to_a_log_is_not_silenced_by_it() {
         alpha: 50.0,
         observations: 2,
     };
-    let builder = || Monitor::builder().out(dir.path()).resume();
+    let builder = || Monitor::builder().dir(dir.path()).resume();
     let monitor = builder().build().unwrap();
     for epoch in 0..3 {
         let values = noise(60, 30, epoch as u64);
-        monitor.submit(Stamp::of_epoch(epoch), layer(60, 30, values));
+        monitor.submit(Stamp::from_epoch(epoch), layer(60, 30, values));
     }
-    assert!(monitor.finish().trajectory.alarms.is_empty());
+    assert!(monitor.finish().trajectory.alarms().is_empty());
     for (epoch, alarms) in [(3, 1), (4, 1)] {
         let monitor = builder().alarm(low).build().unwrap();
-        monitor.submit(Stamp::of_epoch(epoch), layer(60, 30, noise(60, 30, 9)));
+        monitor.submit(Stamp::from_epoch(epoch), layer(60, 30, noise(60, 30, 9)));
         let t = monitor.finish().trajectory;
-        assert_eq!(t.alarms.len(), alarms, "{:?}", t.alarms);
+        assert_eq!(t.alarms().len(), alarms, "{:?}", t.alarms());
     }
 }
 
@@ -229,8 +226,8 @@ fn what_is_done_about_an_alarm_may_ask_the_monitor_to_finish() {
         .build()
         .unwrap();
     *cell.lock().unwrap() = Some(monitor.clone());
-    monitor.submit(Stamp::of_epoch(0), layer(60, 30, vec![f32::NAN; 1800]));
-    assert_eq!(monitor.finish().trajectory.alarms.len(), 1);
+    monitor.submit(Stamp::from_epoch(0), layer(60, 30, vec![f32::NAN; 1800]));
+    assert_eq!(monitor.finish().trajectory.alarms().len(), 1);
 }
 
 #[test]
@@ -239,7 +236,7 @@ fn without_a_rule_there_is_no_alarm() {
         .on_alarm(|_| unreachable!())
         .build()
         .unwrap();
-    monitor.submit(Stamp::of_epoch(0), layer(60, 30, vec![f32::NAN; 1800]));
+    monitor.submit(Stamp::from_epoch(0), layer(60, 30, vec![f32::NAN; 1800]));
     monitor.scalar(0, "loss", f64::INFINITY);
-    assert!(monitor.finish().trajectory.alarms.is_empty());
+    assert!(monitor.finish().trajectory.alarms().is_empty());
 }

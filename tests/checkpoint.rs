@@ -23,7 +23,7 @@ fn names(checkpoint: &Checkpoint) -> Vec<&str> {
 
 fn left_out(checkpoint: &Checkpoint) -> Vec<&str> {
     checkpoint
-        .left_out()
+        .skipped()
         .iter()
         .map(|(name, _)| name.as_str())
         .collect()
@@ -162,7 +162,7 @@ fn burns_records_are_read_and_its_optimizers_left_out() {
     assert_eq!(values(&record, "fc3.weight"), matrix(0.0));
     let optimizer = open("optimizer.bpk");
     assert!(optimizer.tensors().is_empty());
-    assert_eq!(optimizer.left_out().len(), 1);
+    assert_eq!(optimizer.skipped().len(), 1);
 }
 
 #[test]

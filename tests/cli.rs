@@ -70,7 +70,7 @@ fn noise(count: usize, seed: u64) -> Vec<f32> {
 fn columns_are_the_references_through_the_command_line() {
     let cases: BTreeMap<String, Value> = serde_json::from_str(EXPECTED).unwrap();
     let run = |extra: &[&str]| {
-        let arguments = ["analyze", BANK, "--layers", "/weight$", "--format", "json"];
+        let arguments = ["analyze", BANK, "--include", "/weight$", "--format", "json"];
         by_name(&json(&[&arguments[..], extra].concat()))
     };
     let (ours, compat) = (run(&[]), run(&["--compat", "weightwatcher"]));
@@ -192,10 +192,10 @@ fn every_tensor_is_accounted_for() {
         "{text}"
     );
     let rows = |text: String| csv::Reader::from_reader(text.as_bytes()).records().count();
-    let table = stdout(&["analyze", path, "--format", "csv", "--skip", "zero"]);
+    let table = stdout(&["analyze", path, "--format", "csv", "--exclude", "zero"]);
     assert!(table.starts_with("model,"));
     assert_eq!(rows(table), 11);
-    let lines = stdout(&["analyze", path, "--format", "jsonl", "--layers", "^fc"]);
+    let lines = stdout(&["analyze", path, "--format", "jsonl", "--include", "^fc"]);
     let first: Value = serde_json::from_str(lines.lines().next().unwrap()).unwrap();
     assert!(
         first["model"]
@@ -209,7 +209,14 @@ fn every_tensor_is_accounted_for() {
 fn the_number_of_jobs_changes_nothing() {
     let run = |jobs: &str| {
         let mut report = json(&[
-            "analyze", BANK, "--layers", "/weight$", "--format", "json", "--jobs", jobs,
+            "analyze",
+            BANK,
+            "--include",
+            "/weight$",
+            "--format",
+            "json",
+            "--jobs",
+            jobs,
         ]);
         for layer in report["layers"].as_array_mut().unwrap() {
             layer["seconds_analysis"] = Value::Null;
@@ -400,10 +407,10 @@ fn figures_completions_and_errors() {
 
     for (arguments, code, words) in [
         (&["analyze", "no/such/file"][..], 1, "no/such/file"),
-        (&["analyze", BANK, "--layers", "("], 1, "`(`"),
+        (&["analyze", BANK, "--include", "("], 1, "`(`"),
         (&["analyze", BANK, "--jobs", "0"], 1, "at least 1"),
         (
-            &["analyze", BANK, "--layers", "a_", "--sort", "nonsense"],
+            &["analyze", BANK, "--include", "a_", "--sort", "nonsense"],
             1,
             "nonsense",
         ),
@@ -457,7 +464,7 @@ fn tensors_of_a_missing_shard_have_rows_that_name_it() {
     let index = dir.path().join("model.safetensors.index.json");
     std::fs::write(index, map.to_string()).unwrap();
     let folder = dir.path().to_str().unwrap();
-    let arguments = ["analyze", folder, "--skip", "c", "--format", "json"];
+    let arguments = ["analyze", folder, "--exclude", "c", "--format", "json"];
     let output = heavytail(&arguments);
     assert_eq!(output.status.code(), Some(3));
     let rows = by_name(&serde_json::from_slice(&output.stdout).unwrap());
@@ -503,7 +510,7 @@ fn runs_are_reported() {
     let dir = tempfile::tempdir().unwrap();
     let folders = ["one", "two=2"].map(|name| dir.path().join(name));
     for (seed, folder) in (1..).zip(&folders) {
-        let monitor = Monitor::builder().out(folder).run("same").build().unwrap();
+        let monitor = Monitor::builder().dir(folder).run("same").build().unwrap();
         let tensor = LayerTensor {
             name: "fc".into(),
             layout: Layout::Matrix,
@@ -511,13 +518,7 @@ fn runs_are_reported() {
             values: noise(2400, seed),
         };
         let tensors = vec![tensor];
-        monitor.submit(
-            Stamp::default(),
-            Snapshot {
-                tensors,
-                ..Snapshot::default()
-            },
-        );
+        monitor.submit(Stamp::default(), Snapshot::new(tensors));
         assert!(monitor.finish().failures.is_empty());
         std::fs::remove_file(folder.join("report.html")).unwrap();
     }

@@ -13,10 +13,7 @@ use noise::{matrix, tensor};
 use rand::{RngExt, SeedableRng};
 
 fn snapshot(tensors: Vec<LayerTensor>) -> Snapshot {
-    Snapshot {
-        tensors,
-        ..Snapshot::default()
-    }
+    Snapshot::new(tensors)
 }
 
 fn records(t: &Trajectory, layer: &str) -> Vec<Record> {
@@ -27,7 +24,7 @@ fn records(t: &Trajectory, layer: &str) -> Vec<Record> {
 fn an_unchanged_layer_is_carried_and_the_record_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let monitor = Monitor::builder()
-        .out(dir.path())
+        .dir(dir.path())
         .skip_unchanged(0.05)
         .overload(Overload::Wait)
         .build()
@@ -39,7 +36,7 @@ fn an_unchanged_layer_is_carried_and_the_record_says_so() {
         creeps.values[0] *= 1.0 + 1e-7 * epoch as f32;
         let learns = matrix("learns", 120, 60, 3 + epoch as u64);
         let tensors = vec![frozen, creeps, learns];
-        monitor.submit(Stamp::of_epoch(epoch), snapshot(tensors));
+        monitor.submit(Stamp::from_epoch(epoch), snapshot(tensors));
     }
     let t = monitor.finish().trajectory;
     let frozen = records(&t, "frozen");
@@ -47,7 +44,7 @@ fn an_unchanged_layer_is_carried_and_the_record_says_so() {
     assert_eq!(frozen[0].carried, None);
     for record in &frozen[1..] {
         let carried = record.carried.unwrap();
-        assert_eq!((carried.from, carried.drift), (Stamp::of_epoch(0), 0.0));
+        assert_eq!((carried.from, carried.drift), (Stamp::from_epoch(0), 0.0));
         assert_eq!(record.alpha(), frozen[0].alpha());
     }
     let creeps = records(&t, "creeps")[3].carried.unwrap();
@@ -60,7 +57,7 @@ fn an_unchanged_layer_is_carried_and_the_record_says_so() {
     assert!(learns[3].values().unwrap().full.is_some());
 
     let back = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
-    assert_eq!(back.records, t.records);
+    assert_eq!(back.records(), t.records());
 }
 
 #[test]
@@ -77,7 +74,7 @@ fn carried_alphas_are_what_an_analysis_would_have_found() {
             for w in &mut weights.values {
                 *w *= 1.0 + 2e-6 * (rng.random::<f32>() - 0.5);
             }
-            monitor.submit(Stamp::of_epoch(epoch), snapshot(vec![weights.clone()]));
+            monitor.submit(Stamp::from_epoch(epoch), snapshot(vec![weights.clone()]));
         }
         records(&monitor.finish().trajectory, "fc")
     };
@@ -98,7 +95,7 @@ fn more_threads_change_no_bit() {
             matrix("fc1", 150, 80, 2),
             matrix("fc2", 80, 30, 3),
         ];
-        monitor.submit(Stamp::of_epoch(0), snapshot(tensors));
+        monitor.submit(Stamp::from_epoch(0), snapshot(tensors));
         let t = monitor.finish().trajectory;
         let strip = |mut r: Record| {
             r.seconds_analysis = 0.0;
@@ -107,7 +104,7 @@ fn more_threads_change_no_bit() {
             }
             r
         };
-        t.records.into_iter().map(strip).collect::<Vec<_>>()
+        t.records().iter().cloned().map(strip).collect::<Vec<_>>()
     };
     let one = run(1);
     assert_eq!(one.len(), 3);
@@ -127,9 +124,9 @@ fn a_budget_is_kept() {
     let mut asked = 0;
     // The share is that of the time until now, so the run must have one.
     while start.elapsed() < Duration::from_millis(1500) {
-        if monitor.affords() {
+        if monitor.within_budget() {
             let layer = matrix("fc", 90, 40, asked as u64);
-            monitor.submit(Stamp::of_epoch(asked), snapshot(vec![layer]));
+            monitor.submit(Stamp::from_epoch(asked), snapshot(vec![layer]));
         }
         asked += 1;
         std::thread::sleep(Duration::from_millis(2));
@@ -137,10 +134,10 @@ fn a_budget_is_kept() {
     let seconds = start.elapsed().as_secs_f64();
     let outcome = monitor.finish();
     assert!(outcome.observed > 1, "{outcome:?}");
-    assert_eq!(outcome.observed + outcome.spared, asked);
+    assert_eq!(outcome.observed + outcome.over_budget, asked);
     let t = outcome.trajectory;
-    let live: f64 = t.summaries.iter().map(|s| s.seconds_analysis).sum();
-    let first = t.records[0].values().unwrap();
+    let live: f64 = t.summaries().iter().map(|s| s.seconds_analysis).sum();
+    let first = t.records()[0].values().unwrap();
     let full = first.full.as_ref().map_or(0.0, |f| f.seconds);
     // The last one's full analysis comes after the end.
     assert!(
@@ -148,10 +145,10 @@ fn a_budget_is_kept() {
         "{live} + {full} of {seconds}"
     );
     let said = t
-        .notices
+        .notices()
         .iter()
         .any(|n| matches!(n.event, Event::OverBudget { .. }));
-    assert!(said, "{:?}", t.notices);
+    assert!(said, "{:?}", t.notices());
 }
 
 #[test]

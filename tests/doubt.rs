@@ -43,7 +43,7 @@ fn live_and_full_agree_on_everything_but_the_doubt() {
     let live = analyze(&matrix, &Config::live()).unwrap();
     let full = analyze(&matrix, &Config::default()).unwrap();
     assert_eq!(Config::default().depth, Depth::Full);
-    assert_eq!(live.row.tail, full.row.tail);
+    assert_eq!(live.primary.tail, full.primary.tail);
     assert_eq!(live.bulk, full.bulk);
     let (live_verdict, full_verdict) = (live.phase.unwrap(), full.phase.as_ref().unwrap());
     assert_eq!(live_verdict.probabilities, full_verdict.probabilities);
@@ -75,7 +75,7 @@ fn vectors_are_examined_on_request() {
     let report = analyze(&matrix, &config).unwrap();
     let vectors = report.full.unwrap().vectors;
     assert_eq!(vectors.len(), 3);
-    let top = report.row.spectrum.lambda_max();
+    let top = report.primary.spectrum.lambda_max();
     assert!((vectors[0].lambda / top - 1.0).abs() < 1e-9);
 }
 
@@ -117,7 +117,7 @@ fn the_top_of_noise_is_tracy_widom() {
     let mut p: Vec<f64> = (0..400)
         .map(|_| {
             let x = ensembles::laguerre(n, m, &mut rng);
-            let (centre, scale) = heavytail::law::noise_edge(n, m);
+            let (centre, scale) = heavytail::law::noise_edge(n, m).unwrap();
             TracyWidom.cdf((x[m - 1] - centre) / scale)
         })
         .collect();

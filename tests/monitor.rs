@@ -11,16 +11,16 @@ use heavytail::error::{Result, chain};
 use heavytail::fit::fit_bulk;
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::field::FIELDS;
-use heavytail::record::{Event, Line, Outcome as RecordOutcome, Stamp};
+use heavytail::record::{Event, LayerOutcome, Line, Stamp};
 use heavytail::sink::{Sink, read_spectra};
 use heavytail::{Error, LayerError, Monitor, Phase, Trajectory};
 use noise::matrix;
 
 fn snapshot(seed: u64) -> Snapshot {
-    Snapshot {
-        tensors: vec![matrix("fc1", 120, 60, seed), matrix("fc2", 60, 12, seed)],
-        ..Snapshot::default()
-    }
+    Snapshot::new(vec![
+        matrix("fc1", 120, 60, seed),
+        matrix("fc2", 60, 12, seed),
+    ])
 }
 
 fn stamp(epoch: usize) -> Stamp {
@@ -40,10 +40,10 @@ fn bad_weights_fail_alone_and_by_name() {
     let t = monitor.finish().trajectory;
     let failed = t.layer("fc1").nth(1).unwrap();
     let cause = LayerError::NotFinite { count: 1, of: 7200 };
-    assert_eq!(failed.outcome, RecordOutcome::Failed(cause));
+    assert_eq!(failed.outcome, LayerOutcome::Failed(cause));
     assert!(t.layer("fc2").nth(1).unwrap().alpha().is_some());
-    assert_eq!(t.summaries[1].without_alpha, ["fc1"]);
-    assert!(t.summaries[1].alpha.unwrap().is_finite());
+    assert_eq!(t.summaries()[1].without_alpha, ["fc1"]);
+    assert!(t.summaries()[1].alpha.unwrap().is_finite());
 }
 
 #[test]
@@ -61,7 +61,7 @@ fn noise_is_random_like() {
 fn the_first_the_last_and_a_change_of_phase_are_analysed_in_full() {
     let dir = tempfile::tempdir().unwrap();
     let monitor = Monitor::builder()
-        .out(dir.path())
+        .dir(dir.path())
         .overload(Overload::Wait)
         .build()
         .unwrap();
@@ -90,18 +90,18 @@ fn the_first_the_last_and_a_change_of_phase_are_analysed_in_full() {
         (3, Phase::BulkPlusSpikes)
     );
     assert_eq!(full(&t), [true, false, false, false, true, false, true]);
-    let doubt = t.records[6].values().unwrap().full.as_ref().unwrap();
+    let doubt = t.records()[6].values().unwrap().full.as_ref().unwrap();
     let interval = doubt.alpha_interval.unwrap();
     assert!(interval.low < interval.high && interval.replicates > 150);
     // A mean survives every permutation.
     assert_eq!(
         doubt.annotations,
-        t.records[6].values().unwrap().annotations
+        t.records()[6].values().unwrap().annotations
     );
     assert!(!doubt.annotations.is_empty());
 
     let back = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
-    assert_eq!(back.records, t.records);
+    assert_eq!(back.records(), t.records());
 }
 
 /// A sink that fails like a full disk.
@@ -130,7 +130,7 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
     let dir = tempfile::tempdir().unwrap();
     let monitor = Monitor::builder()
         .sink(Full)
-        .out(dir.path())
+        .dir(dir.path())
         .build()
         .unwrap();
     for epoch in 0..3 {
@@ -140,31 +140,31 @@ fn a_full_disk_stops_neither_the_run_nor_the_other_sinks() {
     let error = chain(&outcome.failures[0].error);
     let expected = "cannot read or write log.jsonl: no space left on device";
     assert_eq!(error, expected);
-    assert_eq!(outcome.trajectory.summaries.len(), 3);
+    assert_eq!(outcome.trajectory.summaries().len(), 3);
     let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
-    assert_eq!(read.summaries.len(), 3);
+    assert_eq!(read.summaries().len(), 3);
     let message = expected.to_owned();
     let sink = "a sink".to_owned();
-    assert_eq!(read.notices[0].event, Event::SinkFailed { sink, message });
+    assert_eq!(read.notices()[0].event, Event::SinkFailed { sink, message });
 
     let dir = tempfile::tempdir().unwrap();
     let monitor = Monitor::builder()
         .sink(Broken)
-        .out(dir.path())
+        .dir(dir.path())
         .build()
         .unwrap();
     monitor.submit(stamp(0), snapshot(1));
     let outcome = monitor.finish();
     let read = Trajectory::read_jsonl(dir.path().join("log.jsonl")).unwrap();
-    assert_eq!(read.summaries.len(), 1);
-    assert!(read.notices[0].event.to_string().contains("panicked"));
+    assert_eq!(read.summaries().len(), 1);
+    assert!(read.notices()[0].event.to_string().contains("panicked"));
     let error = &outcome.failures[0].error;
     assert!(
         matches!(error, Error::Sink { message } if message == "broken sink"),
         "{error}"
     );
     assert_eq!(error.to_string(), "a sink panicked: broken sink");
-    assert_eq!(outcome.trajectory.summaries.len(), 1);
+    assert_eq!(outcome.trajectory.summaries().len(), 1);
 }
 
 #[cfg(target_os = "linux")]
@@ -215,12 +215,12 @@ fn epochs_kept(policy: Overload) -> (Vec<usize>, usize) {
         let _ = open.send(());
     }
     let outcome = monitor.finish();
-    let epochs = outcome.trajectory.summaries.iter().map(|s| s.stamp.epoch);
+    let epochs = outcome.trajectory.summaries().iter().map(|s| s.stamp.epoch);
     assert!(outcome.deferred >= 2);
     assert_eq!(outcome.observed + outcome.dropped, 6);
     let said = outcome
         .trajectory
-        .notices
+        .notices()
         .iter()
         .any(|n| n.event.to_string().contains("dropped"));
     assert!(said, "the log says what is missing");
@@ -253,7 +253,7 @@ fn a_patient_run_loses_nothing() {
 #[test]
 fn logs_are_readable_after_a_kill_and_continue_without_duplicates() {
     let dir = tempfile::tempdir().unwrap();
-    let first = Monitor::builder().run("r").out(dir.path()).build().unwrap();
+    let first = Monitor::builder().run("r").dir(dir.path()).build().unwrap();
     for epoch in 0..2 {
         first.submit(stamp(epoch), snapshot(epoch as u64));
         first.scalar(epoch, "valid loss λ", 1.0 / (1.0 + epoch as f64));
@@ -271,22 +271,22 @@ fn logs_are_readable_after_a_kill_and_continue_without_duplicates() {
     std::fs::write(&log, bytes).unwrap();
     let torn = Trajectory::read_jsonl(&log).unwrap();
     assert!(
-        torn.notices
+        torn.notices()
             .iter()
             .any(|n| n.event.to_string().contains("cut off"))
     );
 
-    let second = Monitor::builder().out(dir.path()).resume().build().unwrap();
+    let second = Monitor::builder().dir(dir.path()).resume().build().unwrap();
     assert_eq!(second.run(), "r");
     for epoch in 0..4 {
         second.submit(stamp(epoch), snapshot(epoch as u64));
     }
     let outcome = second.finish();
     let read = Trajectory::read_jsonl(&log).unwrap();
-    let epochs: Vec<usize> = read.summaries.iter().map(|s| s.stamp.epoch).collect();
+    let epochs: Vec<usize> = read.summaries().iter().map(|s| s.stamp.epoch).collect();
     assert_eq!(epochs, [0, 1, 2, 3]);
-    assert_eq!(read.records.len(), 8);
-    assert_eq!(outcome.trajectory.records.len(), 8);
+    assert_eq!(read.records().len(), 8);
+    assert_eq!(outcome.trajectory.records().len(), 8);
     let whole = std::fs::read_to_string(&log).unwrap();
     assert!(
         whole
@@ -303,7 +303,7 @@ fn logs_are_readable_after_a_kill_and_continue_without_duplicates() {
 #[test]
 fn an_epoch_can_be_analysed_again_from_its_eigenvalues() {
     let dir = tempfile::tempdir().unwrap();
-    let monitor = Monitor::builder().out(dir.path()).build().unwrap();
+    let monitor = Monitor::builder().dir(dir.path()).build().unwrap();
     monitor.submit(stamp(3), snapshot(1));
     let t = monitor.finish().trajectory;
     let file = dir
@@ -311,7 +311,7 @@ fn an_epoch_can_be_analysed_again_from_its_eigenvalues() {
         .join("spectra/epoch-00003-step-000000030.safetensors");
     let spectra = read_spectra(file).unwrap();
     let (_, fc1) = spectra.iter().find(|(name, _)| name == "fc1").unwrap();
-    let sigma = t.records[0].values().unwrap().sigma_mp.unwrap();
+    let sigma = t.records()[0].values().unwrap().sigma_mp.unwrap();
     assert_eq!(fit_bulk(fc1).unwrap().sigma_mp, sigma);
     assert!(
         (1.7..1.9).contains(&fc1.entry_kurtosis()),
@@ -322,11 +322,11 @@ fn an_epoch_can_be_analysed_again_from_its_eigenvalues() {
 #[test]
 fn what_cannot_work_is_refused_at_the_start() {
     let refused = |result: Result<Monitor>| result.unwrap_err().to_string();
-    assert!(refused(Monitor::builder().layers("(").build()).contains("layers"));
+    assert!(refused(Monitor::builder().include("(").build()).contains("include"));
     assert!(refused(Monitor::builder().queue(0).build()).contains("queue"));
     let every = Monitor::builder().every(heavytail::monitor::Cadence::Epochs(0));
     assert!(refused(every.build()).contains("every"));
     let file = tempfile::NamedTempFile::new().unwrap();
-    let inside = Monitor::builder().out(file.path().join("x"));
+    let inside = Monitor::builder().dir(file.path().join("x"));
     assert!(!refused(inside.build()).is_empty());
 }

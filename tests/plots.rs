@@ -84,7 +84,7 @@ fn lenet(spectra: Option<&Path>) -> Trajectory {
         for (id, layer) in layers.iter().enumerate() {
             let tensor = layer.at(1.0 - (-(epoch as f64) / 3.0).exp());
             let report = analyze_tensor(&tensor, &config, None).unwrap();
-            kept.push((report.layer.clone(), report.row.spectrum.clone()));
+            kept.push((report.layer.clone(), report.primary.spectrum.clone()));
             records.push(if id == 3 && (4..6).contains(&epoch) {
                 let shape = LayerShape {
                     name: layer.name.to_owned(),
@@ -95,7 +95,7 @@ fn lenet(spectra: Option<&Path>) -> Trajectory {
                 Record::success("lenet", stamp, id, &report)
             });
         }
-        let summary = Summary::of("lenet", stamp, &records, 0.0);
+        let summary = Summary::new("lenet", stamp, &records, 0.0);
         trajectory.push(Line::Summary(Box::new(summary)));
         records.into_iter().for_each(|r| push(&mut trajectory, r));
         if let Some(sink) = &mut sink {
@@ -118,12 +118,7 @@ fn push(trajectory: &mut Trajectory, record: Record) {
 }
 
 fn push_scalar(trajectory: &mut Trajectory, epoch: usize, name: &str, value: f64) {
-    trajectory.push(Line::Scalar(Scalar {
-        run: String::new(),
-        epoch,
-        name: name.to_owned(),
-        value,
-    }));
+    trajectory.push(Line::Scalar(Scalar::new(String::new(), epoch, name, value)));
 }
 
 /// One record of a small noise matrix.
@@ -271,7 +266,7 @@ fn layers_of_any_name_have_figures_of_their_own() {
     let one = spectrum((1..=20).map(f64::from).collect(), 60, 20);
     let names = ["a_b", "a:b", "A", "a", "..", "CON", "λ", "loglog-λ", &long];
     let layers = names.map(|name| (name.to_owned(), one.clone()));
-    sink.spectra(Stamp::of_epoch(0), &layers).unwrap();
+    sink.spectra(Stamp::from_epoch(0), &layers).unwrap();
     let out = folder.path().join("figures");
     let written = plot::all(&Trajectory::default(), Some(&spectra), &out).unwrap();
     assert_eq!(written.len(), 6 * names.len());
@@ -322,7 +317,7 @@ fn a_huge_spike_leaves_the_bulk_its_room() {
             .map(|_| StandardNormal.sample(&mut rng))
             .collect();
         let matrix = WeightMatrix::new("w", 200, 100, weights).unwrap();
-        Spectrum::of(&matrix, Default::default()).unwrap()
+        Spectrum::from_matrix(&matrix, Default::default()).unwrap()
     };
     let mut spiked = noise(2).eigenvalues().to_vec();
     spiked[98] = 4.0;
@@ -361,7 +356,7 @@ fn many_layers_and_epochs_stay_legible() {
             record.stamp = Stamp { epoch, step: 0 };
             let values = record.values_mut().unwrap();
             values.phase = Some(Phase::ALL[(epoch / 34 + id / 20) % 6]);
-            values.row.alpha = Some(2.0 + id as f64 / (1.0 + epoch as f64 / 20.0));
+            values.primary.alpha = Some(2.0 + id as f64 / (1.0 + epoch as f64 / 20.0));
             push(&mut run, record);
         }
     }
@@ -443,9 +438,9 @@ fn degenerate_series_are_drawn() {
     {
         let mut odd = record("odd\u{0}\u{FFFF}\n layer", 1, stamp(i / 2, 5 * i as u64));
         let values = odd.values_mut().unwrap();
-        values.row.alpha = Some(value);
-        values.row.sigma = Some(value);
-        let mut summary = Summary::of("", odd.stamp, std::slice::from_ref(&odd), 0.0);
+        values.primary.alpha = Some(value);
+        values.primary.sigma = Some(value);
+        let mut summary = Summary::new("", odd.stamp, std::slice::from_ref(&odd), 0.0);
         summary.alpha_weighted = Some(value);
         summary.alpha_hat_paper = Some(0.5);
         run.push(Line::Summary(Box::new(summary)));

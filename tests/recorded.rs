@@ -8,10 +8,10 @@ mod noise;
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use heavytail::matrix::{LayerTensor, Layout, LeftOut};
+use heavytail::matrix::{LayerTensor, Layout, SkipReason};
 use heavytail::monitor::{Overload, Snapshot};
-use heavytail::record::{LeftOutLayer, Rule, Stamp};
-use heavytail::run::{RunDir, State};
+use heavytail::record::{Rule, SkippedLayer, Stamp};
+use heavytail::run::{RunDir, RunState};
 use heavytail::sink::read_spectra;
 use heavytail::{Monitor, Phase, Record, Trajectory};
 use noise::{matrix, tensor};
@@ -52,7 +52,7 @@ fn layers(epoch: usize) -> Vec<LayerTensor> {
 fn run(folder: &Path) -> heavytail::monitor::Outcome {
     let monitor = Monitor::builder()
         .run("recorded")
-        .out(folder)
+        .dir(folder)
         .overload(Overload::Wait)
         .skip_unchanged(0.05)
         .alarm(Rule::NotFinite)
@@ -67,16 +67,13 @@ fn run(folder: &Path) -> heavytail::monitor::Outcome {
         .build()
         .unwrap();
     for epoch in 0..4 {
-        let left_out = vec![LeftOutLayer {
+        let skipped = vec![SkippedLayer {
             name: "fc1.bias".into(),
             shape: vec![84],
-            why: LeftOut::Vector,
+            why: SkipReason::Vector,
         }];
-        let snapshot = Snapshot {
-            tensors: layers(epoch),
-            left_out,
-            seconds: 0.001,
-        };
+        let mut snapshot = Snapshot::new(layers(epoch));
+        (snapshot.skipped, snapshot.seconds) = (skipped, 0.001);
         monitor.submit(
             Stamp {
                 epoch,
@@ -121,27 +118,33 @@ fn numbers(record: &Record) -> BTreeMap<String, Value> {
     all
 }
 
+/// Numbers that need the normal law. The fixture was recorded with an erfc of our own, which differs
+/// from today's (libm's) in the last digits.
+fn from_erfc(way: &str) -> bool {
+    way.starts_with("/full/alpha_interval/") || way.ends_with("/p")
+}
+
 /// The log of format 2 gives the numbers that today's code finds: the same bits where the
 /// eigensolver gives the same bits, and else as close as two machines are.
 #[test]
 fn numbers_are_those_of_before() {
     let recorded = RunDir::new("tests/fixtures/run-schema-2");
     // It has no end, but nobody writes that format any more.
-    assert_eq!(recorded.state().unwrap(), State::Ended);
+    assert_eq!(recorded.state().unwrap(), RunState::Ended);
     let before = recorded.read().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let outcome = run(dir.path());
     assert!(outcome.failures.is_empty(), "{:?}", outcome.failures);
     let now = RunDir::new(dir.path()).read().unwrap();
-    assert_eq!(RunDir::new(dir.path()).state().unwrap(), State::Ended);
+    assert_eq!(RunDir::new(dir.path()).state().unwrap(), RunState::Ended);
     assert_eq!(before.layers(), now.layers());
-    assert_eq!(before.records.len(), now.records.len());
+    assert_eq!(before.records().len(), now.records().len());
 
     let spectra =
         |dir: &RunDir| read_spectra(dir.spectra().join("epoch-00001-step-000000010.safetensors"));
     let same_solver = spectra(&recorded).unwrap() == spectra(&RunDir::new(dir.path())).unwrap();
     let mut compared = 0;
-    for (a, b) in before.records.iter().zip(&now.records) {
+    for (a, b) in before.records().iter().zip(now.records()) {
         if a.is_failed() {
             // Format 2 has words for a failure.
             assert!(b.is_failed());
@@ -166,6 +169,9 @@ fn numbers_are_those_of_before() {
                         "{place}: {p} {q}"
                     );
                 }
+                (Some(p), Some(q)) if from_erfc(way) => {
+                    assert!((p - q).abs() <= 1e-12 * p.abs(), "{place}: {p} {q}");
+                }
                 (Some(p), Some(q)) => assert_eq!(p.to_bits(), q.to_bits(), "{place}: {p} {q}"),
                 _ => assert_eq!(*p, y[way], "{place}"),
             }
@@ -173,7 +179,7 @@ fn numbers_are_those_of_before() {
         }
     }
     assert!(compared > 3_000, "{compared}");
-    for (a, b) in before.summaries.iter().zip(&now.summaries) {
+    for (a, b) in before.summaries().iter().zip(now.summaries()) {
         let mut b = b.clone();
         (b.unix_time, b.seconds_analysis) = (None, a.seconds_analysis);
         if same_solver {
@@ -183,7 +189,7 @@ fn numbers_are_those_of_before() {
     let raised = |t: &Trajectory| -> Vec<(String, usize)> {
         let alarm =
             |a: &heavytail::record::Alarm| (format!("{} {}", a.layer, a.rule), a.stamp.epoch);
-        let mut all: Vec<_> = t.alarms.iter().map(alarm).collect();
+        let mut all: Vec<_> = t.alarms().iter().map(alarm).collect();
         all.sort();
         all
     };
@@ -196,7 +202,7 @@ fn an_earlier_format_is_read_but_not_continued() {
     let log = dir.path().join("log.jsonl");
     std::fs::copy("tests/fixtures/run-schema-2/log.jsonl", &log).unwrap();
     let before = std::fs::read(&log).unwrap();
-    let refused = Monitor::builder().out(dir.path()).resume().build();
+    let refused = Monitor::builder().dir(dir.path()).resume().build();
     let error = refused.unwrap_err().to_string();
     assert!(
         error.contains("format 2") && error.contains("another folder"),

@@ -4,7 +4,7 @@
 mod ensembles;
 
 use ensembles::Breadth;
-use ensembles::strangers::{Expected, STRANGERS};
+use ensembles::out_of_family::{Expected, OUT_OF_FAMILY};
 use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::phase::{Annotation, Baseline};
 use heavytail::spectrum::Solver;
@@ -90,7 +90,7 @@ fn exponents() {
             let u = (i as f64 + 0.5) / m as f64;
             w[i * m + i] = ((1.0 - u).powf(1.0 / (1.0 - alpha)) * n as f64).sqrt();
         }
-        let tail = report(n, m, w).row.tail.unwrap();
+        let tail = report(n, m, w).primary.tail.unwrap();
         assert!((tail.alpha / alpha - 1.0).abs() < 0.02, "{alpha}: {tail:?}");
         assert!((tail.xmin - 1.0).abs() < 0.1, "{tail:?}");
     }
@@ -111,14 +111,18 @@ fn ranks() {
             })
             .collect();
         let r = report(n, m, w.clone());
-        assert_eq!(r.row.metrics.hard_rank, rank);
+        assert_eq!(r.primary.metrics.hard_rank, rank);
         assert_eq!(r.phase.unwrap().phase, Phase::RankCollapse, "rank {rank}");
         let precise = Config::default();
         let mut precise = precise;
         precise.solver = Solver::Svd;
         let matrix = WeightMatrix::new("w", n, m, w).unwrap();
         assert_eq!(
-            analyze(&matrix, &precise).unwrap().row.metrics.hard_rank,
+            analyze(&matrix, &precise)
+                .unwrap()
+                .primary
+                .metrics
+                .hard_rank,
             rank
         );
     }
@@ -137,8 +141,8 @@ fn scaling_and_transposing_change_no_verdict() {
         report(m, n, transposed),
     ] {
         let (a, b) = (
-            one.row.tail.as_ref().unwrap(),
-            other.row.tail.as_ref().unwrap(),
+            one.primary.tail.as_ref().unwrap(),
+            other.primary.tail.as_ref().unwrap(),
         );
         assert!((a.alpha / b.alpha - 1.0).abs() < 1e-9);
         assert_eq!(
@@ -189,11 +193,11 @@ fn phases() {
 
 #[test]
 fn unequal_variances_and_heavy_entries_are_explained() {
-    for stranger in STRANGERS {
+    for generator in OUT_OF_FAMILY {
         let mut good = 0;
         for case in 0..3 {
             let (n, m) = (300, 120);
-            let w = (stranger.draw)(n, m, &mut ensembles::rng(78, case));
+            let w = (generator.draw)(n, m, &mut ensembles::rng(78, case));
             let verdict = report(n, m, w).phase.unwrap();
             let explained = verdict.annotations.iter().any(|a| {
                 matches!(
@@ -201,13 +205,13 @@ fn unequal_variances_and_heavy_entries_are_explained() {
                     Annotation::ScaleHeterogeneity | Annotation::EntryDistribution
                 )
             });
-            good += usize::from(match stranger.expected {
+            good += usize::from(match generator.expected {
                 Expected::NoiseOrExplained => verdict.phase == Phase::RandomLike || explained,
                 Expected::Phase(phase) => verdict.phase == phase,
                 Expected::Open => true,
             });
         }
-        assert!(good >= 2, "{}: {good}/3", stranger.name);
+        assert!(good >= 2, "{}: {good}/3", generator.name);
     }
 }
 
@@ -226,7 +230,7 @@ fn soft_collapse_needs_the_initial_weights() {
         values: w,
     };
     let phase = |baseline: Option<f64>| {
-        let baseline = baseline.map(|sigma2| Baseline { sigma2 });
+        let baseline = baseline.map(Baseline::new);
         let report = analyze_tensor(&tensor, &Config::live(), baseline.as_ref()).unwrap();
         report.phase.unwrap().phase
     };
@@ -248,7 +252,7 @@ fn huge_entries_are_no_collapse() {
         let report = analyze_tensor(&tensor, &Config::live(), baseline).unwrap();
         report.phase.unwrap()
     };
-    let initial = Baseline { sigma2: 1e3 };
+    let initial = Baseline::new(1e3);
     // One entry, and several apart.
     for places in [&[5][..], &[0, 7 * m + 3, 90 * m + 99]] {
         let mut w = noise(n, &vec![1.0; m], &mut rng(8));
@@ -287,11 +291,18 @@ fn what_has_no_phase_says_why() {
     assert!(r.phase.unwrap_err().to_string().contains("M = 6"));
     let zero = report(60, 30, vec![0.0; 1800]);
     assert_eq!(zero.phase.unwrap().phase, Phase::RankCollapse);
-    assert!(zero.row.tail.unwrap_err().to_string().contains("zero"));
+    assert!(zero.primary.tail.unwrap_err().to_string().contains("zero"));
     let identity: Vec<f64> = (0..900)
         .map(|i| f64::from(u8::from(i / 30 == i % 30)))
         .collect();
     let identity = report(30, 30, identity);
     assert!(identity.to_string().contains("nearly equal"));
-    assert!(identity.row.tail.unwrap_err().to_string().contains("equal"));
+    assert!(
+        identity
+            .primary
+            .tail
+            .unwrap_err()
+            .to_string()
+            .contains("equal")
+    );
 }

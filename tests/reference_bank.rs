@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use heavytail::beyond::erg;
 use heavytail::fit::{fit_bulk, fit_tail};
 use heavytail::matrix::{LayerTensor, Layout};
+use heavytail::measures::erg;
 use heavytail::record::{Record, Stamp};
 use heavytail::spectrum::Spectrum;
 use heavytail::{Config, analyze_tensor};
@@ -108,7 +108,7 @@ fn the_columns_are_the_references_from_the_weights_on() {
         // The reference pools a convolution's slices and halves their eigenvalues.
         let (row, half) = match &values.pooled {
             Some(pooled) => (pooled, 0.5),
-            None => (&values.row, 1.0),
+            None => (&values.primary, 1.0),
         };
         // f64 Gram against f64 SVD: the smallest eigenvalues differ in the last digits.
         let tolerance = 1e-9;
@@ -202,7 +202,7 @@ fn scale_does_not_change_alpha_where_the_reference_fails() {
             values: values.iter().map(|v| v * scale).collect(),
         };
         let report = analyze_tensor(&tensor, &Config::live(), None).unwrap();
-        report.row.tail.unwrap().alpha
+        report.primary.tail.unwrap().alpha
     };
     // Powers of two, so that the weights keep their bits.
     assert!((alpha(1.0) / alpha(1024.0) - 1.0).abs() < 1e-12);

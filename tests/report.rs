@@ -12,7 +12,7 @@ use std::time::Instant;
 use browser::{Browser, framed, page_with};
 use heavytail::record::{Carried, Line};
 use heavytail::report::{Run, html};
-use heavytail::run::State;
+use heavytail::run::RunState;
 use serde_json::Value;
 
 const WALK: &str = include_str!("report/walk.js");
@@ -87,7 +87,7 @@ fn a_choice_survives_a_reload() {
 fn a_living_run_is_read_anew_where_the_reader_was() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = runs::synthetic("alive", 5, 8);
-    run.state = State::Running;
+    run.state = RunState::Running;
     let page = html(&[run]).unwrap();
     let Some(browser) = Browser::find() else {
         return;
@@ -258,18 +258,18 @@ fn an_empty_run_beside_a_full_one_can_be_chosen() {
 fn a_carried_layer_shows_its_anchor_s_spectrum() {
     let folder = tempfile::tempdir().unwrap();
     let mut run = runs::synthetic("carried", 2, 3);
-    let anchor = run.trajectory.records[2].clone();
-    let spectrum = anchor.values().unwrap().row.num_evals;
+    let anchor = run.trajectory.records()[2].clone();
+    let spectrum = anchor.values().unwrap().primary.num_evals;
     assert_eq!((anchor.stamp.epoch, spectrum), (1, 120));
     for layer in [0, 1] {
-        let mut record = run.trajectory.records[4 + layer].clone();
+        let mut record = run.trajectory.records()[4 + layer].clone();
         record.stamp.epoch = 3;
-        record.carried = Some(Carried {
-            from: run.trajectory.records[2 * layer].stamp,
-            drift: 0.001,
-            alpha_tolerance: 0.1,
-            norm: 1.0,
-        });
+        record.carried = Some(Carried::new(
+            run.trajectory.records()[2 * layer].stamp,
+            0.001,
+            0.1,
+            1.0,
+        ));
         run.push(Line::Layer(Box::new(record)));
     }
     let page = html(&[run]).unwrap();

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use heavytail::monitor::{Outcome, Overload, Snapshot};
 use heavytail::record::{Event, Line, Stamp};
-use heavytail::run::{LogReader, RunDir, State, repair};
+use heavytail::run::{LogReader, RunDir, RunState, repair};
 use heavytail::{Error, Monitor, Trajectory};
 use noise::matrix;
 
@@ -26,10 +26,10 @@ fn stamp(epoch: usize) -> Stamp {
 /// Weights of a moment; another branch of a run has others.
 fn snapshot(epoch: usize, branch: u64) -> Snapshot {
     let seed = epoch as u64 + 100 * branch;
-    Snapshot {
-        tensors: vec![matrix("fc1", 90, 60, seed), matrix("fc2", 60, 40, seed)],
-        ..Snapshot::default()
-    }
+    Snapshot::new(vec![
+        matrix("fc1", 90, 60, seed),
+        matrix("fc2", 60, 40, seed),
+    ])
 }
 
 /// The third observation of a model that has grown by a layer.
@@ -42,7 +42,7 @@ fn grown() -> Snapshot {
 fn monitor(dir: &Path) -> heavytail::monitor::Builder {
     Monitor::builder()
         .run("r")
-        .out(dir)
+        .dir(dir)
         .overload(Overload::Wait)
 }
 
@@ -54,7 +54,7 @@ fn observe(monitor: &Monitor, epochs: impl IntoIterator<Item = usize>, branch: u
 }
 
 fn epochs(run: &Trajectory) -> Vec<usize> {
-    run.summaries.iter().map(|s| s.stamp.epoch).collect()
+    run.summaries().iter().map(|s| s.stamp.epoch).collect()
 }
 
 fn finished(monitor: &Monitor) -> Outcome {
@@ -64,7 +64,7 @@ fn finished(monitor: &Monitor) -> Outcome {
 }
 
 fn events(run: &Trajectory) -> Vec<&Event> {
-    run.notices.iter().map(|n| &n.event).collect()
+    run.notices().iter().map(|n| &n.event).collect()
 }
 
 /// This test again as a process of its own, which does `what` in a folder and may be killed.
@@ -91,7 +91,7 @@ fn lines(dir: &Path, kind: fn(&Line) -> bool) -> usize {
     let mut count = 0;
     let mut reader = LogReader::new(RunDir::new(dir).log());
     let _ = reader.read_on(|entry| {
-        if let heavytail::run::Entry::Line(line) = entry {
+        if let heavytail::run::LogEntry::Line(line) = entry {
             count += usize::from(kind(&line));
         }
     });
@@ -129,15 +129,15 @@ fn as_a_child() {
 fn a_run_knows_its_state() {
     let dir = tempfile::tempdir().unwrap();
     let run = RunDir::new(dir.path().join("run"));
-    assert_eq!(run.state().unwrap(), State::Empty);
+    assert_eq!(run.state().unwrap(), RunState::Empty);
     let monitor = monitor(run.path()).build().unwrap();
     observe(&monitor, 0..2, 0);
-    assert_eq!(run.state().unwrap(), State::Running);
+    assert_eq!(run.state().unwrap(), RunState::Running);
     finished(&monitor);
     drop(monitor);
-    assert_eq!(run.state().unwrap(), State::Ended);
+    assert_eq!(run.state().unwrap(), RunState::Ended);
     let trajectory = run.read().unwrap();
-    let end = trajectory.end.as_ref().unwrap();
+    let end = trajectory.end().unwrap();
     assert_eq!((end.observed, end.dropped), (2, 0));
     // Each observation has its time, in order.
     let times: Vec<f64> = (0..2)
@@ -156,7 +156,7 @@ fn a_killed_run_has_died_and_goes_on() {
     let mut child = child("train", dir.path());
     let summaries = || lines(dir.path(), |l| matches!(l, Line::Summary(_)));
     wait_for("observations", || summaries() == 3);
-    assert_eq!(run.state().unwrap(), State::Running);
+    assert_eq!(run.state().unwrap(), RunState::Running);
     // The second writer is refused, in words that name the folder and the first.
     let pid = child.id().to_string();
     let refused = monitor(dir.path()).resume().build().unwrap_err();
@@ -168,15 +168,15 @@ fn a_killed_run_has_died_and_goes_on() {
     );
     child.kill().unwrap();
     child.wait().unwrap();
-    assert_eq!(run.state().unwrap(), State::Died);
+    assert_eq!(run.state().unwrap(), RunState::Died);
 
     let resumed = monitor(dir.path()).resume().build().unwrap();
     observe(&resumed, 3..5, 0);
     let outcome = finished(&resumed);
     assert_eq!(epochs(&outcome.trajectory), [0, 1, 2, 3, 4]);
-    assert!(outcome.trajectory.abandoned.is_empty());
+    assert!(outcome.trajectory.abandoned().is_empty());
     drop(resumed);
-    assert_eq!(run.state().unwrap(), State::Ended);
+    assert_eq!(run.state().unwrap(), RunState::Ended);
     assert_eq!(epochs(&run.read().unwrap()), [0, 1, 2, 3, 4]);
 }
 
@@ -213,7 +213,7 @@ fn a_kill_costs_no_full_analysis_that_was_promised() {
     let full = |epoch: usize| {
         let of = |r: &&heavytail::Record| r.stamp == stamp(epoch);
         let has = |r: &heavytail::Record| r.values().unwrap().full.is_some();
-        run.records.iter().filter(of).all(has)
+        run.records().iter().filter(of).all(has)
     };
     assert!(full(0) && full(2) && !full(1));
     assert!(!pending.exists());
@@ -262,7 +262,7 @@ fn a_log_tells_the_run_that_happened() {
     let run = RunDir::new(dir.path());
     for run in [&outcome.trajectory, &run.read().unwrap()] {
         assert_eq!(epochs(run), [0, 1, 2, 3, 4]);
-        assert_eq!(run.abandoned, [3, 4, 5].map(stamp));
+        assert_eq!(run.abandoned(), [3, 4, 5].map(stamp));
         let scalars: Vec<f64> = run.scalar("valid loss").map(|s| s.1).collect();
         assert_eq!(scalars, [0.0, 1.0, 2.0, 10.0, 11.0]);
         let new = snapshot(3, 7).tensors[0]
@@ -270,7 +270,14 @@ fn a_log_tells_the_run_that_happened() {
             .iter()
             .map(|&v| f64::from(v).powi(2))
             .sum::<f64>();
-        let norm = run.layer("fc1").nth(3).unwrap().values().unwrap().row.norm;
+        let norm = run
+            .layer("fc1")
+            .nth(3)
+            .unwrap()
+            .values()
+            .unwrap()
+            .primary
+            .norm;
         assert!((norm / new - 1.0).abs() < 1e-9);
     }
     // The table and the spectra are those of the living branch.
@@ -308,7 +315,7 @@ fn the_epoch_after_the_checkpoint_is_replaced_where_its_weights_differ() {
     observe(&second, 3..5, 1);
     let run = finished(&second).trajectory;
     assert_eq!(epochs(&run), [0, 1, 2, 3, 4]);
-    assert_eq!(run.abandoned, [stamp(3)]);
+    assert_eq!(run.abandoned(), [stamp(3)]);
 }
 
 #[test]
@@ -346,13 +353,13 @@ fn a_log_that_is_lost_while_it_is_written_is_told_and_written_anew() {
         assert_eq!(failure.lacking, 0);
         let read = Trajectory::read_jsonl(&log).unwrap();
         assert_eq!(epochs(&read), [0, 1, 2, 3]);
-        assert_eq!(read.records, outcome.trajectory.records);
+        assert_eq!(read.records(), outcome.trajectory.records());
         assert!(
             events(&read)
                 .iter()
                 .any(|e| matches!(e, Event::LogLost { .. }))
         );
-        assert!(read.end.is_some());
+        assert!(read.end().is_some());
     }
 }
 
@@ -368,14 +375,11 @@ fn another_model_in_the_same_log_is_told() {
         added: vec!["fc3".into()],
         removed: vec![],
     };
-    assert!(events(&run).contains(&&told), "{:?}", run.notices);
+    assert!(events(&run).contains(&&told), "{:?}", run.notices());
     drop(first);
     // A foreign one.
     let second = monitor(dir.path()).resume().build().unwrap();
-    let foreign = Snapshot {
-        tensors: vec![matrix("conv", 80, 40, 3)],
-        ..Snapshot::default()
-    };
+    let foreign = Snapshot::new(vec![matrix("conv", 80, 40, 3)]);
     second.submit(stamp(3), foreign);
     let run = finished(&second).trajectory;
     assert_eq!(run.layers(), ["fc1", "fc2", "fc3", "conv"]);
@@ -409,7 +413,7 @@ fn damage_is_left_out_told_and_repaired() {
     bytes.extend(b"\n{\"kind\":\"lay");
     fs::write(run.log(), &bytes).unwrap();
     let damaged = run.read().unwrap();
-    assert_eq!(damaged.records.len(), 6);
+    assert_eq!(damaged.records().len(), 6);
     let mut told: Vec<usize> = Vec::new();
     for event in events(&damaged) {
         if let Event::DamagedLine { number } = event {
@@ -423,7 +427,7 @@ fn damage_is_left_out_told_and_repaired() {
     assert_eq!((repaired.lines, repaired.torn), (told, true));
     assert_eq!(fs::read(repaired.original.unwrap()).unwrap(), bytes);
     let whole = run.read().unwrap();
-    assert_eq!(whole.records, damaged.records);
+    assert_eq!(whole.records(), damaged.records());
     assert!(
         !events(&whole)
             .iter()
@@ -461,7 +465,7 @@ fn a_run_that_begins_anew_keeps_what_it_says_of_epoch_0() {
         assert_eq!(scalars, [(0, 5.0), (1, 6.0)]);
         let said: Vec<String> = events(run).iter().map(|e| e.to_string()).collect();
         assert!(said.contains(&"after".to_owned()) && !said.contains(&"before".to_owned()));
-        assert!(run.resumed[0].anew);
+        assert!(run.resumed()[0].anew);
     }
 }
 
@@ -487,7 +491,7 @@ fn what_was_told_before_a_kill_is_told_again() {
         let last = run.scalar("valid loss").last().unwrap();
         assert_eq!(last, (2, 21.0));
         assert_eq!(run.scalar("valid loss").count(), 3);
-        assert!(run.abandoned.is_empty());
+        assert!(run.abandoned().is_empty());
     }
 }
 
@@ -530,12 +534,12 @@ fn a_torn_first_observation_is_made_again() {
     observe(&second, 0..2, 1);
     let read = finished(&second).trajectory;
     assert_eq!(epochs(&read), [0, 1]);
-    assert_eq!(read.records.len(), 4);
-    assert!(read.abandoned.is_empty());
+    assert_eq!(read.records().len(), 4);
+    assert!(read.abandoned().is_empty());
     assert!(events(&read).contains(&&Event::CutOffLine));
     let norm = |v: &[f32]| v.iter().map(|&v| f64::from(v).powi(2)).sum::<f64>();
     let new = norm(&snapshot(0, 1).tensors[0].values);
-    let known = read.records[0].values().unwrap().row.norm;
+    let known = read.records()[0].values().unwrap().primary.norm;
     assert!((known / new - 1.0).abs() < 1e-9);
 }
 
@@ -580,7 +584,7 @@ fn a_folder_that_is_moved_or_taken_loses_no_line() {
     wait_for("removal", || fs::remove_dir_all(&run).is_ok());
     let other = Monitor::builder()
         .run("other")
-        .out(&run)
+        .dir(&run)
         .overload(Overload::Wait);
     let other = other.build().unwrap();
     observe(&other, 0..3, 4);
@@ -616,7 +620,7 @@ fn what_a_former_run_left_is_not_taken_for_this_ones() {
     let (name, spectrum) = &kept[0];
     let record = read.layer(name).next().unwrap().values().unwrap();
     assert_eq!(
-        record.row.lambda_max_x.to_bits(),
+        record.primary.lambda_max_x.to_bits(),
         spectrum.lambda_max().to_bits()
     );
     assert!(
@@ -637,7 +641,7 @@ fn a_training_that_panics_has_died() {
     });
     assert!(training.join().is_err());
     let run = RunDir::new(dir.path());
-    assert_eq!(run.state().unwrap(), State::Died);
+    assert_eq!(run.state().unwrap(), RunState::Died);
     assert_eq!(epochs(&run.read().unwrap()), [0, 1]);
 }
 

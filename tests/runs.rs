@@ -33,7 +33,7 @@ fn refused(arguments: &[&str], why: &str) {
 
 /// A run of two layers and three observations.
 fn training(folder: &str, name: &str) {
-    let monitor = Monitor::builder().run(name).out(folder);
+    let monitor = Monitor::builder().run(name).dir(folder);
     let monitor = monitor.overload(Overload::Wait).build().unwrap();
     for epoch in 0..3 {
         let tensor = |name: &str, rows: usize, cols: usize| LayerTensor {
@@ -44,10 +44,10 @@ fn training(folder: &str, name: &str) {
                 .map(|i| ((i * (7919 + 2 * epoch)) % 1009) as f32 - 504.0)
                 .collect(),
         };
-        let snapshot = Snapshot {
-            tensors: vec![tensor("fc1.weight", 90, 60), tensor("fc2.weight", 60, 30)],
-            ..Snapshot::default()
-        };
+        let snapshot = Snapshot::new(vec![
+            tensor("fc1.weight", 90, 60),
+            tensor("fc2.weight", 60, 30),
+        ]);
         let step = 10 * epoch as u64;
         monitor.submit(Stamp { epoch, step }, snapshot);
         monitor.scalar(epoch, "valid loss", 0.25);

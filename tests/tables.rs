@@ -21,7 +21,7 @@ use python::python;
 fn run(name: &str, out: &std::path::Path) -> Trajectory {
     let monitor = Monitor::builder()
         .run(name)
-        .out(out)
+        .dir(out)
         .overload(Overload::Wait);
     let monitor = monitor.build().unwrap();
     for epoch in 0..4 {
@@ -32,10 +32,7 @@ fn run(name: &str, out: &std::path::Path) -> Trajectory {
         if epoch == 2 {
             tensors[0].values[3] = f32::INFINITY;
         }
-        let snapshot = Snapshot {
-            tensors,
-            ..Snapshot::default()
-        };
+        let snapshot = Snapshot::new(tensors);
         let (epoch, step) = (epoch as usize, 10 * epoch);
         monitor.submit(Stamp { epoch, step }, snapshot);
     }
@@ -47,13 +44,13 @@ fn the_tables_hold_what_the_log_holds() {
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = (dir.path().join("a"), dir.path().join("b"));
     let runs = [run("a", &a), run("b", &b)];
-    let records = || runs.iter().flat_map(|t| &t.records);
+    let records = || runs.iter().flat_map(|t| t.records());
     let table = dir.path().join("trajectory.parquet");
     parquet::write(records(), &table).unwrap();
     let text = dir.path().join("trajectory.csv");
     csv::write(records(), &text).unwrap();
     let one = dir.path().join("one.csv");
-    csv::write(&runs[0].records, &one).unwrap();
+    csv::write(runs[0].records(), &one).unwrap();
     // The table that was written during the run, byte by byte.
     let live = std::fs::read(a.join("layers.csv")).unwrap();
     assert_eq!(std::fs::read(&one).unwrap(), live);

@@ -191,10 +191,7 @@ fn snapshot(seed: u64) -> Snapshot {
     if seed == 1 {
         tensors[1].values[7] = f32::NAN;
     }
-    Snapshot {
-        tensors,
-        ..Snapshot::default()
-    }
+    Snapshot::new(tensors)
 }
 
 fn observe(monitor: &Monitor, epochs: std::ops::Range<usize>) -> Trajectory {
@@ -225,14 +222,14 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 fn a_file_shows_what_the_log_holds() {
     let dir = tempfile::tempdir().unwrap();
     let (out, board) = (dir.path().join("demo"), dir.path().join("board"));
-    let builder = || Monitor::builder().out(&out).overload(Overload::Wait);
+    let builder = || Monitor::builder().dir(&out).overload(Overload::Wait);
     let sink = TensorBoardSink::create(&board).unwrap();
     let monitor = builder().sink(sink).build().unwrap();
     let first = observe(&monitor, 0..3);
     let resumed = TensorBoardSink::create(&board).unwrap();
     let monitor = builder().resume().sink(resumed).build().unwrap();
     let all = observe(&monitor, 3..5);
-    assert_eq!((first.summaries.len(), all.summaries.len()), (3, 5));
+    assert_eq!((first.summaries().len(), all.summaries().len()), (3, 5));
 
     // A file a process; together they are what an export of the log shows.
     let live = files(&board);
@@ -253,7 +250,7 @@ fn a_file_shows_what_the_log_holds() {
     exported.retain(|(tag, _), _| tag != "notices");
     assert_eq!(together, exported);
 
-    for record in &all.records {
+    for record in all.records() {
         let at = |name: &str| {
             let key = (
                 format!("{name}/{}", record.layer),
@@ -267,16 +264,19 @@ fn a_file_shows_what_the_log_holds() {
             continue;
         };
         let scalar = |number: Option<f64>| number.map(|n| Shown::Scalar(n as f32));
-        assert_eq!(at("alpha"), scalar(values.row.alpha).as_ref());
-        assert_eq!(at("alpha_hat"), scalar(values.row.alpha_weighted).as_ref());
+        assert_eq!(at("alpha"), scalar(values.primary.alpha).as_ref());
+        assert_eq!(
+            at("alpha_hat"),
+            scalar(values.primary.alpha_weighted).as_ref()
+        );
         assert_eq!(
             at("stable_rank"),
-            scalar(Some(values.row.stable_rank)).as_ref()
+            scalar(Some(values.primary.stable_rank)).as_ref()
         );
         assert_eq!(at("soft_rank"), scalar(values.mp_softrank).as_ref());
         assert_eq!(
             at("lambda_max"),
-            scalar(Some(values.row.lambda_max)).as_ref()
+            scalar(Some(values.primary.lambda_max)).as_ref()
         );
         assert_eq!(
             at("phase"),
@@ -317,7 +317,7 @@ fn steps_can_be_the_axis() {
     let (out, board) = (dir.path().join("demo"), dir.path().join("board"));
     let sink = TensorBoardSink::create(&board).unwrap().by_step();
     let monitor = Monitor::builder()
-        .out(&out)
+        .dir(&out)
         .sink(sink)
         .overload(Overload::Wait);
     let monitor = monitor.build().unwrap();
@@ -348,7 +348,7 @@ fn tensorboard_reads_it() {
     };
     let dir = tempfile::tempdir().unwrap();
     let out = dir.path().join("demo");
-    let monitor = Monitor::builder().out(&out).overload(Overload::Wait);
+    let monitor = Monitor::builder().dir(&out).overload(Overload::Wait);
     observe(&monitor.build().unwrap(), 0..4);
     export(&out, &dir.path().join("board/demo"));
     python.run(
@@ -363,7 +363,7 @@ fn a_run_that_goes_back_leaves_no_point_behind() {
     let (out, board) = (dir.path().join("demo"), dir.path().join("board"));
     let train = |epochs: std::ops::Range<usize>, branch: u64| {
         let sink = TensorBoardSink::create(&board).unwrap();
-        let monitor = Monitor::builder().out(&out).resume().sink(sink);
+        let monitor = Monitor::builder().dir(&out).resume().sink(sink);
         let monitor = monitor.overload(Overload::Wait).build().unwrap();
         for epoch in epochs {
             let step = 10 * epoch as u64;
@@ -373,10 +373,10 @@ fn a_run_that_goes_back_leaves_no_point_behind() {
         }
         monitor.finish().trajectory
     };
-    assert_eq!(train(0..6, 0).summaries.len(), 6);
+    assert_eq!(train(0..6, 0).summaries().len(), 6);
     // Back at the weights of epoch 2, whose loss is known.
     let run = train(2..5, 1);
-    assert_eq!((run.summaries.len(), run.abandoned.len()), (5, 3));
+    assert_eq!((run.summaries().len(), run.abandoned().len()), (5, 3));
     let later = frames(&files(&board)[1]);
     let session = later
         .iter()

@@ -13,7 +13,7 @@ use faer::{Accum, Mat, MatRef, Par, linalg::matmul::triangular};
 use heavytail::fit::fit_tail;
 use heavytail::record::{Record, Stamp};
 use heavytail::spectrum::{Solver, Spectrum};
-use heavytail::{Config, WeightMatrix, analyze, keep_buffers};
+use heavytail::{Analyzer, Config, WeightMatrix};
 use support::{cpu, floor_flops, gemm_rate, median, weights};
 
 /// Shape, and how often each side runs.
@@ -30,7 +30,7 @@ const SHAPES: [(usize, usize, usize); 8] = [
 
 fn main() -> Result<()> {
     // As a monitor's threads and the program do.
-    let _kept = keep_buffers();
+    let analyzer = Analyzer::new(Config::live());
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/weightwatcher/worker.py");
     let mut child = Command::new(&python)
@@ -41,7 +41,7 @@ fn main() -> Result<()> {
         .stderr(Stdio::null())
         .spawn()
         .with_context(|| format!("cannot run `{python}`"))?;
-    let mut worker = Worker::of(&mut child)?;
+    let mut worker = Worker::new(&mut child)?;
     let hello = worker.read()?;
     if !hello.starts_with("ready") {
         bail!("`{python}` has no weightwatcher, torch and numpy: {hello}");
@@ -73,9 +73,9 @@ fn main() -> Result<()> {
         let mut with_mp = Vec::new();
         for repeat in 0..=repeats {
             let t = worker.ask("analyze")?;
-            let o = cpu(|| live(rows, cols, &values));
+            let o = cpu(|| live(&analyzer, rows, cols, &values));
             let w = WeightMatrix::new("w", rows, cols, &values)?;
-            let s = cpu(|| Spectrum::of(&w, Solver::Gram));
+            let s = cpu(|| Spectrum::from_matrix(&w, Solver::Gram));
             let f = floor_flops(rows, cols) / gemm_rate();
             // The first of each warms up.
             if repeat == 0 {
@@ -120,7 +120,7 @@ fn main() -> Result<()> {
             continue;
         }
         let eigenvalues =
-            Spectrum::of(&support::matrix(2 * n.min(2048), n.min(2048)), Solver::Gram)?;
+            Spectrum::from_matrix(&support::matrix(2 * n.min(2048), n.min(2048)), Solver::Gram)?;
         // 4,096 eigenvalues: those of two matrices.
         let mut values = eigenvalues.eigenvalues().to_vec();
         if n > 2048 {
@@ -160,9 +160,14 @@ fn main() -> Result<()> {
 }
 
 /// From the weights to a line of the log.
-fn live(rows: usize, cols: usize, values: &[f32]) -> heavytail::Result<Record> {
+fn live(
+    analyzer: &Analyzer,
+    rows: usize,
+    cols: usize,
+    values: &[f32],
+) -> heavytail::Result<Record> {
     let w = WeightMatrix::new("w", rows, cols, values)?;
-    let report = analyze(&w, &Config::live())?;
+    let report = analyzer.analyze(&w)?;
     Ok(Record::success("r", Stamp::default(), 0, &report))
 }
 
@@ -231,7 +236,7 @@ struct Worker {
 }
 
 impl Worker {
-    fn of(child: &mut Child) -> Result<Self> {
+    fn new(child: &mut Child) -> Result<Self> {
         let to = child.stdin.take().context("no pipe")?;
         let from = BufReader::new(child.stdout.take().context("no pipe")?);
         Ok(Self { to, from })

@@ -58,7 +58,8 @@ fn case(seed: u64) -> Option<Case> {
     let phase = PRIOR[(seed % 6) as usize];
     let (n, m) = shape(&mut rng);
     let w = specimen(phase, Breadth::Relatives, n, m, &mut rng);
-    let spectrum = Spectrum::of(&WeightMatrix::new("w", n, m, w).ok()?, Solver::Gram).ok()?;
+    let spectrum =
+        Spectrum::from_matrix(&WeightMatrix::new("w", n, m, w).ok()?, Solver::Gram).ok()?;
     let bulk = fit_bulk(&spectrum).ok()?;
     let tail = fit_tail(spectrum.eigenvalues()).ok();
     let ratio = tail
@@ -112,7 +113,7 @@ pub fn write(path: &Path, matrices: u64, epochs: usize, members: usize) -> Resul
                 .collect()
         })
         .collect();
-    // Every twentieth case is kept back, to see the loss that a stranger would.
+    // Every twentieth case is kept back, to see the loss that unseen ones would have.
     let (held, seen): (Vec<usize>, Vec<usize>) = (0..cases.len()).partition(|i| i % 20 == 0);
 
     let mut tensors: HashMap<String, (Vec<usize>, Vec<f32>)> = HashMap::new();

@@ -73,7 +73,7 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
     for (n, m, count) in SIZES {
         let cases: Vec<(Phase, u64)> = Phase::ALL
             .into_iter()
-            .flat_map(|phase| (0..effort.of(count) as u64).map(move |i| (phase, i)))
+            .flat_map(|phase| (0..effort.scaled(count) as u64).map(move |i| (phase, i)))
             .collect();
         let verdicts = parallel(&cases, |_, &(phase, i)| {
             let case = (m as u64) << 40 | (phase as u64) << 32 | i;
@@ -95,7 +95,7 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
         let right: usize = (0..6).map(|i| confusion[i][i]).sum();
         let false_alarms = Entries::NOISE
             .into_iter()
-            .map(|entries| false_alarms(entries, n, m, effort.of(count), effort.seed + 1))
+            .map(|entries| false_alarms(entries, n, m, effort.scaled(count), effort.seed + 1))
             .collect();
         let table = Table {
             n,

@@ -56,12 +56,12 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
         (400, 1000),
     ] {
         let n = 2 * m;
-        let cases: Vec<u64> = (0..effort.of(count) as u64).collect();
+        let cases: Vec<u64> = (0..effort.scaled(count) as u64).collect();
         let tops = parallel(&cases, |_, &i| {
             let x = laguerre(n, m, &mut rng(effort.seed + 5, (m as u64) << 32 | i));
             x[m - 1]
         });
-        let (centre, scale) = noise_edge(n, m);
+        let (centre, scale) = noise_edge(n, m)?;
         let mut z: Vec<f64> = tops.iter().map(|l| (l - centre) / scale).collect();
         z.sort_by(f64::total_cmp);
         let (mean, sd) = moments(&z);
@@ -90,7 +90,7 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
     let mut shapes = Vec::new();
     let mut drawn = Vec::new();
     // One isolated spike.
-    let cases: Vec<u64> = (0..effort.of(2000) as u64).collect();
+    let cases: Vec<u64> = (0..effort.scaled(2000) as u64).collect();
     let mut spike = parallel(&cases, |_, &i| {
         let mut rng = rng(effort.seed + 6, i);
         let mut w = Entries::Normal.fill(240 * 120, &mut rng);

@@ -74,7 +74,7 @@ pub struct Effort {
 
 impl Effort {
     /// That many, or the asked share of them.
-    pub fn of(self, count: usize) -> usize {
+    pub fn scaled(self, count: usize) -> usize {
         ((count as f64 * self.share).round() as usize).max(4)
     }
 }
@@ -94,7 +94,7 @@ fn main() -> Result<()> {
         let out = &options.out;
         match part {
             Part::Confusion => confusion::run(effort, out)?,
-            Part::Outside => outside::strangers(effort, out)?,
+            Part::Outside => outside::outside(effort, out)?,
             Part::Collapse => outside::collapse(effort, out)?,
             Part::Coverage => {
                 let bodies = [
@@ -109,7 +109,7 @@ fn main() -> Result<()> {
                         &[body],
                         &sizes,
                         (1.8, 4.0),
-                        effort.of(1000),
+                        effort.scaled(1000),
                         REPLICATES,
                         seed,
                     )

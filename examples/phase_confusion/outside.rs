@@ -8,7 +8,7 @@ use heavytail::phase::Annotation;
 use heavytail::{Config, Phase, WeightMatrix, analyze};
 use serde::Serialize;
 
-use crate::ensembles::strangers::{Expected, STRANGERS};
+use crate::ensembles::out_of_family::{Expected, OUT_OF_FAMILY};
 use crate::ensembles::{Entries, normal, rng, scale_columns};
 use crate::parallel::parallel;
 use crate::{Effort, save};
@@ -29,24 +29,24 @@ struct Row {
 
 const SIZES: [(usize, usize, usize); 2] = [(1024, 256, 40), (384, 192, 60)];
 
-pub fn strangers(effort: Effort, out: &Path) -> Result<()> {
+pub fn outside(effort: Effort, out: &Path) -> Result<()> {
     let mut rows = Vec::new();
     for (n, m, count) in SIZES {
-        for (index, stranger) in STRANGERS.iter().enumerate() {
-            let cases: Vec<u64> = (0..effort.of(count) as u64).collect();
+        for (index, generator) in OUT_OF_FAMILY.iter().enumerate() {
+            let cases: Vec<u64> = (0..effort.scaled(count) as u64).collect();
             let verdicts = parallel(&cases, |_, &i| {
                 let case = (m as u64) << 40 | (index as u64) << 32 | i;
-                let w = (stranger.draw)(n, m, &mut rng(effort.seed + 2, case));
+                let w = (generator.draw)(n, m, &mut rng(effort.seed + 2, case));
                 let w: Vec<f64> = w.into_iter().map(|x| f64::from(x as f32)).collect();
                 let matrix = WeightMatrix::new("w", n, m, w).ok()?;
                 let verdict = analyze(&matrix, &Config::default()).ok()?.phase.ok()?;
                 Some((verdict.phase, verdict.annotations))
             });
             let mut row = Row {
-                generator: stranger.name,
+                generator: generator.name,
                 n,
                 m,
-                expected: match stranger.expected {
+                expected: match generator.expected {
                     Expected::Phase(phase) => phase.title().into(),
                     Expected::NoiseOrExplained => "Random-like, or explained".into(),
                     Expected::Open => "open".into(),
@@ -65,7 +65,7 @@ pub fn strangers(effort: Effort, out: &Path) -> Result<()> {
                         Annotation::ScaleHeterogeneity | Annotation::EntryDistribution
                     )
                 });
-                good += usize::from(match stranger.expected {
+                good += usize::from(match generator.expected {
                     Expected::Phase(expected) => phase == expected,
                     Expected::NoiseOrExplained => phase == Phase::RandomLike || explained,
                     Expected::Open => false,
@@ -76,7 +76,7 @@ pub fn strangers(effort: Effort, out: &Path) -> Result<()> {
                         .or_default() += 1;
                 }
             }
-            if stranger.expected != Expected::Open {
+            if generator.expected != Expected::Open {
                 row.good = Some(good as f64 / cases.len() as f64);
             }
             println!(
@@ -109,7 +109,7 @@ pub fn collapse(effort: Effort, out: &Path) -> Result<()> {
     for (n, m) in [(1024, 256), (256, 256), (120, 84), (60, 30)] {
         for share in [0.1, 0.2, 0.5, 0.8, 0.9, 0.95] {
             for floor in [0.0, 1e-6, 1e-4] {
-                let cases: Vec<u64> = (0..effort.of(60) as u64).collect();
+                let cases: Vec<u64> = (0..effort.scaled(60) as u64).collect();
                 let found = parallel(&cases, |_, &i| {
                     let case = (m as u64) << 40 | ((share * 100.0) as u64) << 32 | i;
                     let mut rng = rng(effort.seed + 3, case);

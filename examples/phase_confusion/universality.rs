@@ -48,14 +48,14 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
         for (n, m) in SIZES {
             let cases: Vec<(f64, u64)> = mus
                 .iter()
-                .flat_map(|&mu| (0..effort.of(12) as u64).map(move |i| (mu, i)))
+                .flat_map(|&mu| (0..effort.scaled(12) as u64).map(move |i| (mu, i)))
                 .collect();
             let alphas = parallel(&cases, |index, &(mu, _)| {
                 let mut rng = rng(effort.seed + 4, ((n * m) as u64) << 32 | index as u64);
                 let w = family(mu).fill(n * m, &mut rng);
                 let report =
                     analyze(&WeightMatrix::new("w", n, m, w).ok()?, &Config::live()).ok()?;
-                report.row.tail.ok().map(|t| t.alpha)
+                report.primary.tail.ok().map(|t| t.alpha)
             });
             let points: Vec<Point> = mus
                 .iter()

@@ -154,7 +154,7 @@ pub fn table(records: &[Record]) -> String {
         };
         let mark = |subject| if v.is_marked(subject) { "?" } else { "" };
         let number = |x: Option<f64>| x.map_or("–".to_owned(), |x| format!("{x:.2}"));
-        let alpha = match (v.row.alpha, v.row.sigma) {
+        let alpha = match (v.primary.alpha, v.primary.sigma) {
             (Some(alpha), Some(sigma)) => {
                 format!("{alpha:.2}{} ± {sigma:.2}", mark(Subject::Alpha))
             }
@@ -168,7 +168,7 @@ pub fn table(records: &[Record]) -> String {
         text += &format!(
             "\n  {:<14} {shape:<16} {alpha:>13} {:>14} {spikes:>7}  {phase}",
             record.layer,
-            number(v.row.alpha_weighted),
+            number(v.primary.alpha_weighted),
         );
     }
     text

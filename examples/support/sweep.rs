@@ -9,7 +9,7 @@ use heavytail::{
     Phase, Record, Trajectory,
     record::Values,
     sink::read_spectra,
-    sweep::{Attempt, Entry, attempt},
+    sweep::{Attempt, PlanEntry, attempt},
 };
 use serde::{Deserialize, Serialize};
 
@@ -160,11 +160,15 @@ fn short(value: f64) -> f64 {
 }
 
 impl RunResult {
-    fn of(spec: &Spec, images: String, trajectory: &Trajectory, spectra: &Path) -> Result<Self> {
-        let mut observed: Vec<usize> = trajectory.summaries.iter().map(|s| s.stamp.epoch).collect();
+    fn new(spec: &Spec, images: String, trajectory: &Trajectory, spectra: &Path) -> Result<Self> {
+        let mut observed: Vec<usize> = trajectory
+            .summaries()
+            .iter()
+            .map(|s| s.stamp.epoch)
+            .collect();
         observed.sort_unstable();
         observed.dedup();
-        let last = trajectory.summaries.iter().map(|s| s.stamp).max();
+        let last = trajectory.summaries().iter().map(|s| s.stamp).max();
         let last = last.context("nothing was observed")?;
         ensure!(
             last.epoch == spec.epochs,
@@ -200,7 +204,7 @@ impl RunResult {
             .map(|layer| {
                 let spectrum = spectra.iter().find(|(name, _)| name == layer);
                 let values = spectrum.map(|(_, s)| s.eigenvalues()).unwrap_or_default();
-                LayerResult::of(trajectory, layer, &observed, values)
+                LayerResult::new(trajectory, layer, &observed, values)
             })
             .collect::<Result<_>>()?;
         Ok(Self {
@@ -227,7 +231,7 @@ impl RunResult {
 }
 
 impl LayerResult {
-    fn of(
+    fn new(
         trajectory: &Trajectory,
         layer: &str,
         observed: &[usize],
@@ -247,8 +251,8 @@ impl LayerResult {
         let interval = last.full.as_ref().and_then(|f| f.alpha_interval.as_ref());
         Ok(Self {
             name: layer.to_owned(),
-            n: last.row.n,
-            m: last.row.m,
+            n: last.primary.n,
+            m: last.primary.m,
             noise_alpha: [
                 last.noise_alpha_low,
                 last.noise_alpha,
@@ -260,14 +264,14 @@ impl LayerResult {
             indeterminate: (0..records.len())
                 .map(|i| values(i).and_then(|v| v.indeterminate).unwrap_or(true))
                 .collect(),
-            alpha: series(|v| v.row.alpha),
-            stable_rank: series(|v| Some(v.row.stable_rank)),
+            alpha: series(|v| v.primary.alpha),
+            stable_rank: series(|v| Some(v.primary.stable_rank)),
             mp_softrank: series(|v| v.mp_softrank),
             num_spikes: (0..records.len()).map(|i| values(i)?.num_spikes).collect(),
             sigma_mp: series(|v| v.sigma_mp),
-            entropy: series(|v| Some(v.row.entropy)),
-            lambda_max: series(|v| Some(v.row.lambda_max)),
-            norm: series(|v| Some(v.row.norm)),
+            entropy: series(|v| Some(v.primary.entropy)),
+            lambda_max: series(|v| Some(v.primary.lambda_max)),
+            norm: series(|v| Some(v.primary.norm)),
             alpha_interval: interval.map(|i| [short(i.low), short(i.high)]),
             annotations: last.annotations.iter().map(ToString::to_string).collect(),
             evidence: last
@@ -347,7 +351,8 @@ impl Spec {
         if let Some(failure) = outcome.failures.into_iter().next() {
             return Err(failure.error.into());
         }
-        let mut result = RunResult::of(self, images, &outcome.trajectory, &folder.join("spectra"))?;
+        let mut result =
+            RunResult::new(self, images, &outcome.trajectory, &folder.join("spectra"))?;
         result.seconds = start.elapsed().as_secs_f64();
         Ok(result)
     }
@@ -356,7 +361,7 @@ impl Spec {
 /// Run one entry of a plan in `<out>/<id>`, unless it is done, and say so. That another worker is at it is an
 /// error unless `skip_busy`.
 pub fn work(
-    entry: &Entry<Spec>,
+    entry: &PlanEntry<Spec>,
     out: &Path,
     data: Option<&Path>,
     backend: Backend,

@@ -249,7 +249,7 @@ pub fn train<M: Network>(
     }
     let screen = Screen::new();
     let mut builder = Monitor::builder()
-        .out(out)
+        .dir(out)
         .every(Cadence::Epochs(settings.observe_every))
         .sink(Table::new(screen.clone()));
     if let Some(checkpoints) = checkpoints {

@@ -28,7 +28,7 @@ pub enum Knob {
 }
 
 impl Knob {
-    pub fn of(rows: &[Row]) -> Self {
+    pub fn new(rows: &[Row]) -> Self {
         let varies = |get: fn(&Row) -> f64| rows.iter().any(|r| get(r) != get(&rows[0]));
         if varies(|r| r.run.lr) {
             Knob::LearningRate
@@ -82,7 +82,7 @@ impl Experiment {
             file.display()
         );
         Ok(Self {
-            knob: Knob::of(&rows),
+            knob: Knob::new(&rows),
             rows,
         })
     }

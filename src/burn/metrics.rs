@@ -50,7 +50,7 @@ impl Monitor {
     /// Mean α over the layers.
     pub fn alpha_metric(&self) -> SpectralMetric {
         self.metric("alpha", "mean power-law exponent of the layers", |t| {
-            t.summaries.last()?.alpha
+            t.summaries().last()?.alpha
         })
     }
 
@@ -60,14 +60,14 @@ impl Monitor {
         self.metric(
             &format!("alpha {layer}"),
             "power-law exponent of the layer",
-            move |t| t.records.iter().rev().find(|r| r.layer == name)?.alpha(),
+            move |t| t.records().iter().rev().find(|r| r.layer == name)?.alpha(),
         )
     }
 
     /// α̂ in WeightWatcher's convention: mean of α·log₁₀ λmax, WᵀW.
     pub fn alpha_hat_metric(&self) -> SpectralMetric {
         self.metric("alpha-hat", "mean of alpha * log10(lambda max)", |t| {
-            t.summaries.last()?.alpha_weighted
+            t.summaries().last()?.alpha_weighted
         })
     }
 
@@ -158,7 +158,7 @@ pub struct PhaseMetric {
 impl PhaseMetric {
     fn text(&self) -> Option<String> {
         self.monitor.with_trajectory(|t| {
-            let stamp = t.summaries.last()?.stamp;
+            let stamp = t.summaries().last()?.stamp;
             let phase = |r: &Record| r.phase().map_or("no phase", |p| p.title());
             let mut layers: Vec<String> = t
                 .records

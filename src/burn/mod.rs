@@ -55,7 +55,7 @@ impl Monitor {
     }
 
     fn observe_at<M: Module>(&self, stamp: Stamp, model: &M) {
-        if self.has(stamp) || !self.affords() {
+        if self.has(stamp) || !self.within_budget() {
             return;
         }
         if let Some(snapshot) = self.snapshot(stamp.epoch, model) {

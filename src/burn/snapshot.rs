@@ -3,9 +3,9 @@ use std::time::Instant;
 use ::burn::module::{Module, ModuleVisitor, Param};
 use ::burn::tensor::{Bool, Int, Tensor, Transaction};
 
-use crate::matrix::{LayerTensor, Layout, LeftOut};
+use crate::matrix::{LayerTensor, Layout, SkipReason};
 use crate::monitor::{Selection, Snapshot};
-use crate::record::LeftOutLayer;
+use crate::record::SkippedLayer;
 
 /// Copy the selected weights of a model to the host, in one batched read.
 ///
@@ -69,17 +69,17 @@ impl ModuleVisitor for Scan<'_> {
         let name = self.path.join(".");
         let shape = param.lazy_shape().to_vec();
         let layout = self.container.last().and_then(|c| layout(c));
-        match self.selection.judge(&name, layout, &shape) {
+        match self.selection.layout(&name, layout, &shape) {
             Err(why) => self
                 .snapshot
-                .left_out
-                .push(LeftOutLayer { name, shape, why }),
+                .skipped
+                .push(SkippedLayer { name, shape, why }),
             Ok(_) if !param.is_initialized() => {
                 self.lazy.push(name.clone());
-                self.snapshot.left_out.push(LeftOutLayer {
+                self.snapshot.skipped.push(SkippedLayer {
                     name,
                     shape,
-                    why: LeftOut::NotInitialised,
+                    why: SkipReason::NotInitialised,
                 });
             }
             Ok(layout) => {

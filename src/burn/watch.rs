@@ -80,7 +80,7 @@ impl<M: Module> Monitored<M> {
                         });
                     }
                     Action::TakeSnapshot { within_budget, .. }
-                        if within_budget && !self.monitor.affords() =>
+                        if within_budget && !self.monitor.within_budget() =>
                     {
                         next = Some(Event::Refused);
                     }
@@ -96,7 +96,7 @@ impl<M: Module> Monitored<M> {
                             self.monitor.submit(stamp, snapshot);
                         }
                     }
-                    Action::Reimburse => self.monitor.affords_after_all(),
+                    Action::Reimburse => self.monitor.observe_beyond_budget(),
                     Action::ResumeFrom(stamp) => self.monitor.resume_from(Some(stamp)),
                     Action::Notice { epoch, event } => self.monitor.event(epoch, event),
                 }
@@ -109,12 +109,12 @@ impl<M: Module> Monitored<M> {
         let monitor = &self.monitor;
         if let Some(epoch) = monitor.starting_epoch() {
             let logged = monitor.with_trajectory(|t| {
-                let mut stamps = t.summaries.iter().map(|s| s.stamp);
+                let mut stamps = t.summaries().iter().map(|s| s.stamp);
                 stamps.find(|s| s.epoch == epoch)
             });
             Beginning::Told { epoch, logged }
         } else if monitor.is_resumed() {
-            let last = monitor.with_trajectory(|t| t.summaries.last().map(|s| s.stamp));
+            let last = monitor.with_trajectory(|t| t.summaries().last().map(|s| s.stamp));
             Beginning::Resumed {
                 recognised: initial.and_then(|s| monitor.recognise(&s.tensors)),
                 last: last.unwrap_or_default(),

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::Path;
 
-use super::endings::{is_named_as_pytorch, is_named_as_weights};
+use super::contents::Contents;
+use super::extensions::{is_named_as_pytorch, is_named_as_weights};
 use super::format::{self, Format, recognise};
-use super::found::Found;
 use super::index;
 use super::source::Source;
 use crate::error::{Error, Result, chain};
 
 /// The tensors of a folder: through its index, or of all its weight files in name order.
-pub(super) fn list(folder: &Path) -> Result<Found> {
+pub(super) fn list(folder: &Path) -> Result<Contents> {
     let io = |e| Error::io(folder, e);
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(io)? {
@@ -54,7 +54,7 @@ pub(super) fn list(folder: &Path) -> Result<Found> {
                 }
             }
             Some(format) => match format::list(&source, false) {
-                Ok(found) => parts.push((found, format, file.clone())),
+                Ok(contents) => parts.push((contents, format, file.clone())),
                 // A zip may be anything; only one that is named as PyTorch's must be readable.
                 Err(why) if format == Format::Zip && !is_named_as_pytorch(&file) => {
                     unread.push((name.into_owned(), chain(&why)));
@@ -73,12 +73,12 @@ pub(super) fn list(folder: &Path) -> Result<Found> {
             .entry(file.file_stem().map(OsStr::to_owned))
             .or_insert(0) += 1;
     }
-    let mut all = Found {
+    let mut all = Contents {
         entries: Vec::new(),
-        left_out: unread,
+        skipped: unread,
         missing: Vec::new(),
     };
-    for (mut found, format, file) in parts {
+    for (mut contents, format, file) in parts {
         // The name of a NumPy array is the stem already.
         if with_tensors > 1 && format != Format::Npy {
             // Of one model in two formats, the stem would not say which.
@@ -89,13 +89,13 @@ pub(super) fn list(folder: &Path) -> Result<Found> {
                 file.file_name()
             };
             let prefix = prefix.unwrap_or_default().to_string_lossy();
-            let names = found.entries.iter_mut().map(|e| &mut e.name);
-            for name in names.chain(found.left_out.iter_mut().map(|(name, _)| name)) {
+            let names = contents.entries.iter_mut().map(|e| &mut e.name);
+            for name in names.chain(contents.skipped.iter_mut().map(|(name, _)| name)) {
                 name.insert_str(0, &format!("{prefix}."));
             }
         }
-        all.entries.append(&mut found.entries);
-        all.left_out.append(&mut found.left_out);
+        all.entries.append(&mut contents.entries);
+        all.skipped.append(&mut contents.skipped);
     }
     Ok(all)
 }

@@ -4,6 +4,7 @@ use std::fmt;
 
 /// The type of a tensor's values in the file.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Dtype {
     /// 64-bit floats.
     F64,
@@ -14,7 +15,7 @@ pub enum Dtype {
     /// bfloat16: the upper half of a 32-bit float.
     BF16,
     /// Anything else, by the file's name for it. Such tensors are among
-    /// [`left_out`](super::Checkpoint::left_out).
+    /// [`skipped`](super::Checkpoint::skipped).
     Other(String),
 }
 

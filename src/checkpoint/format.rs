@@ -1,8 +1,8 @@
 //! One file: which format it is, and the tensors in it.
 
-use super::found::Found;
+use super::contents::Contents;
 use super::source::Source;
-use super::{burnpack, machine, npy, pytorch, safetensors, zip};
+use super::{burnpack, npy, safetensors, torch};
 use crate::error::Result;
 
 /// What a file is, by its first bytes.
@@ -22,11 +22,9 @@ pub(super) fn recognise(source: &Source) -> Result<Option<Format>> {
         Some(Format::Burnpack)
     } else if head.starts_with(npy::MAGIC) {
         Some(Format::Npy)
-    } else if head.starts_with(zip::MAGIC) {
+    } else if torch::is_zip(&head) {
         Some(Format::Zip)
-    } else if head.first() == Some(&machine::PROTO)
-        && head.windows(10).any(|w| w == pytorch::LEGACY_MAGIC)
-    {
+    } else if torch::is_legacy(&head) {
         Some(Format::Legacy)
     } else if head.get(8) == Some(&b'{') && head.get(6..8) == Some(&[0, 0]) {
         // A length below 2⁴⁸ and an object: text has no zero bytes there.
@@ -40,11 +38,11 @@ pub(super) fn recognise(source: &Source) -> Result<Option<Format>> {
 
 /// The tensors of one file, which is no index. A shard keeps its names as they are, because its
 /// index speaks of them.
-pub(super) fn list(source: &Source, is_shard: bool) -> Result<Found> {
+pub(super) fn list(source: &Source, is_shard: bool) -> Result<Contents> {
     match recognise(source)? {
         Some(Format::Safetensors) => safetensors::list(source),
-        Some(Format::Zip) => pytorch::list_zip(source, is_shard),
-        Some(Format::Legacy) => pytorch::list_legacy(source, is_shard),
+        Some(Format::Zip) => torch::list_zip(source, is_shard),
+        Some(Format::Legacy) => torch::list_legacy(source, is_shard),
         Some(Format::Burnpack) => burnpack::list(source),
         Some(Format::Npy) => npy::list(source),
         Some(Format::Json) => Err(source.bad("an index of shards, where a shard should be")),

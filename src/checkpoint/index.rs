@@ -7,14 +7,14 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-use super::endings::is_named_as_weights;
+use super::contents::Contents;
+use super::extensions::is_named_as_weights;
 use super::format;
-use super::found::Found;
 use super::source::{Source, printable};
 use crate::error::{Error, Result};
 
 /// The largest index known has 10 MB.
-const LONGEST_INDEX: u64 = 1 << 24;
+const MAX_INDEX_LENGTH: u64 = 1 << 24;
 
 #[derive(Deserialize)]
 struct Index {
@@ -35,9 +35,9 @@ fn is_plain_name(name: &str) -> bool {
 
 /// The tensors of all shards that an index names and that are there; those of the others are
 /// missing.
-pub(super) fn list(source: &Source) -> Result<Found> {
+pub(super) fn list(source: &Source) -> Result<Contents> {
     let path = source.path();
-    if source.len() > LONGEST_INDEX {
+    if source.len() > MAX_INDEX_LENGTH {
         return Err(source.bad(format!("an index of {} bytes", source.len())));
     }
     let bytes = source.bytes(0, source.len())?;
@@ -61,7 +61,7 @@ pub(super) fn list(source: &Source) -> Result<Found> {
     {
         return Err(source.bad(no_shard(first, missing, folder)));
     }
-    let mut all = Found::default();
+    let mut all = Contents::default();
     for (shard, mut wanted) in shards {
         let file = folder.join(shard);
         if !file.exists() {
@@ -71,20 +71,20 @@ pub(super) fn list(source: &Source) -> Result<Found> {
             }
             continue;
         }
-        let found = format::list(&Source::open(&file)?, true)?;
-        for (name, reason) in found.left_out {
+        let contents = format::list(&Source::open(&file)?, true)?;
+        for (name, reason) in contents.skipped {
             if let Some(seen) = wanted.get_mut(name.as_str()) {
                 *seen = true;
             }
-            all.leave_out(name, reason);
+            all.skip(name, reason);
         }
-        for entry in found.entries {
+        for entry in contents.entries {
             match wanted.get_mut(entry.name.as_str()) {
                 Some(seen) => {
                     *seen = true;
                     all.entries.push(entry);
                 }
-                None => all.leave_out(entry.name, "not in the index"),
+                None => all.skip(entry.name, "not in the index"),
             }
         }
         if let Some((tensor, _)) = wanted.iter().find(|(_, seen)| !**seen) {

@@ -11,8 +11,8 @@
 //! | [NumPy](https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html) | `.npy`, versions 1 to 3 |
 //! | a folder | all of these in it, or the shards of its index |
 //!
-//! A pickle is a program. Ours runs on a machine that builds plain values and knows a dozen names;
-//! it calls nothing and imports nothing. Every length in a file is held against the file's size
+//! A pickle is a program. Ours runs on a virtual machine that builds plain values and knows a
+//! dozen names; it calls nothing and imports nothing. Every length in a file is held against the file's size
 //! before memory is asked for, so a hostile file costs an error and no more.
 //!
 //! ```no_run
@@ -30,49 +30,44 @@
 //! ```
 
 mod burnpack;
-mod calls;
-mod cbor;
+mod contents;
 mod directory;
 mod dtype;
-mod endings;
+mod extensions;
 mod format;
-mod found;
 mod index;
-mod machine;
+mod location;
 mod npy;
-mod pickle;
-mod place;
-mod pytorch;
 mod safetensors;
 mod source;
-mod state;
-mod zip;
+mod torch;
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
+use contents::Contents;
 pub use dtype::Dtype;
 use format::{Format, recognise};
-use found::Found;
-use place::Place;
+use location::Location;
 use source::Source;
 
 /// A weight file, a sharded model's index, or a folder of weight files, opened.
 ///
-/// It holds names and places, no values: [`read`](Self::read) opens the file again, so a file must
+/// It holds names and locations, no values: [`read`](Self::read) opens the file again, so a file must
 /// not change in between.
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
     tensors: Vec<TensorInfo>,
-    places: Vec<Place>,
-    left_out: Vec<(String, String)>,
+    locations: Vec<Location>,
+    skipped: Vec<(String, String)>,
     missing: Vec<(String, String)>,
 }
 
 /// What a checkpoint says about one tensor.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct TensorInfo {
     /// Dotted name, for example `conv1.weight`. Names are unique.
     pub name: String,
@@ -106,26 +101,26 @@ impl Checkpoint {
             return Ok(Self::from_found(path, directory::list(path)?));
         }
         let source = Source::open(path)?;
-        let found = match recognise(&source)? {
+        let contents = match recognise(&source)? {
             Some(Format::Json) => index::list(&source)?,
             _ => format::list(&source, false)?,
         };
-        Ok(Self::from_found(path, found))
+        Ok(Self::from_found(path, contents))
     }
 
-    fn from_found(path: &Path, found: Found) -> Self {
-        let mut left_out = found.left_out;
+    fn from_found(path: &Path, contents: Contents) -> Self {
+        let mut skipped = contents.skipped;
         let mut names = HashSet::new();
         let mut first: HashMap<(PathBuf, u64, u64), String> = HashMap::new();
         let mut tensors = Vec::new();
-        let mut places = Vec::new();
-        for entry in found.entries {
+        let mut locations = Vec::new();
+        for entry in contents.entries {
             if !names.insert(entry.name.clone()) {
-                left_out.push((entry.name, "a second tensor of this name".to_owned()));
+                skipped.push((entry.name, "a second tensor of this name".to_owned()));
                 continue;
             }
-            let file = entry.place.file().to_owned();
-            let shared_with = entry.place.range().and_then(|(start, end)| {
+            let file = entry.location.file().to_owned();
+            let shared_with = entry.location.range().and_then(|(start, end)| {
                 match first.entry((file.clone(), start, end)) {
                     std::collections::hash_map::Entry::Occupied(o) => Some(o.get().clone()),
                     std::collections::hash_map::Entry::Vacant(v) => {
@@ -141,14 +136,14 @@ impl Checkpoint {
                 file,
                 shared_with,
             });
-            places.push(entry.place);
+            locations.push(entry.location);
         }
         Self {
             path: path.to_owned(),
             tensors,
-            places,
-            left_out,
-            missing: found.missing,
+            locations,
+            skipped,
+            missing: contents.missing,
         }
     }
 
@@ -164,8 +159,8 @@ impl Checkpoint {
 
     /// Name and reason of what is no weight tensor: integers, the state of optimizers, types that
     /// are not read.
-    pub fn left_out(&self) -> &[(String, String)] {
-        &self.left_out
+    pub fn skipped(&self) -> &[(String, String)] {
+        &self.skipped
     }
 
     /// Name and reason of the tensors that the index promises and whose shard is not there.
@@ -179,10 +174,11 @@ impl Checkpoint {
     ///
     /// If there is no such tensor, or its file cannot be read or has become shorter.
     pub fn read(&self, index: usize) -> Result<Vec<f64>> {
-        let (Some(info), Some(place)) = (self.tensors.get(index), self.places.get(index)) else {
+        let (Some(info), Some(location)) = (self.tensors.get(index), self.locations.get(index))
+        else {
             let cause = format!("no tensor {index} among {}", self.tensors.len());
             return Err(Error::format(&self.path, None, cause));
         };
-        place.read(&info.name, &info.shape, &info.dtype)
+        location.read(&info.name, &info.shape, &info.dtype)
     }
 }

@@ -2,17 +2,17 @@
 //!
 //! Layout: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
+use super::contents::{Contents, Entry};
 use super::dtype::Dtype;
-use super::found::{Entry, Found};
-use super::place::{MOST_AXES, Place, Storage};
+use super::location::{Location, MAX_AXES, Storage};
 use super::source::Source;
 use crate::error::Result;
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
 /// NumPy itself refuses headers above 10,000 bytes unless told to trust the file.
-const LONGEST_HEADER: u64 = 1 << 16;
+const MAX_HEADER_LENGTH: u64 = 1 << 16;
 
-pub(super) fn list(source: &Source) -> Result<Found> {
+pub(super) fn list(source: &Source) -> Result<Contents> {
     let version = source.bytes(6, 2)?;
     let (length, at) = match version[0] {
         1 => {
@@ -25,7 +25,7 @@ pub(super) fn list(source: &Source) -> Result<Found> {
         }
         v => return Err(source.bad(format!("byte 6: version {v} of the npy format"))),
     };
-    if length > LONGEST_HEADER {
+    if length > MAX_HEADER_LENGTH {
         return Err(source.bad(format!("byte 8: a header of {length} bytes")));
     }
     let header = source.bytes(at, length)?;
@@ -34,11 +34,11 @@ pub(super) fn list(source: &Source) -> Result<Found> {
     let stem = source.path().file_stem().unwrap_or_default();
     let name = stem.to_string_lossy().into_owned();
 
-    let mut found = Found::default();
+    let mut contents = Contents::default();
     let (dtype, big_endian) = dtype(&header.descr);
     if let Dtype::Other(descr) = &dtype {
-        found.leave_out(name, format!("values of type `{descr}`, no floats"));
-        return Ok(found);
+        contents.skip(name, format!("values of type `{descr}`, no floats"));
+        return Ok(contents);
     }
     let start = at + length;
     let storage = Storage {
@@ -57,15 +57,15 @@ pub(super) fn list(source: &Source) -> Result<Found> {
         };
         shape.iter().map(&mut stride).collect()
     });
-    let place =
-        Place::new(source, storage, &dtype, &shape, strides, 0).map_err(|e| source.bad(e))?;
-    found.entries.push(Entry {
+    let location =
+        Location::new(source, storage, &dtype, &shape, strides, 0).map_err(|e| source.bad(e))?;
+    contents.entries.push(Entry {
         name,
         dtype,
         shape,
-        place,
+        location,
     });
-    Ok(found)
+    Ok(contents)
 }
 
 fn dtype(descr: &str) -> (Dtype, bool) {
@@ -157,8 +157,8 @@ fn tuple(rest: &mut &str) -> Result<Vec<usize>, String> {
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, after) = rest.split_at(digits);
         sides.push(number.parse().map_err(|e| format!("shape: {e}"))?);
-        if sides.len() > MOST_AXES {
-            return Err(format!("shape: more than {MOST_AXES} axes"));
+        if sides.len() > MAX_AXES {
+            return Err(format!("shape: more than {MAX_AXES} axes"));
         }
         // Python 2 wrote long integers as `64L`.
         *rest = after.strip_prefix('L').unwrap_or(after).trim_start();

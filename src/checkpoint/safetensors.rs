@@ -8,19 +8,19 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::contents::{Contents, Entry};
 use super::dtype::Dtype;
-use super::found::{Entry, Found};
-use super::place::{MOST_AXES, Place, Storage};
+use super::location::{Location, MAX_AXES, Storage};
 use super::source::Source;
 use crate::error::Result;
 
 /// The format's own limit.
-const LONGEST_HEADER: u64 = 100_000_000;
+const MAX_HEADER_LENGTH: u64 = 100_000_000;
 
-pub(super) fn list(source: &Source) -> Result<Found> {
+pub(super) fn list(source: &Source) -> Result<Contents> {
     let b = source.bytes(0, 8)?;
     let length = u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
-    if length > LONGEST_HEADER {
+    if length > MAX_HEADER_LENGTH {
         return Err(source.bad(format!("byte 0: a header of {length} bytes")));
     }
     let header = source.bytes(8, length)?;
@@ -31,7 +31,7 @@ pub(super) fn list(source: &Source) -> Result<Found> {
     // In the order of the values, which is the order in which they were written.
     tensors.sort_by_key(|(_, t)| t.data_offsets);
 
-    let mut found = Found::default();
+    let mut contents = Contents::default();
     let mut end = 0;
     for (name, tensor) in tensors {
         let bad = |cause: String| source.bad(format!("tensor `{name}`: {cause}"));
@@ -48,7 +48,7 @@ pub(super) fn list(source: &Source) -> Result<Found> {
             "F16" => Dtype::F16,
             "BF16" => Dtype::BF16,
             other => {
-                found.leave_out(&name, format!("values of type {other}, which is not read"));
+                contents.skip(&name, format!("values of type {other}, which is not read"));
                 continue;
             }
         };
@@ -60,19 +60,19 @@ pub(super) fn list(source: &Source) -> Result<Found> {
             big_endian: false,
         };
         let shape = tensor.shape.0;
-        let place = Place::new(source, storage, &dtype, &shape, None, 0).map_err(&bad)?;
-        let used = place.range().map_or(0, |(a, b)| b - a);
+        let location = Location::new(source, storage, &dtype, &shape, None, 0).map_err(&bad)?;
+        let used = location.range().map_or(0, |(a, b)| b - a);
         if used != to - from {
             return Err(bad(format!(
                 "{shape:?} of {dtype} needs {used} bytes, not {}",
                 to - from
             )));
         }
-        found.entries.push(Entry {
+        contents.entries.push(Entry {
             name,
             dtype,
             shape,
-            place,
+            location,
         });
     }
     if data.checked_add(end) != Some(source.len()) {
@@ -81,7 +81,7 @@ pub(super) fn list(source: &Source) -> Result<Found> {
             source.len() - data
         )));
     }
-    Ok(found)
+    Ok(contents)
 }
 
 #[derive(Deserialize)]
@@ -134,13 +134,13 @@ impl<'de> Deserialize<'de> for Shape {
             type Value = Shape;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "a shape of at most {MOST_AXES} axes")
+                write!(f, "a shape of at most {MAX_AXES} axes")
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
                 let mut shape = Vec::new();
                 while let Some(side) = seq.next_element()? {
-                    if shape.len() == MOST_AXES {
+                    if shape.len() == MAX_AXES {
                         return Err(A::Error::invalid_length(shape.len() + 1, &self));
                     }
                     shape.push(side);

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use crate::error::{Error, Result};
 
 /// Lines of text pickles: names and digits.
-const LONGEST_LINE: u64 = 1 << 16;
+const MAX_LINE_LENGTH: u64 = 1 << 16;
 
 /// Causes quote names from files, which may be of any length and hold a terminal's commands.
-const LONGEST_CAUSE: usize = 400;
+const MAX_CAUSE_LENGTH: usize = 400;
 
 /// What is wrong with a file, fit to be printed.
 pub(super) fn bad(path: &Path, cause: &str) -> Error {
@@ -23,7 +23,7 @@ pub(super) fn printable(cause: &str) -> String {
     let mut shown = String::new();
     for (index, c) in cause.chars().enumerate() {
         match c {
-            _ if index == LONGEST_CAUSE => {
+            _ if index == MAX_CAUSE_LENGTH => {
                 shown.push('…');
                 break;
             }
@@ -170,7 +170,7 @@ impl Stream<'_> {
 
     /// A line without its end.
     pub(super) fn line(&mut self) -> Result<Vec<u8>> {
-        let limit = LONGEST_LINE.min(self.end - self.at);
+        let limit = MAX_LINE_LENGTH.min(self.end - self.at);
         let mut line = Vec::new();
         let read = self
             .reader

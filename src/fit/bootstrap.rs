@@ -18,6 +18,7 @@ const LEVEL: f64 = 0.9;
 
 /// A confidence interval for α.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct AlphaInterval {
     /// Lower end.
     pub low: f64,
@@ -31,6 +32,7 @@ pub struct AlphaInterval {
 
 /// Whether a power law is a plausible law of the tail.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct GoodnessOfFit {
     /// How probable a tail as far from its power law is, if the law is true; below 0.1 it is ruled
     /// out.
@@ -248,7 +250,7 @@ mod tests {
 
     #[test]
     fn a_planted_exponent_is_inside_about_nine_times_in_ten() {
-        let law = PowerLaw::new(2.5, 1.0);
+        let law = PowerLaw::new(2.5, 1.0).unwrap();
         let covered = (0..60)
             .filter(|&seed| {
                 let interval = alpha_interval(&sample(&law, 100, seed), 100, seed).unwrap();
@@ -263,7 +265,7 @@ mod tests {
     #[test]
     fn power_laws_pass_and_long_exponential_tails_do_not() {
         let refused = |x: &[f64], seed| goodness_of_fit(x, 99, seed).unwrap().p <= 0.1;
-        let law = PowerLaw::new(2.5, 1.0);
+        let law = PowerLaw::new(2.5, 1.0).unwrap();
         let passed = (0..20)
             .filter(|&seed| !refused(&sample(&law, 500, seed), seed))
             .count();
@@ -272,7 +274,12 @@ mod tests {
         // The search often flees from an exponential to a short tail, and then p cannot tell; where it
         // has kept 100 values, 88 % were refused when this was measured.
         let long: Vec<bool> = (0..40)
-            .map(|seed| (seed, sample(&Exponential::new(1.0, 0.0), 500, seed)))
+            .map(|seed| {
+                (
+                    seed,
+                    sample(&Exponential::new(1.0, 0.0).unwrap(), 500, seed),
+                )
+            })
             .filter(|(_, x)| fit_tail(x).unwrap().n_tail >= 100)
             .map(|(seed, x)| refused(&x, seed))
             .collect();
@@ -282,7 +289,7 @@ mod tests {
 
     #[test]
     fn scale_changes_neither_interval_nor_p() {
-        let x = sample(&PowerLaw::new(2.2, 1.0), 150, 3);
+        let x = sample(&PowerLaw::new(2.2, 1.0).unwrap(), 150, 3);
         let (fit, interval) = (fit_tail(&x).unwrap(), alpha_interval(&x, 100, 1).unwrap());
         let p = goodness_of_fit(&x, 100, 1).unwrap();
         // W and 1e-6·W; a factor that keeps the bits, and one that does not.
@@ -298,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_seed_decides_everything() {
-        let x = sample(&PowerLaw::new(3.0, 1.0), 60, 9);
+        let x = sample(&PowerLaw::new(3.0, 1.0).unwrap(), 60, 9);
         assert_eq!(alpha_interval(&x, 50, 1), alpha_interval(&x, 50, 1));
         assert_ne!(alpha_interval(&x, 50, 1), alpha_interval(&x, 50, 2));
         assert_eq!(goodness_of_fit(&x, 50, 1), goodness_of_fit(&x, 50, 1));
@@ -307,7 +314,7 @@ mod tests {
     #[test]
     fn small_samples_have_wide_intervals_and_none_have_reasons() {
         for n in [8, 12, 19, 20] {
-            let x = sample(&PowerLaw::new(2.5, 1.0), n, 4);
+            let x = sample(&PowerLaw::new(2.5, 1.0).unwrap(), n, 4);
             let interval = alpha_interval(&x, 100, 1).unwrap();
             assert!(interval.low > 1.0 && interval.high.is_finite());
             assert!((0.0..=1.0).contains(&goodness_of_fit(&x, 100, 1).unwrap().p));

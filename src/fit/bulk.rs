@@ -2,7 +2,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{NoFit, noise};
 use crate::law::numeric::kolmogorov;
-use crate::law::{Law, MarchenkoPastur, TracyWidom, noise_edge};
+use crate::law::{Law, MarchenkoPastur, TracyWidom, edge};
 use crate::spectrum::{Spectrum, null_directions};
 
 /// The Marchenko–Pastur bulk of a spectrum, and what lies outside it.
@@ -30,6 +30,7 @@ use crate::spectrum::{Spectrum, null_directions};
 ///
 /// A variance that differs between rows or columns widens the bulk and looks like spikes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct BulkFit {
     /// Variance of the bulk's entries, σ², in units of X = WᵀW/N.
     pub sigma2: f64,
@@ -69,6 +70,7 @@ pub const LISTED: usize = 16;
 
 /// An eigenvalue beyond the noise edge.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Outlier {
     /// Its place, X = WᵀW/N.
     pub lambda: f64,
@@ -82,7 +84,7 @@ pub struct Outlier {
 impl BulkFit {
     /// The law of the bulk.
     pub fn law(&self) -> MarchenkoPastur {
-        MarchenkoPastur::from_edges(self.lambda_minus, self.lambda_plus)
+        MarchenkoPastur::from_edges_unchecked(self.lambda_minus, self.lambda_plus)
     }
 }
 
@@ -199,7 +201,7 @@ impl Noise {
         let cols = m.saturating_sub(k).max(1);
         let rows = n.saturating_sub(m) + cols;
         let scale = rows as f64 / norm as f64;
-        let (centre, width) = noise_edge(rows, cols);
+        let (centre, width) = edge(rows, cols);
         Self {
             rows,
             cols,
@@ -216,7 +218,7 @@ impl Noise {
     }
 
     fn law(&self, sigma2: f64) -> MarchenkoPastur {
-        MarchenkoPastur::new(sigma2 * self.scale, self.rows, self.cols)
+        MarchenkoPastur::unchecked(sigma2 * self.scale, self.rows, self.cols)
     }
 
     /// Slope through the origin of eigenvalues on quantiles, over the trimmed range.
@@ -239,7 +241,9 @@ mod tests {
 
     /// Rigid noise: eigenvalues at the quantiles of the law.
     fn noise(n: usize, m: usize, sigma2: f64) -> Vec<f64> {
-        MarchenkoPastur::new(sigma2, n, m).midpoint_quantiles(m)
+        MarchenkoPastur::new(sigma2, n, m)
+            .unwrap()
+            .midpoint_quantiles(m)
     }
 
     fn fit(x: Vec<f64>, n: usize, m: usize) -> BulkFit {

@@ -1,11 +1,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::TailFit;
+use crate::law::exponential_family::{Bend, ExponentialFamily, fit as fit_family};
 use crate::law::normal::{erfc, two_sided};
-use crate::law::tilted::{Bend, Tilted, fit as fit_tilted};
 
 /// A likelihood ratio between two laws on the same tail.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LikelihoodRatio {
     /// Σ (ln p₁ − ln p₂): positive when the first law fits better.
     pub ratio: f64,
@@ -17,6 +18,7 @@ pub struct LikelihoodRatio {
 
 /// A likelihood ratio between the power law and a law that contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NestedRatio {
     /// L_power − L_wider ≤ 0, both at their maximum.
     pub ratio: f64,
@@ -26,6 +28,7 @@ pub struct NestedRatio {
 
 /// The power law against its rivals, on the fitted tail.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Comparison {
     /// Against the exponential.
     pub exponential: LikelihoodRatio,
@@ -57,7 +60,7 @@ pub struct Comparison {
 /// statistic is 0 and p is 1, and close to it p is approximate. Neither test knows that xmin was
 /// chosen to please the power law.
 pub fn compare(eigenvalues: &[f64], fit: &TailFit) -> Option<Comparison> {
-    let tail = Tail::of(eigenvalues, fit)?;
+    let tail = Tail::new(eigenvalues, fit)?;
     Some(Comparison {
         exponential: tail.against_exponential()?,
         lognormal: tail.against_lognormal()?,
@@ -67,7 +70,7 @@ pub fn compare(eigenvalues: &[f64], fit: &TailFit) -> Option<Comparison> {
 
 /// The power law against the exponential on the fitted tail: the first part of [`compare`].
 pub fn against_exponential(eigenvalues: &[f64], fit: &TailFit) -> Option<LikelihoodRatio> {
-    Tail::of(eigenvalues, fit)?.against_exponential()
+    Tail::new(eigenvalues, fit)?.against_exponential()
 }
 
 /// The tail as y = ln(x/xmin), in which no scale is left. Densities are those of y.
@@ -79,7 +82,7 @@ struct Tail {
 }
 
 impl Tail {
-    fn of(eigenvalues: &[f64], fit: &TailFit) -> Option<Self> {
+    fn new(eigenvalues: &[f64], fit: &TailFit) -> Option<Self> {
         let y: Vec<f64> = eigenvalues[eigenvalues.partition_point(|&x| x < fit.xmin)..]
             .iter()
             .map(|x| (x / fit.xmin).ln())
@@ -104,7 +107,7 @@ impl Tail {
     }
 
     fn against_lognormal(&self) -> Option<LikelihoodRatio> {
-        let (a, b, _) = fit_tilted(Bend::Quadratic, self.mean, self.mean_of(Bend::Quadratic))?;
+        let (a, b, _) = fit_family(Bend::Quadratic, self.mean, self.mean_of(Bend::Quadratic))?;
         if b <= 0.0 {
             return Some(LikelihoodRatio {
                 ratio: 0.0,
@@ -112,12 +115,12 @@ impl Tail {
                 p: 1.0,
             });
         }
-        let rival = Tilted::new(Bend::Quadratic, a, b);
+        let rival = ExponentialFamily::new(Bend::Quadratic, a, b);
         self.vuong(|y| rival.ln_pdf(y))
     }
 
     fn against_truncated(&self) -> Option<NestedRatio> {
-        let (_, b, wider) = fit_tilted(
+        let (_, b, wider) = fit_family(
             Bend::Exponential,
             self.mean,
             self.mean_of(Bend::Exponential),
@@ -185,26 +188,26 @@ mod tests {
             assert_eq!(against_exponential(&x, &fit), Some(all.exponential));
             all
         };
-        let power = verdict(&PowerLaw::new(2.3, 1.0));
+        let power = verdict(&PowerLaw::new(2.3, 1.0).unwrap());
         assert!(power.exponential.normalised > 2.0 && power.exponential.p < 0.05);
         assert!(
             power.lognormal.p > 0.1 && power.truncated.p > 0.1,
             "{power:?}"
         );
-        let exponential = verdict(&Exponential::new(1.0, 1.0));
+        let exponential = verdict(&Exponential::new(1.0, 1.0).unwrap());
         assert!(exponential.exponential.normalised < -2.0);
-        let lognormal = verdict(&Lognormal::new(1.0, 0.8, 1.0)).lognormal;
+        let lognormal = verdict(&Lognormal::new(1.0, 0.8, 1.0).unwrap()).lognormal;
         assert!(
             lognormal.normalised < -2.0 && lognormal.p < 0.05,
             "{lognormal:?}"
         );
-        let truncated = verdict(&TruncatedPowerLaw::new(1.8, 0.1, 1.0)).truncated;
+        let truncated = verdict(&TruncatedPowerLaw::new(1.8, 0.1, 1.0).unwrap()).truncated;
         assert!(truncated.ratio < 0.0 && truncated.p < 0.01, "{truncated:?}");
     }
 
     #[test]
     fn scale_changes_nothing() {
-        let x = sample(&Lognormal::new(0.5, 1.0, 1.0));
+        let x = sample(&Lognormal::new(0.5, 1.0, 1.0).unwrap());
         let scaled: Vec<f64> = x.iter().map(|v| 1e-24 * v).collect();
         let (a, b) = (
             compare(&x, &fit_tail(&x).unwrap()).unwrap(),
@@ -224,7 +227,7 @@ mod tests {
 
     #[test]
     fn a_tail_of_one_value_has_no_comparison() {
-        let mut fit = fit_tail(&sample(&PowerLaw::new(2.3, 1.0))).unwrap();
+        let mut fit = fit_tail(&sample(&PowerLaw::new(2.3, 1.0).unwrap())).unwrap();
         fit.xmin = 2.0;
         assert_eq!(compare(&[1.0, 2.0, 2.0, 2.0], &fit), None);
         assert_eq!(compare(&[1.0], &fit), None);

@@ -22,7 +22,7 @@ mod tests {
 
     #[test]
     fn hill_needs_no_search() {
-        let law = PowerLaw::new(3.0, 1.0);
+        let law = PowerLaw::new(3.0, 1.0).unwrap();
         let x: Vec<f64> = (0..2000)
             .map(|i| law.quantile((f64::from(i) + 0.5) / 2000.0))
             .collect();

@@ -2,10 +2,10 @@
 //! its goodness of fit, and how the tail compares with rival laws. A fit that cannot be made is a
 //! [`NoFit`], never a number.
 
+mod alpha_bound;
 mod bootstrap;
 mod bulk;
 mod compare;
-mod drift;
 mod hill;
 mod noise;
 mod search;
@@ -13,10 +13,10 @@ mod tail;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use alpha_bound::alpha_holds;
 pub use bootstrap::{AlphaInterval, GoodnessOfFit, REPLICATES, alpha_interval, goodness_of_fit};
 pub use bulk::{BulkFit, LISTED, Outlier, fit_bulk};
 pub use compare::{Comparison, LikelihoodRatio, NestedRatio, against_exponential, compare};
-pub(crate) use drift::alpha_holds;
 pub use hill::hill_alpha;
 pub use noise::{LEVELS, NoiseAlpha, Table as NoiseTable, noise_alpha};
 pub use tail::{TailFit, fit_tail};

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 /// Exponent of the tail that a fit finds in pure noise of the same N and M.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NoiseAlpha {
     /// 5 % of noise matrices have a smaller α.
     pub low: f64,
@@ -25,6 +26,7 @@ pub const LEVELS: [f64; 7] = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
 
 /// Simulated quantiles over the grid.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Table {
     /// How it was made.
     pub provenance: String,

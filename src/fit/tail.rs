@@ -24,6 +24,7 @@ use super::search::{SMALL_TAIL, Search};
 /// σ ignores that xmin was searched: the true spread is larger, most of all for short tails. Noise
 /// has an α as well, and for small matrices it lies in the range that is called heavy-tailed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TailFit {
     /// Exponent of the density λ^−α.
     pub alpha: f64,
@@ -94,7 +95,7 @@ mod tests {
     use crate::law::{Law, PowerLaw};
 
     fn quantiles(alpha: f64, n: usize) -> Vec<f64> {
-        let law = PowerLaw::new(alpha, 1.0);
+        let law = PowerLaw::new(alpha, 1.0).unwrap();
         (0..n)
             .map(|i| law.quantile((i as f64 + 0.5) / n as f64))
             .collect()

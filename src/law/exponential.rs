@@ -1,4 +1,5 @@
-use super::Law;
+use super::{Law, require};
+use crate::error::Result;
 
 /// The exponential law above `xmin`: the rival of a power-law tail.
 ///
@@ -13,9 +14,16 @@ pub struct Exponential {
 }
 
 impl Exponential {
-    /// A law with rate > 0.
-    pub fn new(rate: f64, xmin: f64) -> Self {
-        Self { rate, xmin }
+    /// The law above `xmin` with this rate, in 1/x.
+    ///
+    /// # Errors
+    ///
+    /// Unless rate > 0 and xmin is finite.
+    pub fn new(rate: f64, xmin: f64) -> Result<Self> {
+        const NAME: &str = "exponential law";
+        require(rate > 0.0, NAME, "rate", rate, "above 0 and finite")?;
+        require(true, NAME, "xmin", xmin, "finite")?;
+        Ok(Self { rate, xmin })
     }
 
     /// ln pdf(x) for x ≥ xmin.

@@ -1,5 +1,6 @@
-use super::Law;
-use super::tilted::{Bend, Tilted};
+use super::exponential_family::{Bend, ExponentialFamily};
+use super::{Law, require};
+use crate::error::Result;
 
 /// The lognormal law, cut off below `xmin` as comparisons on a tail need it.
 ///
@@ -14,21 +15,26 @@ use super::tilted::{Bend, Tilted};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Lognormal {
     xmin: f64,
-    law: Tilted,
+    law: ExponentialFamily,
 }
 
 impl Lognormal {
-    /// The law of exp(mu + s·z), z standard normal, given that it exceeds xmin > 0.
-    pub fn new(mu: f64, s: f64, xmin: f64) -> Self {
+    /// The law of exp(mu + s·z), z standard normal, given that it exceeds xmin.
+    ///
+    /// # Errors
+    ///
+    /// Unless s > 0 and xmin > 0, and all three are finite.
+    pub fn new(mu: f64, s: f64, xmin: f64) -> Result<Self> {
+        const NAME: &str = "lognormal law";
+        require(true, NAME, "mu", mu, "finite")?;
+        require(s > 0.0, NAME, "s", s, "above 0 and finite")?;
+        require(xmin > 0.0, NAME, "xmin", xmin, "above 0 and finite")?;
         let precision = 1.0 / (s * s);
-        Self {
+        let slope = (xmin.ln() - mu) * precision;
+        Ok(Self {
             xmin,
-            law: Tilted::new(
-                Bend::Quadratic,
-                (xmin.ln() - mu) * precision,
-                0.5 * precision,
-            ),
-        }
+            law: ExponentialFamily::new(Bend::Quadratic, slope, 0.5 * precision),
+        })
     }
 
     /// Mean of ln x before the cut.

@@ -1,6 +1,9 @@
 use std::f64::consts::{FRAC_PI_2, PI};
 
-use super::Law;
+use super::{Law, require};
+use crate::error::Result;
+
+const NAME: &str = "Marchenko–Pastur law";
 
 /// The Marchenko–Pastur law: eigenvalues of X = WᵀW/N for an N×M matrix, N ≥ M, of independent
 /// entries with variance σ².
@@ -33,8 +36,20 @@ pub struct MarchenkoPastur {
 }
 
 impl MarchenkoPastur {
-    /// The law for variance σ² > 0 and an n×m matrix, n ≥ m ≥ 1.
-    pub fn new(sigma2: f64, n: usize, m: usize) -> Self {
+    /// The law for entries of variance σ² in an n×m matrix.
+    ///
+    /// # Errors
+    ///
+    /// Unless σ² > 0, finite, and n ≥ m ≥ 1.
+    pub fn new(sigma2: f64, n: usize, m: usize) -> Result<Self> {
+        require(sigma2 > 0.0, NAME, "sigma2", sigma2, "above 0 and finite")?;
+        require(m > 0, NAME, "m", m as f64, "at least 1")?;
+        require(n >= m, NAME, "n", n as f64, "at least m")?;
+        Ok(Self::unchecked(sigma2, n, m))
+    }
+
+    /// As [`new`](Self::new), for parameters that come from a matrix.
+    pub(crate) fn unchecked(sigma2: f64, n: usize, m: usize) -> Self {
         let c = m as f64 / n as f64;
         Self {
             sigma2,
@@ -44,8 +59,19 @@ impl MarchenkoPastur {
         }
     }
 
-    /// The law with these edges, 0 ≤ lower < upper.
-    pub fn from_edges(lower: f64, upper: f64) -> Self {
+    /// The law with these edges.
+    ///
+    /// # Errors
+    ///
+    /// Unless 0 ≤ lower < upper, both finite.
+    pub fn from_edges(lower: f64, upper: f64) -> Result<Self> {
+        require(lower >= 0.0, NAME, "lower", lower, "0 or more and finite")?;
+        require(upper > lower, NAME, "upper", upper, "above the lower edge")?;
+        Ok(Self::from_edges_unchecked(lower, upper))
+    }
+
+    /// As [`from_edges`](Self::from_edges), for edges that come from a fit.
+    pub(crate) fn from_edges_unchecked(lower: f64, upper: f64) -> Self {
         let (a, b) = (lower.sqrt(), upper.sqrt());
         Self {
             sigma2: ((a + b) / 2.0).powi(2),
@@ -159,6 +185,7 @@ mod tests {
     fn the_mean_is_sigma_squared() {
         for (n, m) in [(100, 100), (500, 200), (4096, 384)] {
             let mean: f64 = MarchenkoPastur::new(1.7, n, m)
+                .unwrap()
                 .midpoint_quantiles(20_000)
                 .iter()
                 .sum::<f64>()
@@ -169,12 +196,12 @@ mod tests {
 
     #[test]
     fn one_and_square_matrices_have_their_edges() {
-        let square = MarchenkoPastur::new(1.0, 50, 50);
+        let square = MarchenkoPastur::new(1.0, 50, 50).unwrap();
         assert_eq!((square.lower(), square.upper()), (0.0, 4.0));
         assert!(square.pdf(1e-6) > 100.0);
-        let tall = MarchenkoPastur::new(1.0, 400, 100);
-        assert_eq!(MarchenkoPastur::from_edges(0.25, 2.25), tall);
-        assert_eq!(MarchenkoPastur::from_edges(0.0, 4.0), square);
+        let tall = MarchenkoPastur::new(1.0, 400, 100).unwrap();
+        assert_eq!(MarchenkoPastur::from_edges(0.25, 2.25).unwrap(), tall);
+        assert_eq!(MarchenkoPastur::from_edges(0.0, 4.0).unwrap(), square);
         assert_eq!((tall.lower(), tall.upper()), (0.25, 2.25));
     }
 }

@@ -2,12 +2,12 @@
 //! generic test holds every law to it.
 
 mod exponential;
+pub(crate) mod exponential_family;
 mod lognormal;
 mod marchenko_pastur;
 pub(crate) mod normal;
 pub(crate) mod numeric;
 mod power_law;
-pub(crate) mod tilted;
 mod tracy_widom;
 mod tracy_widom_table;
 mod truncated_power_law;
@@ -18,10 +18,33 @@ pub use exponential::Exponential;
 pub use lognormal::Lognormal;
 pub use marchenko_pastur::MarchenkoPastur;
 pub use power_law::PowerLaw;
+pub(crate) use tracy_widom::edge;
 pub use tracy_widom::{TracyWidom, noise_edge};
 pub use truncated_power_law::TruncatedPowerLaw;
 
-/// A continuous law on an interval.
+use crate::error::{Error, Result};
+
+/// Refuse a parameter unless `holds`, which states the domain as a condition.
+fn require(
+    holds: bool,
+    law: &'static str,
+    parameter: &'static str,
+    value: f64,
+    domain: &'static str,
+) -> Result<()> {
+    // Infinite parameters pass many conditions and make densities NaN.
+    if holds && value.is_finite() {
+        return Ok(());
+    }
+    Err(Error::Domain {
+        law,
+        parameter,
+        value,
+        domain,
+    })
+}
+
+/// A continuous law on an interval. Its constructor refuses parameters outside of their domain.
 pub trait Law {
     /// Where the density is positive.
     fn support(&self) -> (f64, f64);
@@ -125,19 +148,59 @@ mod tests {
             (1000, 10, 0.3),
             (8, 7, 1.0),
         ] {
-            obeys(&MarchenkoPastur::new(sigma2, n, m), &format!("MP {n}×{m}"));
+            let law = MarchenkoPastur::new(sigma2, n, m).unwrap();
+            obeys(&law, &format!("MP {n}×{m}"));
         }
-        obeys(&PowerLaw::new(2.5, 0.3), "power law");
-        obeys(&Exponential::new(1.7, 0.3), "exponential");
+        obeys(&PowerLaw::new(2.5, 0.3).unwrap(), "power law");
+        obeys(&Exponential::new(1.7, 0.3).unwrap(), "exponential");
         obeys(&TracyWidom, "Tracy–Widom");
         for (alpha, rate) in [(2.5, 0.4), (1.0, 2.0), (-0.5, 1.0), (3.0, 1e-6)] {
             obeys(
-                &TruncatedPowerLaw::new(alpha, rate, 0.3),
+                &TruncatedPowerLaw::new(alpha, rate, 0.3).unwrap(),
                 &format!("truncated {alpha} {rate}"),
             );
         }
         for (mu, s) in [(0.0, 1.0), (-3.0, 1.5), (2.0, 0.3), (-20.0, 4.0)] {
-            obeys(&Lognormal::new(mu, s, 0.3), &format!("lognormal {mu} {s}"));
+            let law = Lognormal::new(mu, s, 0.3).unwrap();
+            obeys(&law, &format!("lognormal {mu} {s}"));
         }
+    }
+
+    #[test]
+    fn parameters_outside_of_their_domain_are_refused() {
+        let refused = |law: Result<f64>, parameter: &str| {
+            let error = law.unwrap_err().to_string();
+            assert!(error.contains(&format!("{parameter} = ")), "{error}");
+        };
+        let nan = f64::NAN;
+        for (sigma2, n, m, parameter) in [
+            (0.0, 10, 5, "sigma2"),
+            (nan, 10, 5, "sigma2"),
+            (f64::INFINITY, 10, 5, "sigma2"),
+            (1.0, 5, 10, "n"),
+            (1.0, 5, 0, "m"),
+        ] {
+            let law = MarchenkoPastur::new(sigma2, n, m);
+            refused(law.map(|l| l.upper()), parameter);
+        }
+        for (lower, upper, parameter) in [(-1.0, 1.0, "lower"), (1.0, 1.0, "upper")] {
+            let law = MarchenkoPastur::from_edges(lower, upper);
+            refused(law.map(|l| l.upper()), parameter);
+        }
+        for (alpha, xmin, parameter) in [(1.0, 1.0, "alpha"), (2.0, 0.0, "xmin")] {
+            refused(PowerLaw::new(alpha, xmin).map(|l| l.pdf(2.0)), parameter);
+        }
+        refused(Exponential::new(0.0, 1.0).map(|l| l.pdf(2.0)), "rate");
+        refused(Exponential::new(1.0, nan).map(|l| l.pdf(2.0)), "xmin");
+        refused(Lognormal::new(0.0, 0.0, 1.0).map(|l| l.mu()), "s");
+        refused(Lognormal::new(nan, 1.0, 1.0).map(|l| l.mu()), "mu");
+        refused(Lognormal::new(0.0, 1.0, -1.0).map(|l| l.mu()), "xmin");
+        let truncated = |alpha, rate, xmin| TruncatedPowerLaw::new(alpha, rate, xmin);
+        refused(truncated(1.0, 0.0, 1.0).map(|l| l.rate()), "alpha");
+        refused(truncated(2.0, -1.0, 1.0).map(|l| l.rate()), "rate");
+        refused(truncated(2.0, 1.0, 0.0).map(|l| l.rate()), "xmin");
+        assert_eq!(truncated(2.0, 0.0, 1.0).unwrap().rate(), 0.0);
+        refused(noise_edge(3, 4).map(|(centre, _)| centre), "n");
+        refused(noise_edge(3, 0).map(|(centre, _)| centre), "m");
     }
 }

@@ -1,27 +1,6 @@
 //! The normal law, for p-values.
 
-use std::f64::consts::PI;
-
-/// erfc(x) = 2/√π ∫ₓ^∞ e^(−t²) dt, for x ≥ 0, to about 1e-15 (relative beyond x = 2).
-///
-/// Source: Abramowitz and Stegun, 7.1.6 (series) and 7.1.14 (continued fraction).
-pub(crate) fn erfc(x: f64) -> f64 {
-    let gauss = (-x * x).exp() / PI.sqrt();
-    if x < 2.0 {
-        let (mut term, mut sum, mut k) = (2.0 * x, 2.0 * x, 1.0);
-        while term > 1e-17 * sum {
-            term *= 2.0 * x * x / (2.0 * k + 1.0);
-            sum += term;
-            k += 1.0;
-        }
-        1.0 - gauss * sum
-    } else {
-        let fraction = (1..100)
-            .rev()
-            .fold(x, |below, k| x + 0.5 * f64::from(k) / below);
-        gauss / fraction
-    }
-}
+pub(crate) use libm::erfc;
 
 /// P(Z ≤ x) of a standard normal Z.
 pub(crate) fn cdf(x: f64) -> f64 {

@@ -1,4 +1,5 @@
-use super::Law;
+use super::{Law, require};
+use crate::error::Result;
 
 /// The continuous power law (Pareto type I) above `xmin`.
 ///
@@ -16,9 +17,16 @@ pub struct PowerLaw {
 }
 
 impl PowerLaw {
-    /// A law with α > 1 and xmin > 0.
-    pub fn new(alpha: f64, xmin: f64) -> Self {
-        Self { alpha, xmin }
+    /// The law above `xmin` with exponent α.
+    ///
+    /// # Errors
+    ///
+    /// Unless α > 1 and xmin > 0, both finite.
+    pub fn new(alpha: f64, xmin: f64) -> Result<Self> {
+        const NAME: &str = "power law";
+        require(alpha > 1.0, NAME, "alpha", alpha, "above 1 and finite")?;
+        require(xmin > 0.0, NAME, "xmin", xmin, "above 0 and finite")?;
+        Ok(Self { alpha, xmin })
     }
 
     /// ln pdf(x) for x ≥ xmin.

@@ -1,5 +1,6 @@
-use super::Law;
 use super::tracy_widom_table::{LOG_ODDS, START, STEP};
+use super::{Law, require};
+use crate::error::Result;
 
 /// The Tracy–Widom law for real matrices (β = 1): fluctuations of the largest eigenvalue of noise.
 ///
@@ -106,7 +107,7 @@ impl Law for TracyWidom {
 }
 
 /// Where the largest eigenvalue of X = WᵀW/N lies for pure noise of variance 1: centre and scale of
-/// its Tracy–Widom law, n ≥ m.
+/// its Tracy–Widom law.
 ///
 /// # Formula
 ///
@@ -116,7 +117,19 @@ impl Law for TracyWidom {
 ///
 /// Johnstone, *On the distribution of the largest eigenvalue in principal components analysis*,
 /// Annals of Statistics 29 (2001).
-pub fn noise_edge(n: usize, m: usize) -> (f64, f64) {
+///
+/// # Errors
+///
+/// Unless n ≥ m ≥ 1.
+pub fn noise_edge(n: usize, m: usize) -> Result<(f64, f64)> {
+    const NAME: &str = "edge of noise";
+    require(m > 0, NAME, "m", m as f64, "at least 1")?;
+    require(n >= m, NAME, "n", n as f64, "at least m")?;
+    Ok(edge(n, m))
+}
+
+/// As [`noise_edge`], for the sides of a matrix.
+pub(crate) fn edge(n: usize, m: usize) -> (f64, f64) {
     let (a, b) = (((n.max(2) - 1) as f64).sqrt(), (m as f64).sqrt());
     let n = n as f64;
     (
@@ -251,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_edge_approaches_marchenko_pastur() {
-        let (centre, scale) = noise_edge(40_000, 10_000);
+        let (centre, scale) = edge(40_000, 10_000);
         assert!((centre - 2.25).abs() < 1e-3 && scale < 0.01);
     }
 }

@@ -1,5 +1,6 @@
-use super::Law;
-use super::tilted::{Bend, Tilted};
+use super::exponential_family::{Bend, ExponentialFamily};
+use super::{Law, require};
+use crate::error::Result;
 
 /// The power law with an exponential cut-off above `xmin`.
 ///
@@ -15,16 +16,29 @@ use super::tilted::{Bend, Tilted};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TruncatedPowerLaw {
     xmin: f64,
-    law: Tilted,
+    law: ExponentialFamily,
 }
 
 impl TruncatedPowerLaw {
-    /// A law with rate > 0 (or α > 1) and xmin > 0.
-    pub fn new(alpha: f64, rate: f64, xmin: f64) -> Self {
-        Self {
-            xmin,
-            law: Tilted::new(Bend::Exponential, alpha - 1.0, rate * xmin),
-        }
+    /// The law above `xmin` with exponent α and this rate of the cut-off, in 1/x.
+    ///
+    /// # Errors
+    ///
+    /// Unless xmin > 0 and rate ≥ 0, and α > 1 where the rate is 0. All three are finite.
+    pub fn new(alpha: f64, rate: f64, xmin: f64) -> Result<Self> {
+        const NAME: &str = "power law with cut-off";
+        require(xmin > 0.0, NAME, "xmin", xmin, "above 0 and finite")?;
+        require(rate >= 0.0, NAME, "rate", rate, "0 or more and finite")?;
+        let has_mass = rate > 0.0 || alpha > 1.0;
+        require(
+            has_mass,
+            NAME,
+            "alpha",
+            alpha,
+            "finite, and above 1 where the rate is 0",
+        )?;
+        let law = ExponentialFamily::new(Bend::Exponential, alpha - 1.0, rate * xmin);
+        Ok(Self { xmin, law })
     }
 
     /// The exponent.

@@ -3,7 +3,7 @@ use std::collections::{HashMap, HashSet};
 use crate::error::LayerError;
 use crate::phase::{Annotation, Evidence, Phase};
 use crate::record::{
-    Alarm, AlarmEvidence, FullLine, Outcome, Record, Rule, Stamp, Subject, Values,
+    Alarm, AlarmEvidence, FullLine, LayerOutcome, Record, Rule, Stamp, Subject, Values,
 };
 use crate::run::Transition;
 
@@ -51,7 +51,7 @@ impl Alarms {
                     .map(|_| AlarmEvidence::Trap),
                 Rule::SoftCollapse => record.values().and_then(soft_collapse),
                 Rule::NotFinite => match &record.outcome {
-                    Outcome::Failed(cause @ LayerError::NotFinite { .. }) => {
+                    LayerOutcome::Failed(cause @ LayerError::NotFinite { .. }) => {
                         let cause = cause.clone();
                         Some(AlarmEvidence::Weights { cause })
                     }
@@ -86,7 +86,7 @@ impl Alarms {
         let evidence = (!value.is_finite()).then(|| AlarmEvidence::Scalar {
             value: value.to_string(),
         });
-        self.edge(rule, Stamp::of_epoch(epoch), name, evidence, true)
+        self.edge(rule, Stamp::from_epoch(epoch), name, evidence, true)
     }
 
     /// Of the conditions that hold, only those count as raised of which the log has an alarm: a rule may be new.
@@ -132,7 +132,7 @@ impl Alarms {
         let count = self.low.entry((rule, record.layer.clone())).or_default();
         let found = record
             .values()
-            .and_then(|v| Some((v, v.row.alpha.filter(|&a| a < below)?)));
+            .and_then(|v| Some((v, v.primary.alpha.filter(|&a| a < below)?)));
         let Some((values, alpha)) = found else {
             *count = 0;
             return None;
@@ -140,8 +140,8 @@ impl Alarms {
         *count += 1;
         (*count >= needed).then(|| AlarmEvidence::LowAlpha {
             alpha,
-            sigma: values.row.sigma.unwrap_or(0.0),
-            n_tail: values.row.num_pl_spikes.unwrap_or(0),
+            sigma: values.primary.sigma.unwrap_or(0.0),
+            n_tail: values.primary.num_pl_spikes.unwrap_or(0),
             doubts: values.doubts_about(Subject::Alpha).copied().collect(),
         })
     }

@@ -27,12 +27,12 @@ impl Budget {
     }
 
     /// Whether one more observation, at the price of the latest, stays within the share.
-    pub(super) fn affords(&self, spent: Spent) -> bool {
-        affords(self.share, self.start.elapsed().as_secs_f64(), spent)
+    pub(super) fn fits(&self, spent: Spent) -> bool {
+        fits(self.share, self.start.elapsed().as_secs_f64(), spent)
     }
 }
 
-fn affords(share: f64, elapsed: f64, spent: Spent) -> bool {
+fn fits(share: f64, elapsed: f64, spent: Spent) -> bool {
     match spent.latest {
         // Somebody has to be the first.
         None => spent.waiting == 0,
@@ -47,9 +47,9 @@ mod tests {
     #[test]
     fn observations_space_themselves() {
         let mut spent = Spent::default();
-        assert!(affords(0.01, 0.0, spent), "the first");
+        assert!(fits(0.01, 0.0, spent), "the first");
         spent.waiting = 1;
-        assert!(!affords(0.01, 1e6, spent), "no price is known yet");
+        assert!(!fits(0.01, 1e6, spent), "no price is known yet");
         let price = 0.1;
         let mut spent = Spent {
             total: 0.5,
@@ -59,7 +59,7 @@ mod tests {
         let mut observed = 0;
         for epoch in 1..=1000 {
             let elapsed = f64::from(epoch);
-            if affords(0.01, elapsed, spent) {
+            if fits(0.01, elapsed, spent) {
                 spent.total += price;
                 observed += 1;
             }
@@ -76,6 +76,6 @@ mod tests {
             latest: Some(1.0),
             waiting: 3,
         };
-        assert!(!affords(0.5, 7.9, spent) && affords(0.5, 8.0, spent));
+        assert!(!fits(0.5, 7.9, spent) && fits(0.5, 8.0, spent));
     }
 }

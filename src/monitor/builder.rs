@@ -18,7 +18,7 @@ pub struct Builder {
     exclude: Vec<String>,
     cadence: Option<Cadence>,
     config: Config,
-    out: Option<PathBuf>,
+    dir: Option<PathBuf>,
     resume: bool,
     starting_epoch: Option<usize>,
     sinks: Vec<Box<dyn Sink>>,
@@ -39,7 +39,7 @@ impl Default for Builder {
             exclude: Vec::new(),
             cadence: None,
             config: Config::live(),
-            out: None,
+            dir: None,
             resume: false,
             starting_epoch: None,
             sinks: Vec::new(),
@@ -65,13 +65,13 @@ impl Builder {
     }
 
     /// Analyse only layers whose path matches one of these regular expressions.
-    pub fn layers(mut self, pattern: impl Into<String>) -> Self {
+    pub fn include(mut self, pattern: impl Into<String>) -> Self {
         self.include.push(pattern.into());
         self
     }
 
     /// Leave out layers whose path matches.
-    pub fn skip(mut self, pattern: impl Into<String>) -> Self {
+    pub fn exclude(mut self, pattern: impl Into<String>) -> Self {
         self.exclude.push(pattern.into());
         self
     }
@@ -92,12 +92,12 @@ impl Builder {
 
     /// Keep `log.jsonl`, `layers.csv` and `spectra/` in this folder, and with the feature `report` a page that shows
     /// them, `report.html`.
-    pub fn out(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.out = Some(folder.into());
+    pub fn dir(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.dir = Some(folder.into());
         self
     }
 
-    /// Continue the log in the folder of [`Builder::out`], if there is one.
+    /// Continue the log in the folder of [`Builder::dir`], if there is one.
     pub fn resume(mut self) -> Self {
         self.resume = true;
         self
@@ -226,7 +226,7 @@ impl Builder {
                 return config_error("alarm", "α must be finite, and observations at least 1");
             }
         }
-        let dir = self.out.as_deref().map(RunDir::new);
+        let dir = self.dir.as_deref().map(RunDir::new);
         let mut sinks = self.sinks;
         let mut name = self.run;
         let (mut trajectory, mut torn) = (Trajectory::default(), false);
@@ -315,7 +315,7 @@ impl Opened {
     /// The other files of the folder, beside the log.
     fn beside(dir: &RunDir, log: JsonlSink, name: Option<String>) -> Result<Self> {
         let trajectory = dir.read()?;
-        let header = trajectory.header.as_ref().map(|h| h.run.clone());
+        let header = trajectory.header().map(|h| h.run.clone());
         let name = match (name, header) {
             (Some(name), Some(run)) if name != run => {
                 let cause = format!("{} is of run `{run}`", dir.log().display());

@@ -35,7 +35,7 @@ impl CarryForward {
         let start = Instant::now();
         let anchor = self.anchors.get(&tensor.name)?;
         let Drift { moved, old, new } = drift(&anchor.tensor, tensor)?;
-        let row = &anchor.record.values()?.row;
+        let row = &anchor.record.values()?.primary;
         let scaled = moved / (row.n as f64).sqrt();
         let error = self.solver.error();
         if !alpha_holds(&anchor.eigenvalues, scaled, error, self.tolerance) {
@@ -65,7 +65,7 @@ impl CarryForward {
         if let Some(values) = record.values_mut() {
             // It belongs to the observation that has it.
             values.full = None;
-            values.judge();
+            values.assess();
         }
         let anchor = Anchor {
             tensor: Arc::clone(tensor),

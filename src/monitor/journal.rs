@@ -93,18 +93,18 @@ impl Journal {
         self.alarms.forget();
         let log = lock(&self.state);
         // An observation that a crash cut short is made again.
-        let whole: HashSet<Stamp> = log.summaries.iter().map(|s| s.stamp).collect();
-        for record in log.records.iter().filter(|r| whole.contains(&r.stamp)) {
+        let whole: HashSet<Stamp> = log.summaries().iter().map(|s| s.stamp).collect();
+        for record in log.records().iter().filter(|r| whole.contains(&r.stamp)) {
             let phase = self.phases.entry(record.layer.clone()).or_default();
             let _ = self.alarms.see(record, phase.see(record).as_ref());
         }
-        self.alarms.raised_only(&log.alarms);
+        self.alarms.raised_only(log.alarms());
     }
 
     /// What the layers looked like before training, as far as the log tells.
     pub(super) fn baselines(&self) -> HashMap<String, Baseline> {
         let log = lock(&self.state);
-        let initial = log.records.iter();
+        let initial = log.records().iter();
         initial
             .filter(|r| r.stamp == Stamp::default())
             .filter_map(|r| {
@@ -117,12 +117,15 @@ impl Journal {
 
     /// Whether this moment is in the log.
     pub(super) fn knows(&self, stamp: Stamp) -> bool {
-        lock(&self.state).summaries.iter().any(|s| s.stamp == stamp)
+        lock(&self.state)
+            .summaries()
+            .iter()
+            .any(|s| s.stamp == stamp)
     }
 
     /// Whether no observation is in the log.
     pub(super) fn is_empty(&self) -> bool {
-        lock(&self.state).summaries.is_empty()
+        lock(&self.state).summaries().is_empty()
     }
 
     /// The run so far. Sinks get a copy, since they may take their time, and ask the monitor.
@@ -136,7 +139,7 @@ impl Journal {
     }
 
     /// What an observation means: the layers whose change of phase it confirms, and alarms.
-    pub(super) fn judge(&mut self, records: &[Record]) -> (HashSet<String>, Vec<Alarm>) {
+    pub(super) fn assess(&mut self, records: &[Record]) -> (HashSet<String>, Vec<Alarm>) {
         let (mut turned, mut alarms) = (HashSet::new(), Vec::new());
         for record in records {
             let phase = self.phases.entry(record.layer.clone()).or_default();

@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::matrix::LayerTensor;
 use crate::record::{
-    Ending, Event, LayerShape, LeftOutLayer, Line, ModelLine, Notice, Resumed, Stamp, unix_time,
+    Ending, Event, LayerShape, Line, ModelLine, Notice, Resumed, SkippedLayer, Stamp, unix_time,
 };
 use crate::run::Trajectory;
 
@@ -29,6 +29,7 @@ use worker::{Job, Worker};
 
 /// When to observe. The initial and the last weights are observed in any case.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Cadence {
     /// After every k-th epoch.
     Epochs(usize),
@@ -38,13 +39,24 @@ pub enum Cadence {
 
 /// The weights of a model at one moment.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Snapshot {
     /// The tensors to analyse, in the model's order.
     pub tensors: Vec<LayerTensor>,
     /// The tensors that are left out, with reasons.
-    pub left_out: Vec<LeftOutLayer>,
-    /// Wall time that taking it cost the training.
+    pub skipped: Vec<SkippedLayer>,
+    /// Seconds of wall time that taking it cost the training.
     pub seconds: f64,
+}
+
+impl Snapshot {
+    /// The weights of these tensors.
+    pub fn new(tensors: Vec<LayerTensor>) -> Self {
+        Self {
+            tensors,
+            ..Self::default()
+        }
+    }
 }
 
 /// What [`Monitor::finish`] returns.
@@ -62,7 +74,7 @@ pub struct Outcome {
     /// Observations that were dropped because the queue was full.
     pub dropped: usize,
     /// Observations that were left out to keep within the [budget](Builder::budget).
-    pub spared: usize,
+    pub over_budget: usize,
 }
 
 /// Watches a training. Cheap to clone: clones share one worker and one log.
@@ -82,7 +94,7 @@ pub struct Outcome {
 ///         values: (0..800).map(|i| ((i * (37 + epoch)) % 101) as f32 - 50.0).collect(),
 ///     }];
 ///     let stamp = Stamp { epoch, step: 100 * epoch as u64 };
-///     monitor.submit(stamp, Snapshot { tensors, ..Snapshot::default() });
+///     monitor.submit(stamp, Snapshot::new(tensors));
 /// }
 /// let outcome = monitor.finish();
 /// assert_eq!(outcome.trajectory.layer("fc.weight").count() + outcome.dropped, 3);
@@ -194,7 +206,7 @@ impl Monitor {
         self.send(Line::Model(ModelLine {
             run: self.inner.run.clone(),
             layers: layers.clone(),
-            left_out: snapshot.left_out.clone(),
+            skipped: snapshot.skipped.clone(),
         }));
         if let Some(before) = before {
             let without = |these: &[LayerShape], those: &[LayerShape]| {
@@ -211,8 +223,9 @@ impl Monitor {
     fn resume_at(&self, stamp: Stamp, tensors: &[LayerTensor]) {
         let norms = norms(tensors);
         let from = self.with_trajectory(|t| {
-            let same = t.summaries.iter().any(|s| s.stamp == stamp) && has_norms(t, stamp, &norms);
-            let stamps = t.summaries.iter().map(|s| s.stamp);
+            let same =
+                t.summaries().iter().any(|s| s.stamp == stamp) && has_norms(t, stamp, &norms);
+            let stamps = t.summaries().iter().map(|s| s.stamp);
             match same {
                 true => Some(stamp),
                 false => stamps.filter(|&s| s < stamp).max(),
@@ -242,22 +255,22 @@ impl Monitor {
 
     /// Whether an observation that is due fits into the [budget](Builder::budget); one that does not is
     /// counted. The first always fits. Ask before the weights are copied.
-    pub fn affords(&self) -> bool {
+    pub fn within_budget(&self) -> bool {
         let worker = &self.inner.worker;
         let fits = match &self.inner.budget {
-            Some(budget) => budget.affords(worker.spent()),
+            Some(budget) => budget.fits(worker.spent()),
             None => true,
         };
         if !fits {
-            worker.spare();
+            worker.count_over_budget();
         }
         fits
     }
 
     /// The observation that did not fit was the last one, and is made.
     #[cfg(feature = "burn")]
-    pub(crate) fn affords_after_all(&self) {
-        self.inner.worker.unspare();
+    pub(crate) fn observe_beyond_budget(&self) {
+        self.inner.worker.uncount_over_budget();
     }
 
     /// How many alarms this process has raised.
@@ -312,7 +325,7 @@ impl Monitor {
     pub fn finish(&self) -> Outcome {
         if std::mem::take(&mut *lock(&self.inner.resuming)) {
             // Nothing was observed: the run is where it was.
-            let last = self.with_trajectory(|t| t.summaries.iter().map(|s| s.stamp).max());
+            let last = self.with_trajectory(|t| t.summaries().iter().map(|s| s.stamp).max());
             self.resume_from(last);
         }
         self.inner.worker.close(Ending::Finished);
@@ -323,7 +336,7 @@ impl Monitor {
             observed: counts.observed,
             deferred: counts.deferred,
             dropped: counts.dropped,
-            spared: counts.spared,
+            over_budget: counts.over_budget,
         }
     }
 
@@ -332,7 +345,7 @@ impl Monitor {
     #[cfg(feature = "burn")]
     pub(crate) fn has(&self, stamp: Stamp) -> bool {
         !*lock(&self.inner.resuming)
-            && self.with_trajectory(|t| t.summaries.iter().any(|s| s.stamp == stamp))
+            && self.with_trajectory(|t| t.summaries().iter().any(|s| s.stamp == stamp))
     }
 
     /// Which recorded moment these weights are, for a run that was resumed: the one whose norms
@@ -341,7 +354,7 @@ impl Monitor {
     pub(crate) fn recognise(&self, tensors: &[LayerTensor]) -> Option<Stamp> {
         let norms = norms(tensors);
         self.with_trajectory(|t| {
-            let mut stamps = t.summaries.iter().rev().map(|s| s.stamp);
+            let mut stamps = t.summaries().iter().rev().map(|s| s.stamp);
             stamps.find(|&stamp| !norms.is_empty() && has_norms(t, stamp, &norms))
         })
     }
@@ -372,11 +385,11 @@ fn norms(tensors: &[LayerTensor]) -> Vec<(&str, f64)> {
 /// Whether the log has these norms at a moment.
 fn has_norms(run: &Trajectory, stamp: Stamp, norms: &[(&str, f64)]) -> bool {
     norms.iter().all(|(name, norm)| {
-        let mut records = run.records.iter();
+        let mut records = run.records().iter();
         let record = records.find(|r| r.stamp == stamp && r.layer == *name);
         let known = record.and_then(|r| match r.carried {
             Some(carried) => Some(carried.norm),
-            None => Some(r.values()?.row.norm),
+            None => Some(r.values()?.primary.norm),
         });
         match known {
             Some(known) => (known - norm).abs() <= 1e-9 * norm,

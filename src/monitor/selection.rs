@@ -1,7 +1,7 @@
 use regex_lite::Regex;
 
 use crate::error::{Error, Result};
-use crate::matrix::{Layout, LeftOut, analysable};
+use crate::matrix::{Layout, SkipReason, analysable};
 
 /// Which layers are analysed, by their dotted path.
 #[derive(Debug, Clone, Default)]
@@ -29,8 +29,8 @@ impl Selection {
                 .collect::<Result<Vec<_>>>()
         };
         Ok(Self {
-            include: compile(include, "layers")?,
-            exclude: compile(exclude, "skip")?,
+            include: compile(include, "include")?,
+            exclude: compile(exclude, "exclude")?,
         })
     }
 
@@ -38,23 +38,23 @@ impl Selection {
     ///
     /// # Errors
     ///
-    /// [`LeftOut`], the reason.
-    pub fn judge(
+    /// [`SkipReason`], the reason.
+    pub fn layout(
         &self,
         name: &str,
         layout: Option<Layout>,
         shape: &[usize],
-    ) -> Result<Layout, LeftOut> {
+    ) -> Result<Layout, SkipReason> {
         let layout = analysable(layout, shape)?;
-        if self.wants(name) {
+        if self.includes(name) {
             Ok(layout)
         } else {
-            Err(LeftOut::Excluded)
+            Err(SkipReason::Excluded)
         }
     }
 
     /// Whether the patterns admit this name.
-    pub fn wants(&self, name: &str) -> bool {
+    pub fn includes(&self, name: &str) -> bool {
         let hit = |patterns: &[Regex]| patterns.iter().any(|p| p.is_match(name));
         (self.include.is_empty() || hit(&self.include)) && !hit(&self.exclude)
     }
@@ -67,14 +67,20 @@ mod tests {
     #[test]
     fn patterns_choose_and_say_why_not() {
         let s = Selection::new(&["^fc".into()], &["2".into()]).unwrap();
-        assert_eq!(s.judge("fc1.weight", None, &[4, 3]), Ok(Layout::Matrix));
-        assert_eq!(s.judge("fc2.weight", None, &[4, 3]), Err(LeftOut::Excluded));
+        assert_eq!(s.layout("fc1.weight", None, &[4, 3]), Ok(Layout::Matrix));
         assert_eq!(
-            s.judge("conv.weight", None, &[4, 3]),
-            Err(LeftOut::Excluded)
+            s.layout("fc2.weight", None, &[4, 3]),
+            Err(SkipReason::Excluded)
         );
-        assert_eq!(s.judge("fc1.bias", None, &[4]), Err(LeftOut::Vector));
+        assert_eq!(
+            s.layout("conv.weight", None, &[4, 3]),
+            Err(SkipReason::Excluded)
+        );
+        assert_eq!(s.layout("fc1.bias", None, &[4]), Err(SkipReason::Vector));
         let error = Selection::new(&["(".into()], &[]).unwrap_err().to_string();
-        assert!(error.contains("layers") && error.contains("`(`"), "{error}");
+        assert!(
+            error.contains("include") && error.contains("`(`"),
+            "{error}"
+        );
     }
 }

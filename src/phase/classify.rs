@@ -8,9 +8,17 @@ use crate::spectrum::Spectrum;
 
 /// What a layer looked like before training; only soft rank collapse needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Baseline {
     /// σ² of the bulk of the initial weights.
     pub sigma2: f64,
+}
+
+impl Baseline {
+    /// The baseline of a layer whose initial bulk has this variance.
+    pub fn new(sigma2: f64) -> Self {
+        Self { sigma2 }
+    }
 }
 
 /// Why there is no phase.
@@ -34,6 +42,8 @@ pub enum Unclassifiable {
         /// The rank.
         rank: usize,
     },
+    /// The numbers are those of a convolution's slices together, and a phase is one of a matrix.
+    PooledSlices,
 }
 
 /// Below this many eigenvalues there is no phase.

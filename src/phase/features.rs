@@ -1,7 +1,7 @@
 //! The spectrum as the classifier sees it: numbers without scale, in units of what noise does.
 
 use crate::fit::{BulkFit, LikelihoodRatio, TailFit};
-use crate::law::{MarchenkoPastur, noise_edge};
+use crate::law::{MarchenkoPastur, edge};
 use crate::spectrum::Spectrum;
 
 /// How many numbers.
@@ -36,7 +36,7 @@ pub fn features(
     let p = x.len();
     let m = p.min(spectrum.m());
     let n = spectrum.live_n().max(m);
-    let q = MarchenkoPastur::new(1.0, n, m).midpoint_quantiles(p);
+    let q = MarchenkoPastur::unchecked(1.0, n, m).midpoint_quantiles(p);
     // A scale from the part that structure reaches last.
     let range = p / 20..(p * 3).div_ceil(5);
     let (mut xy, mut yy) = (0.0, 0.0);
@@ -45,7 +45,7 @@ pub fn features(
         yy += q[i] * q[i];
     }
     let scale = (xy / yy).max(1e-16 * x[p - 1]).max(f64::MIN_POSITIVE);
-    let (centre, width) = noise_edge(n, m);
+    let (centre, width) = edge(n, m);
     let delta = width / centre;
     let deviation = |i: usize| (x[i].max(1e-9 * scale) / (scale * q[i])).ln();
     let at_share = |share: f64| {

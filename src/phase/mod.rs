@@ -99,6 +99,7 @@ pub const INDETERMINATE: f64 = 0.6;
 
 /// A phase, how sure it is, and what decided it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Verdict {
     /// The most probable phase.
     pub phase: Phase,

@@ -13,8 +13,11 @@ use crate::run::Trajectory;
 
 /// The model's weighted α over the epochs, in both conventions.
 pub(super) fn figure(trajectory: &Trajectory) -> Result<Figure, String> {
-    let summaries: BTreeMap<Stamp, &Summary> =
-        trajectory.summaries.iter().map(|s| (s.stamp, s)).collect();
+    let summaries: BTreeMap<Stamp, &Summary> = trajectory
+        .summaries()
+        .iter()
+        .map(|s| (s.stamp, s))
+        .collect();
     let places = positions(summaries.keys().copied());
     let has = |s: &&Summary| s.alpha_weighted.is_some() || s.alpha_hat_paper.is_some();
     if !summaries.values().any(has) {

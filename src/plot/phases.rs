@@ -17,12 +17,12 @@ const LEGEND_WIDTH: f64 = 160.0;
 
 /// Layer × epoch.
 pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
-    let stamps: BTreeSet<Stamp> = trajectory.records.iter().map(|r| r.stamp).collect();
+    let stamps: BTreeSet<Stamp> = trajectory.records().iter().map(|r| r.stamp).collect();
     if stamps.is_empty() {
         return Err("nothing to draw: the trajectory has no layer records".to_owned());
     }
     let stamps: Vec<Stamp> = stamps.into_iter().collect();
-    let rows = timeline::rows(&trajectory.records, trajectory.layers());
+    let rows = timeline::rows(trajectory.records(), trajectory.layers());
     let layout = Layout {
         top: 62.0,
         right: WIDTH - LEGEND_WIDTH - 40.0,
@@ -40,7 +40,7 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
     figure.scene(&drawn.shapes);
     let mut notes = Notes::default();
     for record in rows.iter().flat_map(|(_, records)| records.values()) {
-        notes.see(Tile::of(record));
+        notes.see(Tile::from_record(record));
     }
     phase_legend(&mut figure, legend, layout.top + 12.0, notes);
     Ok(figure)
@@ -109,7 +109,7 @@ pub struct PhaseCell {
 }
 
 impl PhaseCell {
-    fn of(record: &Record) -> Self {
+    fn new(record: &Record) -> Self {
         Self {
             phase: record.phase(),
             confidence: record.values().and_then(|v| v.phase_confidence),
@@ -135,7 +135,7 @@ pub(super) fn grid(axis: &str, rows: &[(String, &Trajectory)]) -> Result<Figure,
         .map(|(name, trajectory)| {
             let cells = |layer: &String| {
                 let last = trajectory.layer(layer).max_by_key(|r| r.stamp);
-                last.map(PhaseCell::of).into_iter().collect()
+                last.map(PhaseCell::new).into_iter().collect()
             };
             (name.clone(), layers.iter().map(cells).collect())
         })

@@ -72,7 +72,7 @@ struct Reading {
 
 /// α of each layer over the epochs, under loss and accuracy.
 pub(super) fn alpha(trajectory: &Trajectory) -> Result<Figure, String> {
-    let places = positions(trajectory.records.iter().map(|r| r.stamp));
+    let places = positions(trajectory.records().iter().map(|r| r.stamp));
     if places.is_empty() {
         return Err("nothing to draw: the trajectory has no layer records".to_owned());
     }
@@ -85,8 +85,8 @@ pub(super) fn alpha(trajectory: &Trajectory) -> Result<Figure, String> {
         .map(|layer| readings(trajectory, layer, &places, &mut table))
         .collect();
     let scalars = [
-        Scalars::of(trajectory, "loss"),
-        Scalars::of(trajectory, "accuracy"),
+        Scalars::new(trajectory, "loss"),
+        Scalars::new(trajectory, "accuracy"),
     ];
     let panels: Vec<&Scalars> = scalars.iter().filter(|s| !s.series.is_empty()).collect();
     for (name, points) in panels.iter().flat_map(|p| &p.series) {
@@ -175,11 +175,11 @@ fn readings(
     by_stamp
         .into_iter()
         .filter_map(|(stamp, record)| {
-            let row = record.values().map(|v| &v.row);
+            let row = record.values().map(|v| &v.primary);
             let alpha = row.and_then(|r| Some((r.alpha?, r.sigma.unwrap_or(0.0))));
             let why = match record.values() {
                 None => record.outcome.reason(),
-                Some(values) => values.row.alpha_reason.as_ref().map(NoFit::words),
+                Some(values) => values.primary.alpha_reason.as_ref().map(NoFit::phrase),
             };
             table.row([
                 "alpha".to_owned(),
@@ -355,9 +355,9 @@ struct Scalars {
 }
 
 impl Scalars {
-    fn of(trajectory: &Trajectory, kind: &'static str) -> Self {
+    fn new(trajectory: &Trajectory, kind: &'static str) -> Self {
         let mut series: Vec<(String, Vec<(f64, f64)>)> = Vec::new();
-        for scalar in &trajectory.scalars {
+        for scalar in trajectory.scalars() {
             if !scalar.name.to_lowercase().contains(kind) || !scalar.value.is_finite() {
                 continue;
             }

@@ -34,6 +34,7 @@ pub enum Rule {
 
 /// A rule whose condition has begun to hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Alarm {
     /// Name of the run.
     pub run: String,
@@ -47,6 +48,25 @@ pub struct Alarm {
     pub rule: Rule,
     /// What speaks for it.
     pub evidence: AlarmEvidence,
+}
+
+impl Alarm {
+    /// A rule that begins to hold for a layer, or for a number that the training reports.
+    pub fn new(
+        run: impl Into<String>,
+        stamp: Stamp,
+        layer: impl Into<String>,
+        rule: Rule,
+        evidence: AlarmEvidence,
+    ) -> Self {
+        Self {
+            run: run.into(),
+            stamp,
+            layer: layer.into(),
+            rule,
+            evidence,
+        }
+    }
 }
 
 /// What speaks for an alarm.

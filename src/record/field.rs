@@ -49,6 +49,7 @@ impl Cell<'_> {
 
 /// What the eigenvalues in a field are of, and which logarithm it takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Unit {
     /// None: text, a count, a ratio, a probability.
     One,
@@ -80,6 +81,7 @@ impl Unit {
 
 /// One number or text of a record.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Field<T: 'static> {
     /// Name of the column, and of the key in JSON.
     pub name: &'static str,
@@ -186,7 +188,7 @@ fn name(r: &Record) -> Option<Cow<'_, str>> {
 }
 
 fn lambda_max(r: &Record) -> Option<f64> {
-    Some(r.values()?.row.lambda_max)
+    Some(r.values()?.primary.lambda_max)
 }
 
 /// The codes of a record's doubts, with spaces between them.
@@ -208,31 +210,31 @@ pub const FIELDS: &[Field<Record>] = {
         text("name", name, "Name of the layer."),
         text("longname", name, "The same."),
         text("cut", |r| Some(r.values()?.cut.to_string().into()), "How the matrix was cut from its tensor: whole, unfolding or pooled."),
-        int("N", |r| Some(count(r.values()?.row.n)), "Longer side of the matrix."),
-        int("M", |r| Some(count(r.values()?.row.m)), "Shorter side."),
+        int("N", |r| Some(count(r.values()?.primary.n)), "Longer side of the matrix."),
+        int("M", |r| Some(count(r.values()?.primary.m)), "Shorter side."),
         real("Q", One, |r| Some(r.values()?.q), "N/M."),
-        int("num_evals", |r| Some(count(r.values()?.row.num_evals)), "Number of eigenvalues."),
-        real("alpha", One, |r| r.values()?.row.alpha, "Exponent α of the spectrum's power-law tail, density λ^−α.").on_page().tag("alpha"),
+        int("num_evals", |r| Some(count(r.values()?.primary.num_evals)), "Number of eigenvalues."),
+        real("alpha", One, |r| r.values()?.primary.alpha, "Exponent α of the spectrum's power-law tail, density λ^−α.").on_page().tag("alpha"),
         real("noise_alpha_low", One, |r| r.values()?.noise_alpha_low, "5 % point of α for pure noise of the same N and M."),
         real("noise_alpha", One, |r| r.values()?.noise_alpha, "Its median."),
         real("noise_alpha_high", One, |r| r.values()?.noise_alpha_high, "Its 95 % point."),
-        real("sigma", One, |r| r.values()?.row.sigma, "Textbook standard error of α; it ignores the search for xmin.").on_page(),
-        real("D", One, |r| r.values()?.row.d, "Kolmogorov–Smirnov distance of the tail from its power law.").on_page(),
-        real("xmin", Gram, |r| r.values()?.row.xmin, "Start of the tail."),
-        real("xmax", Gram, |r| r.values()?.row.xmax, "End of the tail, λmax."),
-        int("num_pl_spikes", |r| r.values()?.row.num_pl_spikes.map(count), "Eigenvalues in the tail.").on_page(),
-        int("num_fitted", |r| r.values()?.row.num_fitted.map(count), "Eigenvalues that took part in the tail's fit."),
-        real("alpha_weighted", GramLog10, |r| r.values()?.row.alpha_weighted, "α̂ = α·log₁₀ λmax.").on_page().tag("alpha_hat"),
-        real("log_alpha_norm", GramLog10, |r| r.values()?.row.log_alpha_norm, "log₁₀ Σλ^α."),
-        real("log_norm", GramLog10, |r| r.values()?.row.log_norm, "log₁₀ ‖W‖²_F."),
-        real("log_spectral_norm", GramLog10, |r| r.values()?.row.log_spectral_norm, "log₁₀ λmax."),
-        real("norm", Gram, |r| Some(r.values()?.row.norm), "Σλ = ‖W‖²_F."),
+        real("sigma", One, |r| r.values()?.primary.sigma, "Textbook standard error of α; it ignores the search for xmin.").on_page(),
+        real("D", One, |r| r.values()?.primary.d, "Kolmogorov–Smirnov distance of the tail from its power law.").on_page(),
+        real("xmin", Gram, |r| r.values()?.primary.xmin, "Start of the tail."),
+        real("xmax", Gram, |r| r.values()?.primary.xmax, "End of the tail, λmax."),
+        int("num_pl_spikes", |r| r.values()?.primary.num_pl_spikes.map(count), "Eigenvalues in the tail.").on_page(),
+        int("num_fitted", |r| r.values()?.primary.num_fitted.map(count), "Eigenvalues that took part in the tail's fit."),
+        real("alpha_weighted", GramLog10, |r| r.values()?.primary.alpha_weighted, "α̂ = α·log₁₀ λmax.").on_page().tag("alpha_hat"),
+        real("log_alpha_norm", GramLog10, |r| r.values()?.primary.log_alpha_norm, "log₁₀ Σλ^α."),
+        real("log_norm", GramLog10, |r| r.values()?.primary.log_norm, "log₁₀ ‖W‖²_F."),
+        real("log_spectral_norm", GramLog10, |r| r.values()?.primary.log_spectral_norm, "log₁₀ λmax."),
+        real("norm", Gram, |r| Some(r.values()?.primary.norm), "Σλ = ‖W‖²_F."),
         real("lambda_max", Gram, lambda_max, "The largest eigenvalue.").on_page().tag("lambda_max"),
         real("spectral_norm", Gram, lambda_max, "The same, under WeightWatcher's name."),
-        real("stable_rank", One, |r| Some(r.values()?.row.stable_rank), "Σλ/λmax.").on_page().tag("stable_rank"),
-        int("matrix_rank", |r| Some(count(r.values()?.row.matrix_rank)), "Singular values above the f32 tolerance.").on_page(),
-        int("rank_loss", |r| Some(count(r.values()?.row.rank_loss)), "Singular values below it."),
-        real("entropy", One, |r| Some(r.values()?.row.entropy), "Spectral entropy over ln M, in [0, 1].").on_page().tag("entropy"),
+        real("stable_rank", One, |r| Some(r.values()?.primary.stable_rank), "Σλ/λmax.").on_page().tag("stable_rank"),
+        int("matrix_rank", |r| Some(count(r.values()?.primary.matrix_rank)), "Singular values above the f32 tolerance.").on_page(),
+        int("rank_loss", |r| Some(count(r.values()?.primary.rank_loss)), "Singular values below it."),
+        real("entropy", One, |r| Some(r.values()?.primary.entropy), "Spectral entropy over ln M, in [0, 1].").on_page().tag("entropy"),
         int("num_spikes", |r| r.values()?.num_spikes.map(count), "Eigenvalues beyond the Tracy–Widom edge of the bulk.").on_page().tag("num_spikes"),
         real("sigma_mp", X, |r| r.values()?.sigma_mp, "Scale σ of the Marchenko–Pastur bulk.").on_page(),
         real("mp_softrank", One, |r| r.values()?.mp_softrank, "Soft rank λ₊/λmax: the bulk's edge over the largest eigenvalue.").on_page().tag("soft_rank"),
@@ -246,14 +248,14 @@ pub const FIELDS: &[Field<Record>] = {
         int("num_null", |r| r.values()?.num_null.map(count), "Null directions.").on_page(),
         real("hill_alpha", One, |r| r.values()?.hill_alpha, "Hill's α over the upper half of the spectrum."),
         real("lr_exponential", One, |r| r.values()?.lr_exponential, "Vuong's statistic of the power law against the exponential on the tail."),
-        real("xmin_x", X, |r| r.values()?.row.xmin_x, "Start of the tail.").on_page(),
-        real("lambda_max_x", X, |r| Some(r.values()?.row.lambda_max_x), "The largest eigenvalue.").on_page(),
-        real("alpha_weighted_x", XLn, |r| r.values()?.row.alpha_weighted_x, "α·ln λmax."),
-        real("log_alpha_norm_x", XLn, |r| r.values()?.row.log_alpha_norm_x, "ln Σλ^α."),
-        real("log_norm_x", XLn, |r| r.values()?.row.log_norm_x, "ln Σλ."),
-        real("log_spectral_norm_x", XLn, |r| r.values()?.row.log_spectral_norm_x, "ln λmax."),
-        real("stable_rank_log", Gram, |r| r.values()?.row.stable_rank_log, "ln ‖W‖²_F / ln λmax; none where |ln λmax| < 0.1."),
-        real("stable_rank_log_x", X, |r| r.values()?.row.stable_rank_log_x, "ln Σλ / ln λmax; none where |ln λmax| < 0.1."),
+        real("xmin_x", X, |r| r.values()?.primary.xmin_x, "Start of the tail.").on_page(),
+        real("lambda_max_x", X, |r| Some(r.values()?.primary.lambda_max_x), "The largest eigenvalue.").on_page(),
+        real("alpha_weighted_x", XLn, |r| r.values()?.primary.alpha_weighted_x, "α·ln λmax."),
+        real("log_alpha_norm_x", XLn, |r| r.values()?.primary.log_alpha_norm_x, "ln Σλ^α."),
+        real("log_norm_x", XLn, |r| r.values()?.primary.log_norm_x, "ln Σλ."),
+        real("log_spectral_norm_x", XLn, |r| r.values()?.primary.log_spectral_norm_x, "ln λmax."),
+        real("stable_rank_log", Gram, |r| r.values()?.primary.stable_rank_log, "ln ‖W‖²_F / ln λmax; none where |ln λmax| < 0.1."),
+        real("stable_rank_log_x", X, |r| r.values()?.primary.stable_rank_log_x, "ln Σλ / ln λmax; none where |ln λmax| < 0.1."),
         text("phase", |r| Some(r.phase()?.name().into()), "Phase of training."),
         real("phase_confidence", One, |r| r.values()?.phase_confidence, "Its probability.").tag("phase_confidence"),
         Field::new("indeterminate", One, Getter::Flag(|r: &Record| r.values()?.indeterminate), "Whether the phase should not be relied on."),
@@ -347,11 +349,11 @@ mod tests {
             name: "fc".to_owned(),
             shape: vec![2, 2],
         };
-        let mut record = Record::failed("r", Stamp::of_epoch(5), 0, shape, "NaN");
+        let mut record = Record::failed("r", Stamp::from_epoch(5), 0, shape, "NaN");
         let carried = field("carried_from_epoch").unwrap();
         assert_eq!(carried.cell(&record), Cell::Null);
         record.carried = Some(Carried {
-            from: Stamp::of_epoch(3),
+            from: Stamp::from_epoch(3),
             drift: 0.001,
             alpha_tolerance: 0.1,
             norm: 1.0,

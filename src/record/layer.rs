@@ -1,17 +1,18 @@
 use serde::{Deserialize, Serialize};
 
-use super::trust::{Doubt, Subject, Warning, of_values};
+use super::trust::{Doubt, Subject, Warning, value_doubts};
 use super::{LayerShape, Stamp};
+use crate::analysis::FullAnalysis;
 use crate::analysis::{CutReport, LayerReport};
 use crate::error::LayerError;
 use crate::fit::{NoFit, Outlier, TailFit};
-use crate::full::Full;
-use crate::matrix::{Cut, LeftOut};
-use crate::metrics::{ln_alpha_norm, stable_rank_log};
+use crate::matrix::{Cut, SkipReason};
+use crate::measures::{ln_alpha_norm, stable_rank_log};
 use crate::phase::{Annotation, Evidence, Phase, Unclassifiable};
 
 /// One layer at one observation, self-contained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Record {
     /// Name of the run.
     pub run: String,
@@ -31,22 +32,22 @@ pub struct Record {
     pub carried: Option<Carried>,
     /// The numbers, or why there are none.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: LayerOutcome,
 }
 
 /// How the analysis of a layer ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "status")]
-pub enum Outcome {
+pub enum LayerOutcome {
     /// With numbers.
     Success(Box<Values>),
     /// Without a spectrum.
     Failed(LayerError),
     /// It was not to be analysed.
-    Skipped(LeftOut),
+    Skipped(SkipReason),
 }
 
-impl Outcome {
+impl LayerOutcome {
     /// `success`, `failed` or `skipped`.
     pub fn status(&self) -> &'static str {
         match self {
@@ -59,6 +60,7 @@ impl Outcome {
 
 /// Why a layer's numbers were repeated: it has hardly moved.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Carried {
     /// The observation at which it was analysed.
     pub from: Stamp,
@@ -70,8 +72,21 @@ pub struct Carried {
     pub norm: f64,
 }
 
+impl Carried {
+    /// Numbers of the observation `from`, repeated after the weights moved by `drift`.
+    pub fn new(from: Stamp, drift: f64, alpha_tolerance: f64, norm: f64) -> Self {
+        Self {
+            from,
+            drift,
+            alpha_tolerance,
+            norm,
+        }
+    }
+}
+
 /// The numbers of one layer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Values {
     /// How the matrix was cut from its tensor.
     pub cut: Cut,
@@ -80,7 +95,7 @@ pub struct Values {
     pub q: f64,
     /// Norms, ranks and the tail.
     #[serde(flatten)]
-    pub row: CutRecord,
+    pub primary: CutRecord,
     /// WeightWatcher's label of an α outside of 2–6.
     pub warning: Option<Warning>,
     /// Hill's α over the upper half of the spectrum.
@@ -134,7 +149,7 @@ pub struct Values {
     /// Why there is no phase.
     pub phase_reason: Option<Unclassifiable>,
     /// What a full analysis adds.
-    pub full: Option<Full>,
+    pub full: Option<FullAnalysis>,
     /// Why which of the numbers are not to be trusted.
     #[serde(default)]
     pub doubts: Vec<Doubt>,
@@ -146,6 +161,7 @@ pub struct Values {
 
 /// The numbers of one matrix or pooled spectrum.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct CutRecord {
     /// Longer side.
     #[serde(rename = "N")]
@@ -218,7 +234,7 @@ pub(super) fn positive(x: f64, log: fn(f64) -> f64) -> Option<f64> {
 
 impl CutRecord {
     /// The numbers of one report.
-    pub fn of(report: &CutReport) -> Self {
+    pub fn new(report: &CutReport) -> Self {
         let (s, m) = (&report.spectrum, &report.metrics);
         // λ of WᵀW is N times λ of X.
         let n = s.n() as f64;
@@ -263,13 +279,13 @@ impl CutRecord {
 
 impl From<&LayerReport> for Values {
     fn from(report: &LayerReport) -> Self {
-        let row = CutRecord::of(&report.row);
+        let primary = CutRecord::new(&report.primary);
         let bulk = report.bulk.as_ref().ok();
         let verdict = report.phase.as_ref().ok();
         let mut values = Self {
-            cut: report.row.cut(),
-            q: report.row.spectrum.q(),
-            warning: row.alpha.and_then(Warning::new),
+            cut: report.primary.cut(),
+            q: report.primary.spectrum.q(),
+            warning: primary.alpha.and_then(Warning::new),
             hill_alpha: report.hill_alpha,
             lr_exponential: report.likelihood_ratio.map(|r| r.normalised),
             noise_alpha_low: report.noise_alpha.map(|a| a.low),
@@ -297,19 +313,19 @@ impl From<&LayerReport> for Values {
             phase_reason: report.phase.as_ref().err().cloned(),
             full: report.full.clone(),
             doubts: Vec::new(),
-            slices: report.slices.iter().map(CutRecord::of).collect(),
-            pooled: report.pooled.as_ref().map(CutRecord::of),
-            row,
+            slices: report.slices.iter().map(CutRecord::new).collect(),
+            pooled: report.pooled.as_ref().map(CutRecord::new),
+            primary,
         };
-        values.judge();
+        values.assess();
         values
     }
 }
 
 impl Values {
     /// Decide anew which of the numbers are in doubt, after one of them has changed.
-    pub fn judge(&mut self) {
-        self.doubts = of_values(self);
+    pub fn assess(&mut self) {
+        self.doubts = value_doubts(self);
     }
 
     /// The doubts about one subject.
@@ -335,7 +351,7 @@ impl Record {
             shape: report.tensor_shape.clone(),
             seconds_analysis: report.seconds,
             carried: None,
-            outcome: Outcome::Success(Box::new(report.into())),
+            outcome: LayerOutcome::Success(Box::new(report.into())),
         }
     }
 
@@ -347,7 +363,13 @@ impl Record {
         layer: LayerShape,
         why: impl Into<LayerError>,
     ) -> Self {
-        Self::without(run, stamp, layer_id, layer, Outcome::Failed(why.into()))
+        Self::without(
+            run,
+            stamp,
+            layer_id,
+            layer,
+            LayerOutcome::Failed(why.into()),
+        )
     }
 
     /// A layer that was not to be analysed.
@@ -356,9 +378,9 @@ impl Record {
         stamp: Stamp,
         layer_id: usize,
         layer: LayerShape,
-        why: LeftOut,
+        why: SkipReason,
     ) -> Self {
-        Self::without(run, stamp, layer_id, layer, Outcome::Skipped(why))
+        Self::without(run, stamp, layer_id, layer, LayerOutcome::Skipped(why))
     }
 
     fn without(
@@ -366,7 +388,7 @@ impl Record {
         stamp: Stamp,
         layer_id: usize,
         layer: LayerShape,
-        outcome: Outcome,
+        outcome: LayerOutcome,
     ) -> Self {
         Self {
             run: run.to_owned(),
@@ -383,7 +405,7 @@ impl Record {
     /// The numbers, if there are any.
     pub fn values(&self) -> Option<&Values> {
         match &self.outcome {
-            Outcome::Success(values) => Some(values),
+            LayerOutcome::Success(values) => Some(values),
             _ => None,
         }
     }
@@ -391,24 +413,24 @@ impl Record {
     /// The numbers, to be changed; [`Values::judge`] belongs after it.
     pub fn values_mut(&mut self) -> Option<&mut Values> {
         match &mut self.outcome {
-            Outcome::Success(values) => Some(values),
+            LayerOutcome::Success(values) => Some(values),
             _ => None,
         }
     }
 
     /// Whether the layer has numbers.
     pub fn is_success(&self) -> bool {
-        matches!(self.outcome, Outcome::Success(_))
+        matches!(self.outcome, LayerOutcome::Success(_))
     }
 
     /// Whether its analysis failed.
     pub fn is_failed(&self) -> bool {
-        matches!(self.outcome, Outcome::Failed(_))
+        matches!(self.outcome, LayerOutcome::Failed(_))
     }
 
     /// The exponent of the tail, if there is one.
     pub fn alpha(&self) -> Option<f64> {
-        self.values()?.row.alpha
+        self.values()?.primary.alpha
     }
 
     /// Why which of its numbers are not to be trusted.
@@ -422,7 +444,7 @@ impl Record {
     }
 
     /// Add what a full analysis found later.
-    pub(crate) fn deepen(&mut self, full: &Full) {
+    pub(crate) fn deepen(&mut self, full: &FullAnalysis) {
         if let Some(values) = self.values_mut() {
             for &annotation in &full.annotations {
                 if !values.annotations.contains(&annotation) {
@@ -430,7 +452,7 @@ impl Record {
                 }
             }
             values.full = Some(full.clone());
-            values.judge();
+            values.assess();
         }
     }
 

@@ -7,24 +7,24 @@
 mod alarm;
 pub mod field;
 mod layer;
+mod narrative;
 mod notice;
 mod phrase;
 mod summary;
 pub mod trust;
-mod words;
 
 use serde::{Deserialize, Serialize};
 
 pub use alarm::{Alarm, AlarmEvidence, Rule};
-pub use layer::{Carried, CutRecord, Outcome, Record, Values};
+pub use layer::{Carried, CutRecord, LayerOutcome, Record, Values};
 pub use notice::{Event, Notice};
 pub use phrase::{Format, Phrase, Piece};
 pub use summary::Summary;
 pub use trust::{AgainstNoise, Doubt, Subject, Warning};
 
+use crate::analysis::FullAnalysis;
 use crate::config::Config;
-use crate::full::Full;
-use crate::matrix::LeftOut;
+use crate::matrix::SkipReason;
 
 /// Version of the lines' format.
 pub const SCHEMA: u32 = 3;
@@ -42,7 +42,7 @@ pub struct Stamp {
 
 impl Stamp {
     /// After so many epochs, steps untold.
-    pub fn of_epoch(epoch: usize) -> Self {
+    pub fn from_epoch(epoch: usize) -> Self {
         Self { epoch, step: 0 }
     }
 }
@@ -87,7 +87,7 @@ impl Line {
         let at = |stamp: Stamp| (Some(stamp.epoch), stamp.step);
         let (run, kind, (epoch, step), name) = match self {
             Line::Header(l) => (&l.run, "header", (None, 0), String::new()),
-            Line::Model(l) => (&l.run, "model", (None, 0), json(&(&l.layers, &l.left_out))),
+            Line::Model(l) => (&l.run, "model", (None, 0), json(&(&l.layers, &l.skipped))),
             Line::Layer(l) => (&l.run, "layer", at(l.stamp), l.layer.clone()),
             Line::Full(l) => (&l.run, "full", at(l.stamp), l.layer.clone()),
             Line::Summary(l) => (&l.run, "summary", at(l.stamp), String::new()),
@@ -111,6 +111,7 @@ impl Line {
 
 /// What a full analysis of a layer added after its record was written: at a transition, or at the end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct FullLine {
     /// Name of the run.
     pub run: String,
@@ -120,11 +121,12 @@ pub struct FullLine {
     /// Name of the layer.
     pub layer: String,
     /// What was found.
-    pub full: Full,
+    pub full: FullAnalysis,
 }
 
 /// Who wrote a run, and in which conventions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Header {
     /// Name of the run.
     pub run: String,
@@ -174,6 +176,7 @@ pub(crate) fn unix_time() -> f64 {
 /// Another process goes on with a run, from an observation that the log has. Observations after it
 /// that stand earlier in the log belong to a branch that was abandoned.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Resumed {
     /// Name of the run.
     pub run: String,
@@ -226,6 +229,7 @@ pub enum Ending {
 
 /// The monitor finished.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct End {
     /// Name of the run.
     pub run: String,
@@ -245,13 +249,15 @@ pub struct End {
 
 /// Which layers a run analyses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ModelLine {
     /// Name of the run.
     pub run: String,
     /// The layers, in the model's order.
     pub layers: Vec<LayerShape>,
     /// The tensors that are left out, each with its reason.
-    pub left_out: Vec<LeftOutLayer>,
+    #[serde(rename = "left_out")]
+    pub skipped: Vec<SkippedLayer>,
 }
 
 /// A layer's name and shape.
@@ -265,18 +271,19 @@ pub struct LayerShape {
 
 /// A tensor that is not analysed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LeftOutLayer {
+pub struct SkippedLayer {
     /// Dotted path.
     pub name: String,
     /// Shape of the tensor.
     pub shape: Vec<usize>,
     /// Why.
     #[serde(flatten)]
-    pub why: LeftOut,
+    pub why: SkipReason,
 }
 
 /// A number that the training reported for an epoch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Scalar {
     /// Name of the run.
     pub run: String,
@@ -286,4 +293,16 @@ pub struct Scalar {
     pub name: String,
     /// Its value.
     pub value: f64,
+}
+
+impl Scalar {
+    /// The number `name` of an epoch.
+    pub fn new(run: impl Into<String>, epoch: usize, name: impl Into<String>, value: f64) -> Self {
+        Self {
+            run: run.into(),
+            epoch,
+            name: name.into(),
+            value,
+        }
+    }
 }

@@ -4,6 +4,7 @@ use crate::error::LayerError;
 
 /// Something the reader of a log should know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Notice {
     /// Name of the run.
     pub run: String,
@@ -12,6 +13,14 @@ pub struct Notice {
     /// What happened.
     #[serde(flatten)]
     pub event: Event,
+}
+
+impl Notice {
+    /// What happened in a run, at an epoch where that is known.
+    pub fn new(run: impl Into<String>, epoch: Option<usize>, event: Event) -> Self {
+        let run = run.into();
+        Self { run, epoch, event }
+    }
 }
 
 /// What happened.

@@ -8,6 +8,7 @@ use super::{CutRecord, Record, Stamp, Values};
 /// The whole model at one observation. Means are over the layers that have the number; how many
 /// those are stands beside them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Summary {
     /// Name of the run.
     pub run: String,
@@ -73,9 +74,10 @@ fn mean(values: impl Iterator<Item = f64>) -> Option<f64> {
 
 impl Summary {
     /// Summarise the records of one observation.
-    pub fn of(run: &str, stamp: Stamp, records: &[Record], seconds_snapshot: f64) -> Self {
+    pub fn new(run: &str, stamp: Stamp, records: &[Record], seconds_snapshot: f64) -> Self {
         let values = || records.iter().filter_map(Record::values);
-        let rows = |get: fn(&CutRecord) -> Option<f64>| mean(values().filter_map(|v| get(&v.row)));
+        let rows =
+            |get: fn(&CutRecord) -> Option<f64>| mean(values().filter_map(|v| get(&v.primary)));
 
         let mut paper = Vec::new();
         let mut left_out = Vec::new();
@@ -85,7 +87,7 @@ impl Summary {
                 continue;
             };
             let cuts = if v.slices.is_empty() {
-                std::slice::from_ref(&v.row)
+                std::slice::from_ref(&v.primary)
             } else {
                 &v.slices[..]
             };
@@ -106,7 +108,7 @@ impl Summary {
             None if without_slices(v) => None,
             // WeightWatcher halves pooled eigenvalues.
             Some(pooled) => Some(pooled.alpha? * (pooled.lambda_max / 2.0).log10()),
-            None => v.row.alpha_weighted,
+            None => v.primary.alpha_weighted,
         };
         Self {
             run: run.to_owned(),

@@ -198,7 +198,7 @@ impl Warning {
 
 /// Doubts that a fit alone gives rise to: of `n` eigenvalues, `n_tail` are in the tail. A log of
 /// format 2 tells `n` only where it is small.
-fn of_fit(alpha: f64, n_tail: usize, n: Option<usize>) -> Vec<Doubt> {
+fn fit_doubts(alpha: f64, n_tail: usize, n: Option<usize>) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     match n {
         Some(n) if n < SMALL_SAMPLE => doubts.push(Doubt::SmallSample { n }),
@@ -237,17 +237,17 @@ impl BulkLaw {
 }
 
 /// The doubts about a tail that is known without its layer.
-pub fn of_tail(tail: &TailFit) -> Vec<Doubt> {
-    of_fit(tail.alpha, tail.n_tail, Some(tail.n))
+pub fn tail_doubts(tail: &TailFit) -> Vec<Doubt> {
+    fit_doubts(tail.alpha, tail.n_tail, Some(tail.n))
 }
 
 /// All doubts about the numbers of a layer.
-pub(super) fn of_values(values: &Values) -> Vec<Doubt> {
+pub(super) fn value_doubts(values: &Values) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     let full = values.full.as_ref();
-    let row = &values.row;
+    let row = &values.primary;
     if let (Some(alpha), Some(n_tail)) = (row.alpha, row.num_pl_spikes) {
-        doubts = of_fit(alpha, n_tail, row.num_fitted);
+        doubts = fit_doubts(alpha, n_tail, row.num_fitted);
         if let (Some(low), Some(high)) = (values.noise_alpha_low, values.noise_alpha_high)
             && AgainstNoise::new(alpha, low, high) == AgainstNoise::Within
         {
@@ -337,7 +337,7 @@ mod tests {
     fn a_bulk_of_another_law_is_in_doubt() {
         let mut values = values(120, 80);
         values.bulk_d = Some(0.3);
-        let doubts = of_values(&values);
+        let doubts = value_doubts(&values);
         assert!(
             doubts
                 .iter()
@@ -346,7 +346,7 @@ mod tests {
         // A small distance is none that matters, however small the noise's.
         (values.bulk_d, values.bulk_d95) = (Some(0.019), Some(0.001));
         assert!(
-            of_values(&values)
+            value_doubts(&values)
                 .iter()
                 .all(|d| d.subject() != Subject::Bulk)
         );
@@ -357,12 +357,12 @@ mod tests {
         let mut values = values(120, 80);
         values.phase = Some(Phase::BulkDecay);
         values.annotations = vec![Annotation::EntryDistribution];
-        let doubts = of_values(&values);
+        let doubts = value_doubts(&values);
         let phase = doubts.iter().filter(|d| d.subject() == Subject::Phase);
         assert_eq!(phase.clone().count(), 2);
         assert!(phase.clone().all(|d| !d.marks()));
         values.indeterminate = Some(true);
-        let doubts = of_values(&values);
+        let doubts = value_doubts(&values);
         assert!(
             doubts
                 .iter()

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use serde::{Serialize, Serializer};
 
 use super::esd::{Packed, rounded};
-use crate::full::Full;
+use crate::analysis::FullAnalysis;
 use crate::phase::Phase;
 use crate::record::field::{FIELDS, Field};
 use crate::record::{Doubt, Format, Phrase, Piece, Record, Subject};
@@ -99,12 +99,12 @@ fn doubt(doubt: &Doubt, digits: usize, texts: &mut Texts) -> Vec<Num> {
         Num(subject.unwrap_or(0) as f64),
         texts.number(doubt.advice()),
     ];
-    said.extend(texts.say(&doubt.words(), digits));
+    said.extend(texts.say(&doubt.phrase(), digits));
     said
 }
 
 impl Cell {
-    pub(super) fn of(record: &Record, digits: usize, texts: &mut Texts) -> Self {
+    pub(super) fn new(record: &Record, digits: usize, texts: &mut Texts) -> Self {
         let marks = SUBJECTS.iter().enumerate();
         let marks = marks.filter(|(_, subject)| record.is_marked(**subject));
         let mut cell = Self {
@@ -123,7 +123,7 @@ impl Cell {
             spectrum: None,
         };
         if let Some(carried) = &record.carried {
-            cell.remarks.push(texts.say(&carried.words(), digits));
+            cell.remarks.push(texts.say(&carried.phrase(), digits));
         }
         if let Some(why) = record.outcome.reason() {
             cell.reasons.push(texts.say(&why, digits));
@@ -131,7 +131,7 @@ impl Cell {
         let Some(values) = record.values() else {
             return cell;
         };
-        let round = |v: Option<f64>| v.filter(|v| v.is_finite()).map(|v| Num::of(v, digits));
+        let round = |v: Option<f64>| v.filter(|v| v.is_finite()).map(|v| Num::new(v, digits));
         cell.numbers = fields().map(|f| round(f.cell(record).number())).collect();
         cell.probabilities = values
             .phase_probabilities
@@ -139,30 +139,30 @@ impl Cell {
         for evidence in &values.phase_evidence {
             let mut said = vec![
                 texts.number(evidence.name()),
-                Num::of(evidence.value(), digits),
+                Num::new(evidence.value(), digits),
             ];
-            said.extend(texts.say(&evidence.words(), digits));
+            said.extend(texts.say(&evidence.phrase(), digits));
             cell.evidence.push(said);
         }
         for annotation in &values.annotations {
-            cell.remarks.push(texts.say(&annotation.words(), digits));
+            cell.remarks.push(texts.say(&annotation.phrase(), digits));
         }
         let doubts = values.doubts.iter().map(|d| doubt(d, digits, texts));
         cell.doubts = doubts.collect();
-        if let (Some(_), Some(noise)) = (values.row.alpha, values.against_noise()) {
+        if let (Some(_), Some(noise)) = (values.primary.alpha, values.against_noise()) {
             cell.against_noise = texts.say(&noise, digits);
         }
         for why in values.reasons() {
             cell.reasons.push(texts.say(&why, digits));
         }
-        cell.full = values.full.as_ref().map(|full| Deep::of(full, digits));
+        cell.full = values.full.as_ref().map(|full| Deep::new(full, digits));
         cell
     }
 }
 
 impl Deep {
-    fn of(full: &Full, digits: usize) -> Self {
-        let num = |v| Num::of(v, digits);
+    fn new(full: &FullAnalysis, digits: usize) -> Self {
+        let num = |v| Num::new(v, digits);
         Self {
             interval: full
                 .alpha_interval
@@ -217,7 +217,7 @@ impl Texts {
                 Piece::Text(ref text) => pattern.push_str(text),
                 Piece::Number(value, format) => {
                     pattern.push(HOLE);
-                    numbers.push(Num::of(decimals(value, format), digits));
+                    numbers.push(Num::new(decimals(value, format), digits));
                 }
             }
         }
@@ -245,7 +245,7 @@ pub(super) struct Num(pub(super) f64);
 
 impl Num {
     /// With so many significant digits: the page is for looking, the log for computing.
-    pub(super) fn of(value: f64, digits: usize) -> Self {
+    pub(super) fn new(value: f64, digits: usize) -> Self {
         Self(rounded(value, digits))
     }
 }
@@ -268,7 +268,7 @@ mod tests {
 
     #[test]
     fn numbers_are_short() {
-        let json = |v: f64| serde_json::to_string(&Num::of(v, 4)).unwrap();
+        let json = |v: f64| serde_json::to_string(&Num::new(v, 4)).unwrap();
         assert_eq!(json(0.123_456), "0.1235");
         assert_eq!(json(12.0), "12");
         assert_eq!(json(123_456.0), "123500");

@@ -8,8 +8,8 @@ use serde::Serialize;
 use super::Run;
 use super::cell::{Cell, Num, Texts, fields};
 use super::esd::{BODY, Esd, TOP};
-use super::keep::{Plan, Scalars, Size, stamps};
-use super::still::Plain;
+use super::noscript::Fallback;
+use super::page_budget::{PageBudget, Scalars, Size, stamps};
 use crate::law::{Law, TracyWidom};
 use crate::phase::Phase;
 use crate::record::{Record, Stamp};
@@ -46,7 +46,7 @@ pub(super) struct Data {
     pub(super) notes: Vec<String>,
     /// What each run shows without a script.
     #[serde(skip)]
-    pub(super) plain: Vec<Plain>,
+    pub(super) fallbacks: Vec<Fallback>,
 }
 
 #[derive(Serialize)]
@@ -84,14 +84,14 @@ impl Data {
     /// # Errors
     ///
     /// If the numbers do not serialise.
-    pub(super) fn of(runs: &[Run]) -> serde_json::Result<Self> {
-        let mut plan = Plan::of(runs.iter().map(Size::of).collect());
+    pub(super) fn new(runs: &[Run]) -> serde_json::Result<Self> {
+        let mut budget = PageBudget::new(runs.iter().map(Size::new).collect());
         let spectra = runs.iter().any(|r| !r.spectra.is_empty());
         let limit = BYTES - if spectra { FOR_SPECTRA } else { 0 };
         loop {
-            let mut data = Self::planned(runs, &plan);
+            let mut data = Self::within(runs, &budget);
             let bytes = data.json()?.len();
-            if bytes <= limit || !plan.tighten(bytes, limit) {
+            if bytes <= limit || !budget.tighten(bytes, limit) {
                 data.add_spectra(runs, BYTES.saturating_sub(bytes));
                 return Ok(data);
             }
@@ -99,18 +99,18 @@ impl Data {
     }
 
     /// All but the spectra.
-    fn planned(runs: &[Run], plan: &Plan) -> Self {
-        let digits = if plan.asked() > MANY { 3 } else { 4 };
+    fn within(runs: &[Run], budget: &PageBudget) -> Self {
+        let digits = if budget.asked() > MANY { 3 } else { 4 };
         let share = PLAIN / runs.len().max(1);
         let mut texts = Texts::default();
-        let mut plain = Vec::new();
+        let mut fallbacks = Vec::new();
         let mut shown = Vec::new();
         for run in runs {
-            let kept = plan.kept(&stamps(run));
+            let kept = budget.kept(&stamps(run));
             let layers = run.trajectory.layers();
-            let layers = &layers[..layers.len().min(plan.layers)];
-            plain.push(Plain::of(run, &kept, layers, share));
-            shown.push(run_data(run, &kept, layers, plan, digits, &mut texts));
+            let layers = &layers[..layers.len().min(budget.layers)];
+            fallbacks.push(Fallback::new(run, &kept, layers, share));
+            shown.push(run_data(run, &kept, layers, budget, digits, &mut texts));
         }
         let (low, high) = (TracyWidom.quantile(0.01), TracyWidom.quantile(0.99));
         Self {
@@ -127,8 +127,8 @@ impl Data {
             tw_band: (high - low) / high,
             runs: shown,
             texts: texts.list,
-            notes: plan.notes(),
-            plain,
+            notes: budget.notes(),
+            fallbacks,
         }
     }
 
@@ -202,12 +202,12 @@ fn run_data(
     run: &Run,
     kept: &[Stamp],
     names: &[String],
-    plan: &Plan,
+    budget: &PageBudget,
     digits: usize,
     texts: &mut Texts,
 ) -> RunData {
     let mut records: BTreeMap<(&str, Stamp), &Record> = BTreeMap::new();
-    for record in &run.trajectory.records {
+    for record in run.trajectory.records() {
         records.insert((&record.layer, record.stamp), record);
     }
     let cell = |name: &String, stamp: &Stamp| records.get(&(name.as_str(), *stamp)).copied();
@@ -217,12 +217,12 @@ fn run_data(
         let values = first.into_iter().chain(of_layer).find_map(Record::values);
         let noise = values.and_then(|v| {
             let three = [v.noise_alpha_low?, v.noise_alpha?, v.noise_alpha_high?];
-            Some(three.map(|a| Num::of(a, digits)))
+            Some(three.map(|a| Num::new(a, digits)))
         });
         LayerData {
             name: name.clone(),
             shape: first.map_or_else(Vec::new, |r| r.shape.clone()),
-            sides: values.map(|v| (v.row.n, v.row.m, Num::of(v.q, digits))),
+            sides: values.map(|v| (v.primary.n, v.primary.m, Num::new(v.q, digits))),
             noise,
         }
     });
@@ -230,7 +230,7 @@ fn run_data(
     let cells = names
         .iter()
         .map(|name| {
-            let one = |stamp| cell(name, stamp).map(|r| Cell::of(r, digits, texts));
+            let one = |stamp| cell(name, stamp).map(|r| Cell::new(r, digits, texts));
             kept.iter().map(one).collect()
         })
         .collect();
@@ -238,7 +238,7 @@ fn run_data(
         name: run.name.clone(),
         stamps: kept.iter().map(|s| (s.epoch, s.step)).collect(),
         layers,
-        scalars: plan.scalars(run),
+        scalars: budget.scalars(run),
         cells,
     }
 }

@@ -23,7 +23,7 @@ pub struct Esd {
 
 impl Esd {
     /// Sample a spectrum.
-    pub fn of(spectrum: &Spectrum) -> Self {
+    pub fn new(spectrum: &Spectrum) -> Self {
         let all: Vec<f32> = spectrum.eigenvalues().iter().map(|&v| v as f32).collect();
         let whole = Self {
             len: all.len(),
@@ -149,7 +149,7 @@ mod tests {
 
     #[test]
     fn a_small_spectrum_is_kept_whole() {
-        let esd = Esd::of(&spectrum(100));
+        let esd = Esd::new(&spectrum(100));
         assert!(!esd.is_sampled());
         let packed = esd.packed();
         for (i, v) in unpack(&packed).into_iter().enumerate() {
@@ -162,7 +162,7 @@ mod tests {
 
     #[test]
     fn quantiles_and_the_largest_stand_for_a_large_one() {
-        let esd = Esd::of(&spectrum(5000));
+        let esd = Esd::new(&spectrum(5000));
         assert_eq!((esd.len, esd.body.len(), esd.top.len()), (5000, BODY, TOP));
         assert_eq!(esd.top[TOP - 1], 1.0);
         // The median of the body is in the middle of it.
@@ -179,8 +179,8 @@ mod tests {
     #[test]
     fn zero_and_equal_eigenvalues_pack() {
         let zero = Spectrum::from_eigenvalues(vec![0.0; 12], 20, 12).unwrap();
-        assert!(unpack(&Esd::of(&zero).packed()).iter().all(|v| *v < 1e-30));
+        assert!(unpack(&Esd::new(&zero).packed()).iter().all(|v| *v < 1e-30));
         let equal = Spectrum::from_eigenvalues(vec![2.0; 12], 20, 12).unwrap();
-        assert!(unpack(&Esd::of(&equal).packed()).iter().all(|v| *v == 2.0));
+        assert!(unpack(&Esd::new(&equal).packed()).iter().all(|v| *v == 2.0));
     }
 }

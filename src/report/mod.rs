@@ -22,15 +22,15 @@
 //! Compute with `log.jsonl` and `spectra/`, not with the page.
 
 mod cell;
-mod cite;
+mod citations;
 mod colors;
 mod data;
 mod esd;
-mod keep;
+mod narrative;
+mod noscript;
+mod page_budget;
 mod sink;
-mod still;
 mod svg;
-mod words;
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashSet};
@@ -45,7 +45,7 @@ pub use self::sink::HtmlSink;
 use crate::error::{Error, Result, chain};
 use crate::files::write_whole;
 use crate::record::{Event, Line, Notice, Record, Stamp};
-use crate::run::{RunDir, State, Trajectory};
+use crate::run::{RunDir, RunState, Trajectory};
 use crate::sink::{read_spectra, stamp_of};
 use crate::spectrum::Spectrum;
 
@@ -65,13 +65,14 @@ const SCRIPTS: [&str; 8] = [
 
 /// What a page shows of a run.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct Run {
     /// Its name on the page.
     pub name: String,
     /// Its records.
     pub trajectory: Trajectory,
     /// What it is doing; the page of a run that goes on reads itself anew.
-    pub state: State,
+    pub state: RunState,
     /// Where its log is, as a URL relative to the page.
     pub log: Option<String>,
     spectra: BTreeMap<Stamp, BTreeMap<String, Esd>>,
@@ -98,11 +99,11 @@ impl Run {
         let mut run = Self::new(trajectory.run());
         run.state = dir.state_of(&trajectory);
         run.trajectory = trajectory;
-        run.trajectory.records.iter_mut().for_each(strip);
+        run.trajectory.records_mut().iter_mut().for_each(strip);
         let Ok(files) = std::fs::read_dir(dir.spectra()) else {
             return Ok(run);
         };
-        let stamps: HashSet<Stamp> = run.trajectory.records.iter().map(|r| r.stamp).collect();
+        let stamps: HashSet<Stamp> = run.trajectory.records().iter().map(|r| r.stamp).collect();
         for path in files.filter_map(|entry| Some(entry.ok()?.path())) {
             let Some(stamp) = stamp_of(&path).filter(|stamp| stamps.contains(stamp)) else {
                 continue;
@@ -123,7 +124,7 @@ impl Run {
 
     /// Whether nothing more is to come.
     pub fn is_over(&self) -> bool {
-        matches!(self.state, State::Ended | State::Died)
+        matches!(self.state, RunState::Ended | RunState::Died)
     }
 
     /// Add a line of its log.
@@ -138,7 +139,9 @@ impl Run {
 
     /// Add the eigenvalues of one observation, by layer. At most 264 numbers of each are kept.
     pub fn observe(&mut self, stamp: Stamp, spectra: &[(String, Spectrum)]) {
-        let sampled = spectra.iter().map(|(layer, s)| (layer.clone(), Esd::of(s)));
+        let sampled = spectra
+            .iter()
+            .map(|(layer, s)| (layer.clone(), Esd::new(s)));
         self.spectra.entry(stamp).or_default().extend(sampled);
     }
 }
@@ -153,13 +156,13 @@ fn strip(record: &mut Record) {
 
 /// What the template shows of one run without a script.
 #[derive(Serialize)]
-struct Still<'a> {
+struct NoScript<'a> {
     name: &'a str,
-    headline: words::Sentence,
-    sentences: Vec<words::Sentence>,
+    headline: narrative::Sentence,
+    sentences: Vec<narrative::Sentence>,
     log: Option<String>,
     timeline: Value,
-    rows: &'a [still::Row],
+    rows: &'a [noscript::Row],
     note: Option<&'a str>,
     alarms: Vec<String>,
     notices: Vec<String>,
@@ -172,10 +175,12 @@ struct Still<'a> {
 /// If the records do not serialise; nothing that a monitor writes does that.
 pub fn html(runs: &[Run]) -> Result<String> {
     let bad = |cause: String| Error::format(Path::new("report.html"), None, cause);
-    let data = Data::of(runs).map_err(|e| bad(e.to_string()))?;
+    let data = Data::new(runs).map_err(|e| bad(e.to_string()))?;
     let json = data.json().map_err(|e| bad(e.to_string()))?;
-    let stills = runs.iter().zip(&data.plain);
-    let stills: Vec<Still<'_>> = stills.map(|(run, plain)| still(run, plain)).collect();
+    let runs_without_script = runs.iter().zip(&data.fallbacks);
+    let runs_without_script: Vec<NoScript<'_>> = runs_without_script
+        .map(|(run, fallback)| noscript(run, fallback))
+        .collect();
     let mut environment = Environment::new();
     environment
         .add_template("report.html", TEMPLATE)
@@ -183,7 +188,7 @@ pub fn html(runs: &[Run]) -> Result<String> {
     let names: Vec<&str> = runs.iter().map(|r| r.name.as_str()).collect();
     let (status, status_class) = if !runs.iter().all(Run::is_over) {
         ("running", "live")
-    } else if runs.iter().any(|r| r.state == State::Died) {
+    } else if runs.iter().any(|r| r.state == RunState::Died) {
         ("killed before its end", "stale")
     } else {
         ("finished", "")
@@ -193,9 +198,9 @@ pub fn html(runs: &[Run]) -> Result<String> {
         done => runs.iter().all(Run::is_over),
         status => status,
         status_class => status_class,
-        runs => stills,
-        sources => cite::sources(runs),
-        glossary => words::glossary(),
+        runs => runs_without_script,
+        sources => citations::sources(runs),
+        glossary => narrative::glossary(),
         notes => &data.notes,
         version => env!("CARGO_PKG_VERSION"),
         style => Value::from_safe_string(colors::style() + STYLE),
@@ -208,23 +213,23 @@ pub fn html(runs: &[Run]) -> Result<String> {
         .map_err(|e| bad(e.to_string()))
 }
 
-fn still<'a>(run: &'a Run, plain: &'a still::Plain) -> Still<'a> {
+fn noscript<'a>(run: &'a Run, fallback: &'a noscript::Fallback) -> NoScript<'a> {
     // The log has all of them.
     const NOTICES: usize = 20;
     const ALARMS: usize = 200;
-    let all = &run.trajectory.alarms;
+    let all = run.trajectory.alarms();
     let earlier = all.len().saturating_sub(ALARMS);
     let earlier_are = (earlier > 0).then(|| format!("{earlier} earlier ones are in the log"));
     let alarms = all[earlier..].iter().map(ToString::to_string);
-    let notices = run.trajectory.notices.iter().rev().take(NOTICES);
-    Still {
+    let notices = run.trajectory.notices().iter().rev().take(NOTICES);
+    NoScript {
         name: &run.name,
-        headline: words::headline(run),
-        sentences: words::summary(run),
+        headline: narrative::headline(run),
+        sentences: narrative::summary(run),
         log: run.log.clone(),
-        timeline: Value::from_safe_string(plain.timeline.clone()),
-        rows: &plain.rows,
-        note: plain.note.as_deref(),
+        timeline: Value::from_safe_string(fallback.timeline.clone()),
+        rows: &fallback.rows,
+        note: fallback.note.as_deref(),
         alarms: earlier_are.into_iter().chain(alarms).collect(),
         notices: notices.map(ToString::to_string).collect(),
     }

@@ -5,7 +5,7 @@ use super::{Run, html};
 use crate::error::{Error, Result};
 use crate::files::write_whole;
 use crate::record::{Line, Stamp};
-use crate::run::{State, Trajectory};
+use crate::run::{RunState, Trajectory};
 use crate::sink::Sink;
 use crate::spectrum::Spectrum;
 
@@ -43,7 +43,7 @@ impl HtmlSink {
             Run::default()
         };
         shown.name = run.to_owned();
-        shown.state = State::Running;
+        shown.state = RunState::Running;
         shown.log = Some("./log.jsonl".to_owned());
         Ok(Self {
             path,
@@ -89,7 +89,7 @@ impl Sink for HtmlSink {
     }
 
     fn finish(&mut self, _: &Trajectory) -> Result<()> {
-        self.run.state = State::Ended;
+        self.run.state = RunState::Ended;
         self.write()
     }
 }
@@ -108,7 +108,7 @@ mod tests {
         };
         let record = Record::failed(
             "r",
-            Stamp::of_epoch(epoch),
+            Stamp::from_epoch(epoch),
             0,
             shape,
             format!("reason {epoch}"),

@@ -14,12 +14,12 @@ fn record(layer: &str, epoch: usize, phase: Phase, confidence: f64) -> Record {
         .collect();
     let w = WeightMatrix::new(layer, 60, 40, values).unwrap();
     let report = analyze(&w, &Config::live()).unwrap();
-    let mut record = Record::success("r", Stamp::of_epoch(epoch), 0, &report);
+    let mut record = Record::success("r", Stamp::from_epoch(epoch), 0, &report);
     let values = record.values_mut().unwrap();
     values.phase = Some(phase);
     values.phase_confidence = Some(confidence);
     values.indeterminate = Some(confidence < 0.6);
-    values.judge();
+    values.assess();
     record
 }
 
@@ -45,7 +45,7 @@ fn names_stay_text() {
     }));
     run.push(Line::Alarm(Alarm {
         run: "r".to_owned(),
-        stamp: Stamp::of_epoch(2),
+        stamp: Stamp::from_epoch(2),
         layer: hostile.to_owned(),
         rule: Rule::SoftCollapse,
         evidence: AlarmEvidence::Earlier {
@@ -81,7 +81,7 @@ fn data_stay_within_their_budget() {
         Spectrum::from_eigenvalues((1..=300).map(f64::from).collect(), 600, 300).unwrap();
     let mut run = Run::new("large");
     for epoch in 0..60 {
-        let stamp = Stamp::of_epoch(epoch);
+        let stamp = Stamp::from_epoch(epoch);
         let mut spectra = Vec::new();
         for layer in 0..400 {
             let mut record = one.clone();
@@ -92,7 +92,7 @@ fn data_stay_within_their_budget() {
         }
         run.observe(stamp, &spectra);
     }
-    let data = Data::of(std::slice::from_ref(&run)).unwrap();
+    let data = Data::new(std::slice::from_ref(&run)).unwrap();
     let json = data.json().unwrap();
     assert!(json.len() < 5_200_000, "{}", json.len());
     assert!(
@@ -123,7 +123,7 @@ fn grid(layers: usize, epochs: usize, scalars: usize, name: &str) -> Run {
     let spectrum = Spectrum::from_eigenvalues(eigenvalues, 60, 40).unwrap();
     let mut run = Run::new(name);
     for epoch in 0..epochs {
-        let stamp = Stamp::of_epoch(epoch);
+        let stamp = Stamp::from_epoch(epoch);
         let mut spectra = Vec::new();
         for layer in 0..layers {
             let mut record = bases[(epoch + layer) % 2].clone();
@@ -148,7 +148,7 @@ fn grid(layers: usize, epochs: usize, scalars: usize, name: &str) -> Run {
 fn size_of(runs: &[Run]) -> (usize, Vec<String>) {
     let start = std::time::Instant::now();
     let page = html(runs).unwrap();
-    let notes = Data::of(runs).unwrap().notes;
+    let notes = Data::new(runs).unwrap().notes;
     println!("{} bytes in {:?}; {notes:?}", page.len(), start.elapsed());
     (page.len(), notes)
 }
@@ -178,11 +178,11 @@ fn many_observations_fit() {
 #[test]
 fn no_room_for_spectra_ends() {
     let runs = [grid(30, 3, 0, "r")];
-    let mut data = Data::of(&runs).unwrap();
+    let mut data = Data::new(&runs).unwrap();
     data.add_spectra(&runs, 0);
     let none = data.notes.iter().any(|n| n.contains("no room"));
     assert!(none, "{:?}", data.notes);
-    let mut data = Data::of(&runs).unwrap();
+    let mut data = Data::new(&runs).unwrap();
     data.add_spectra(&runs, 1000);
     let few = data.notes.iter().any(|n| n.contains("first 10 layers"));
     assert!(few, "{:?}", data.notes);
@@ -192,14 +192,14 @@ fn no_room_for_spectra_ends() {
 fn a_small_run_is_told_whole() {
     let mut run = run_of((0..3).map(|e| record("fc", e, RandomLike, 0.9)));
     let spectrum = Spectrum::from_eigenvalues((1..=40).map(f64::from).collect(), 60, 40).unwrap();
-    run.observe(Stamp::of_epoch(1), &[("fc".to_owned(), spectrum)]);
+    run.observe(Stamp::from_epoch(1), &[("fc".to_owned(), spectrum)]);
     run.push(Line::Scalar(Scalar {
         run: "r".to_owned(),
         epoch: 1,
         name: "loss".to_owned(),
         value: 0.123_456_78,
     }));
-    let data = Data::of(&[run]).unwrap();
+    let data = Data::new(&[run]).unwrap();
     assert!(data.notes.is_empty(), "{:?}", data.notes);
     let value: serde_json::Value = serde_json::from_str(&data.json().unwrap()).unwrap();
     let run = &value["runs"][0];
@@ -237,7 +237,7 @@ fn a_failed_layer_has_its_reason() {
 fn remarks_are_said() {
     let mut one = record("fc", 0, BulkPlusSpikes, 0.9);
     one.values_mut().unwrap().annotations = vec![Annotation::ScaleHeterogeneity];
-    let json = Data::of(&[run_of([one])]).unwrap().json().unwrap();
+    let json = Data::new(&[run_of([one])]).unwrap().json().unwrap();
     assert!(json.contains("unequal scales of rows or columns explain the outliers"));
 }
 
@@ -246,7 +246,7 @@ fn only_what_was_used_is_cited() {
     let mut run = run_of([record("fc", 0, RandomLike, 0.9)]);
     run.push(Line::Header(Header::new("r", &Config::live())));
     let cited = |run: &Run| -> String {
-        let sources = cite::sources(std::slice::from_ref(run));
+        let sources = citations::sources(std::slice::from_ref(run));
         sources.iter().map(|s| s.1).collect()
     };
     let live = cited(&run);
@@ -337,9 +337,9 @@ fn a_run_says_whether_it_goes_on() {
     let mut sink = JsonlSink::open(&log).unwrap();
     sink.line(&layer).unwrap();
     sink.flush().unwrap();
-    assert_eq!(read(), State::Running);
+    assert_eq!(read(), RunState::Running);
     drop(sink);
-    assert_eq!(read(), State::Died);
+    assert_eq!(read(), RunState::Died);
     let mut sink = JsonlSink::open(&log).unwrap();
     let end = End {
         run: "r".to_owned(),
@@ -352,20 +352,20 @@ fn a_run_says_whether_it_goes_on() {
     };
     sink.line(&Line::End(end)).unwrap();
     drop(sink);
-    assert_eq!(read(), State::Ended);
+    assert_eq!(read(), RunState::Ended);
 }
 
 #[test]
 fn slices_are_left_to_the_log() {
     let mut one = record("fc", 0, RandomLike, 0.9);
     let values = one.values_mut().unwrap();
-    values.slices = vec![values.row.clone()];
-    values.pooled = Some(values.row.clone());
+    values.slices = vec![values.primary.clone()];
+    values.pooled = Some(values.primary.clone());
     let folder = tempfile::tempdir().unwrap();
     let line = serde_json::to_string(&Line::Layer(Box::new(one.clone()))).unwrap();
     std::fs::write(folder.path().join("log.jsonl"), line + "\n").unwrap();
     for run in [run_of([one]), Run::read(folder.path()).unwrap()] {
-        let values = run.trajectory.records[0].values().unwrap();
+        let values = run.trajectory.records()[0].values().unwrap();
         assert!(values.slices.is_empty() && values.pooled.is_none());
     }
 }
@@ -374,7 +374,7 @@ fn slices_are_left_to_the_log() {
 fn a_carried_layer_says_since_when_and_has_its_anchor_s_spectrum() {
     let mut carried = record("fc", 2, RandomLike, 0.9);
     carried.carried = Some(crate::record::Carried {
-        from: Stamp::of_epoch(1),
+        from: Stamp::from_epoch(1),
         drift: 0.001_234,
         alpha_tolerance: 0.25,
         norm: 1.0,
@@ -384,11 +384,11 @@ fn a_carried_layer_says_since_when_and_has_its_anchor_s_spectrum() {
     let spectrum = Spectrum::from_eigenvalues((1..=40).map(f64::from).collect(), 60, 40).unwrap();
     for epoch in [0, 1] {
         run.observe(
-            Stamp::of_epoch(epoch),
+            Stamp::from_epoch(epoch),
             &[("fc".to_owned(), spectrum.clone())],
         );
     }
-    let json = Data::of(&[run]).unwrap().json().unwrap();
+    let json = Data::new(&[run]).unwrap().json().unwrap();
     assert!(json.contains("not analysed again"), "{json}");
     let value: serde_json::Value = serde_json::from_str(&json).unwrap();
     let cells = &value["runs"][0]["cells"][0];
@@ -401,10 +401,10 @@ fn a_carried_layer_says_since_when_and_has_its_anchor_s_spectrum() {
 
 fn says(records: impl IntoIterator<Item = Record>) -> Vec<String> {
     let mut run = run_of(records);
-    run.state = State::Ended;
-    words::summary(&run)
+    run.state = RunState::Ended;
+    narrative::summary(&run)
         .iter()
-        .map(|s| words::plain(s))
+        .map(|s| narrative::plain(s))
         .collect()
 }
 
@@ -492,7 +492,7 @@ fn the_still_picture_is_the_figure() {
         name: "fc2.weight".to_owned(),
         shape: vec![3, 3],
     };
-    let failed = Record::failed("r", Stamp::of_epoch(4), 1, shape, "NaN".to_owned());
+    let failed = Record::failed("r", Stamp::from_epoch(4), 1, shape, "NaN".to_owned());
     run.push(Line::Layer(Box::new(failed)));
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("phases.svg");

@@ -12,7 +12,7 @@ pub struct RunDir {
 
 /// What a run is doing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum State {
+pub enum RunState {
     /// It has no log yet.
     #[default]
     Empty,
@@ -25,14 +25,14 @@ pub enum State {
     Died,
 }
 
-impl State {
+impl RunState {
     /// `empty`, `running`, `ended` or `died`.
     pub fn name(self) -> &'static str {
         match self {
-            State::Empty => "empty",
-            State::Running => "running",
-            State::Ended => "ended",
-            State::Died => "died",
+            RunState::Empty => "empty",
+            RunState::Running => "running",
+            RunState::Ended => "ended",
+            RunState::Died => "died",
         }
     }
 }
@@ -88,37 +88,37 @@ impl RunDir {
     /// # Errors
     ///
     /// As [`RunDir::read`].
-    pub fn state(&self) -> Result<State> {
+    pub fn state(&self) -> Result<RunState> {
         if !self.log().exists() {
-            return Ok(State::Empty);
+            return Ok(RunState::Empty);
         }
         // In this order: a run that ends meanwhile is seen to have ended.
         let held = Lock::is_held(&self.log());
         let run = self.read()?;
-        Ok(if held { State::Running } else { said(&run) })
+        Ok(if held { RunState::Running } else { said(&run) })
     }
 
     /// The same, if the log was read already.
-    pub fn state_of(&self, run: &Trajectory) -> State {
+    pub fn state_of(&self, run: &Trajectory) -> RunState {
         if Lock::is_held(&self.log()) {
-            return State::Running;
+            return RunState::Running;
         }
         match said(run) {
             // It may have ended since it was read.
-            State::Died => self.read().map_or(State::Died, |run| said(&run)),
+            RunState::Died => self.read().map_or(RunState::Died, |run| said(&run)),
             state => state,
         }
     }
 }
 
 /// What the log of a run says that nobody writes.
-fn said(run: &Trajectory) -> State {
+fn said(run: &Trajectory) -> RunState {
     // Earlier formats have no end, and nobody writes them any more.
-    let schema = run.header.as_ref().map(|h| h.schema);
-    match &run.end {
-        Some(end) if end.how == Ending::Panicked => State::Died,
-        Some(_) => State::Ended,
-        None if schema.is_some_and(|s| s < SCHEMA) => State::Ended,
-        None => State::Died,
+    let schema = run.header().map(|h| h.schema);
+    match run.end() {
+        Some(end) if end.how == Ending::Panicked => RunState::Died,
+        Some(_) => RunState::Ended,
+        None if schema.is_some_and(|s| s < SCHEMA) => RunState::Ended,
+        None => RunState::Died,
     }
 }

@@ -16,7 +16,7 @@ const HEAD: usize = 512;
 
 /// What stands in one line of a log.
 #[derive(Debug)]
-pub enum Entry {
+pub enum LogEntry {
     /// A line.
     Line(Box<Line>),
     /// A whole line that cannot be read: damaged, or of a later version.
@@ -30,6 +30,7 @@ pub enum Entry {
 
 /// What reading on has found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Progress {
     /// There is no such file.
     pub missing: bool,
@@ -101,7 +102,7 @@ impl LogReader {
     /// # Errors
     ///
     /// If the file cannot be read, is not a regular file, or is a log of another format.
-    pub fn read_on(&mut self, mut visit: impl FnMut(Entry)) -> Result<Progress> {
+    pub fn read_on(&mut self, mut visit: impl FnMut(LogEntry)) -> Result<Progress> {
         let mut progress = Progress::default();
         let Some((mut file, metadata)) = self.open()? else {
             progress.missing = true;
@@ -153,7 +154,7 @@ impl LogReader {
     }
 
     /// Whether a part of a line is left at the end.
-    fn lines(&mut self, mut file: File, visit: &mut impl FnMut(Entry)) -> Result<bool> {
+    fn lines(&mut self, mut file: File, visit: &mut impl FnMut(LogEntry)) -> Result<bool> {
         let io = |path: &Path, e| Error::io(path, e);
         file.seek(SeekFrom::Start(self.end))
             .map_err(|e| io(&self.path, e))?;
@@ -180,8 +181,8 @@ impl LogReader {
             self.head.extend(bytes.iter().take(room));
             let line = if too_long { None } else { self.line(&bytes)? };
             visit(match line {
-                Some(line) => Entry::Line(Box::new(line)),
-                None => Entry::Damaged {
+                Some(line) => LogEntry::Line(Box::new(line)),
+                None => LogEntry::Damaged {
                     number: self.lines,
                     is_json: serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_ok(),
                 },

@@ -20,9 +20,9 @@ mod log;
 mod repair;
 mod trajectory;
 
-pub use dir::{RunDir, State};
+pub use dir::{RunDir, RunState};
 pub(crate) use lock::Lock;
-pub use log::{Entry, LogReader, Progress};
+pub use log::{LogEntry, LogReader, Progress};
 pub use repair::{Repaired, repair};
 pub(crate) use trajectory::Hysteresis;
 pub use trajectory::{Trajectory, Transition};

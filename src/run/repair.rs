@@ -1,11 +1,12 @@
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
-use super::{Entry, Lock, LogReader, RunDir};
+use super::{Lock, LogEntry, LogReader, RunDir};
 use crate::error::{Error, Result};
 
 /// What a repair has done.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Repaired {
     /// Numbers of the lines that were taken out, counted from 1.
     pub lines: Vec<usize>,
@@ -30,7 +31,7 @@ pub fn repair(run: &RunDir) -> Result<Repaired> {
     let mut repaired = Repaired::default();
     let progress = reader.read_on(|entry| {
         // What a later version wrote is no damage.
-        if let Entry::Damaged {
+        if let LogEntry::Damaged {
             number,
             is_json: false,
         } = entry

@@ -1,46 +1,43 @@
 //! Epochs × layers: everything that a run recorded, in memory, and what it says over time.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
-use super::{Entry, LogReader};
+use super::{LogEntry, LogReader};
 use crate::error::{Error, Result};
 use crate::phase::Phase;
 use crate::record::{
-    Alarm, End, Event, Header, Key, LayerShape, LeftOutLayer, Line, ModelLine, Notice, Record,
-    Resumed, Scalar, Stamp, Summary, Values,
+    Alarm, End, Event, Header, Key, LayerShape, Line, ModelLine, Notice, Record, Resumed, Scalar,
+    SkippedLayer, Stamp, Summary, Values,
 };
 
-/// The records of a run: of the branch that lives, where it was resumed from an earlier moment.
+/// The records of a run, of the branch that lives where it was resumed from an earlier moment.
+///
+/// Records, summaries and the rest stand in the order in which they came. Look-ups by layer and by
+/// observation take constant time, however long the run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trajectory {
-    /// Who wrote it.
-    pub header: Option<Header>,
-    /// Tensors that are not analysed.
-    pub left_out: Vec<LeftOutLayer>,
-    /// One record for each layer and observation, in the order in which they came.
-    pub records: Vec<Record>,
-    /// One summary for each observation.
-    pub summaries: Vec<Summary>,
-    /// What the training reported.
-    pub scalars: Vec<Scalar>,
-    /// What a reader should know.
-    pub notices: Vec<Notice>,
-    /// The alarms that were raised.
-    pub alarms: Vec<Alarm>,
-    /// When other processes went on with the run.
-    pub resumed: Vec<Resumed>,
-    /// Observations of abandoned branches, in the order in which they were given up.
-    pub abandoned: Vec<Stamp>,
-    /// That it ended, unless it lives or was killed.
-    pub end: Option<End>,
-    layers: Vec<String>,
+    header: Option<Header>,
     model: Option<ModelLine>,
+    records: Vec<Record>,
+    summaries: Vec<Summary>,
+    scalars: Vec<Scalar>,
+    notices: Vec<Notice>,
+    alarms: Vec<Alarm>,
+    resumed: Vec<Resumed>,
+    abandoned: Vec<Stamp>,
+    end: Option<End>,
+    layers: Vec<String>,
+    /// Positions in `records` of each layer, in order.
+    by_layer: HashMap<String, Vec<usize>>,
+    /// Positions in `summaries`.
+    by_stamp: HashMap<Stamp, usize>,
     seen: HashSet<Key>,
 }
 
 /// A layer went from one phase to another and stayed there.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Transition {
     /// The layer.
     pub layer: String,
@@ -74,10 +71,10 @@ impl Trajectory {
     }
 
     /// Add what a log's reader has found; damage becomes a notice.
-    pub fn push_entry(&mut self, entry: Entry) {
+    pub fn push_entry(&mut self, entry: LogEntry) {
         match entry {
-            Entry::Line(line) => self.push(*line),
-            Entry::Damaged { number, .. } => self.notice(Event::DamagedLine { number }),
+            LogEntry::Line(line) => self.push(*line),
+            LogEntry::Damaged { number, .. } => self.notice(Event::DamagedLine { number }),
         }
     }
 
@@ -103,21 +100,24 @@ impl Trajectory {
                 self.end = None;
             }
             Line::Model(model) => {
-                self.left_out.clone_from(&model.left_out);
                 self.model = Some(model);
                 self.order_layers();
             }
             Line::Layer(record) => {
                 self.add_layer(&record.layer);
+                let positions = self.by_layer.entry(record.layer.clone()).or_default();
+                positions.push(self.records.len());
                 self.records.push(*record);
             }
             Line::Full(line) => {
-                let of = |r: &&mut Record| r.stamp == line.stamp && r.layer == line.layer;
-                if let Some(record) = self.records.iter_mut().rev().find(of) {
-                    record.deepen(&line.full);
+                if let Some(position) = self.position(&line.layer, line.stamp) {
+                    self.records[position].deepen(&line.full);
                 }
             }
-            Line::Summary(summary) => self.summaries.push(*summary),
+            Line::Summary(summary) => {
+                self.by_stamp.insert(summary.stamp, self.summaries.len());
+                self.summaries.push(*summary);
+            }
             Line::Scalar(scalar) => self.scalars.push(scalar),
             Line::Notice(notice) => self.notices.push(notice),
             Line::Alarm(alarm) => self.alarms.push(alarm),
@@ -127,23 +127,44 @@ impl Trajectory {
     }
 
     fn add_layer(&mut self, name: &str) {
-        if !self.layers.iter().any(|known| known == name) {
+        let is_new = !self.by_layer.contains_key(name);
+        if is_new && !self.layers.iter().any(|known| known == name) {
             self.layers.push(name.to_owned());
         }
+    }
+
+    /// Where the record of a layer at an observation is.
+    fn position(&self, layer: &str, stamp: Stamp) -> Option<usize> {
+        let positions = self.by_layer.get(layer)?;
+        let is_at = |&&at: &&usize| self.records[at].stamp == stamp;
+        positions.iter().rev().find(is_at).copied()
+    }
+
+    /// Make the positions anew, after records and summaries have gone.
+    fn index(&mut self) {
+        self.by_layer.clear();
+        for (at, record) in self.records.iter().enumerate() {
+            let positions = self.by_layer.entry(record.layer.clone()).or_default();
+            positions.push(at);
+        }
+        let stamps = self.summaries.iter().enumerate();
+        self.by_stamp = stamps.map(|(at, summary)| (summary.stamp, at)).collect();
     }
 
     /// The layers that have records, in the order in which they came, and the model's.
     fn order_layers(&mut self) {
         let model = self.model.iter().flat_map(|m| &m.layers);
         let model: Vec<&str> = model.map(|l| l.name.as_str()).collect();
-        let recorded: HashSet<&str> = self.records.iter().map(|r| r.layer.as_str()).collect();
+        let in_model: HashSet<&str> = model.iter().copied().collect();
+        let recorded = &self.by_layer;
         self.layers
-            .retain(|l| recorded.contains(l.as_str()) || model.contains(&l.as_str()));
-        for name in model {
-            if !self.layers.iter().any(|known| known == name) {
-                self.layers.push(name.to_owned());
-            }
-        }
+            .retain(|l| recorded.contains_key(l) || in_model.contains(l.as_str()));
+        let known: HashSet<&str> = self.layers.iter().map(String::as_str).collect();
+        let mut new: Vec<&str> = model.into_iter().filter(|l| !known.contains(l)).collect();
+        let mut named = HashSet::new();
+        new.retain(|&name| named.insert(name));
+        let new: Vec<String> = new.into_iter().map(str::to_owned).collect();
+        self.layers.extend(new);
     }
 
     /// Whether anything was recorded that a resumed run may give up.
@@ -167,6 +188,7 @@ impl Trajectory {
         self.notices.retain(keeps);
         self.seen.retain(|key| resumed.keeps_key(key));
         self.abandoned.extend(gone);
+        self.index();
         self.order_layers();
         self.resumed.push(resumed);
     }
@@ -198,10 +220,9 @@ impl Trajectory {
             .chain(self.end.iter().cloned().map(Line::End))
     }
 
-    /// Seconds since 1970 of an observation, where the log tells.
-    pub fn time_of(&self, stamp: Stamp) -> Option<f64> {
-        let summary = self.summaries.iter().find(|s| s.stamp == stamp)?;
-        summary.unix_time
+    /// Who wrote the log.
+    pub fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
     }
 
     /// Name of the run, or nothing.
@@ -214,18 +235,91 @@ impl Trajectory {
         &self.layers
     }
 
-    /// The observations of one layer, in order.
-    pub fn layer<'a>(&'a self, layer: &'a str) -> impl Iterator<Item = &'a Record> + 'a {
-        self.records.iter().filter(move |r| r.layer == layer)
+    /// The tensors that are not analysed, with the reasons.
+    pub fn skipped(&self) -> &[SkippedLayer] {
+        self.model.as_ref().map_or(&[], |m| &m.skipped)
     }
 
-    /// One number of a layer over the epochs (steps within an epoch as fractions are not made: the
-    /// first field is the epoch, the second the step).
+    /// One record for each layer and observation, in the order in which they came.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+
+    pub(crate) fn records_mut(&mut self) -> &mut [Record] {
+        &mut self.records
+    }
+
+    /// The observations of one layer, in order.
+    pub fn layer<'a>(
+        &'a self,
+        layer: &str,
+    ) -> impl DoubleEndedIterator<Item = &'a Record> + Clone + use<'a> {
+        let positions = self.by_layer.get(layer).map_or(&[][..], Vec::as_slice);
+        positions.iter().map(|&at| &self.records[at])
+    }
+
+    /// The record of a layer at one observation.
+    pub fn record(&self, layer: &str, stamp: Stamp) -> Option<&Record> {
+        Some(&self.records[self.position(layer, stamp)?])
+    }
+
+    /// When the run was observed, in ascending order.
+    pub fn stamps(&self) -> Vec<Stamp> {
+        let all: BTreeSet<Stamp> = self.records.iter().map(|r| r.stamp).collect();
+        all.into_iter().collect()
+    }
+
+    /// One summary for each observation.
+    pub fn summaries(&self) -> &[Summary] {
+        &self.summaries
+    }
+
+    /// The summary of one observation.
+    pub fn summary(&self, stamp: Stamp) -> Option<&Summary> {
+        Some(&self.summaries[*self.by_stamp.get(&stamp)?])
+    }
+
+    /// Seconds since 1970 of an observation, where the log tells.
+    pub fn time_of(&self, stamp: Stamp) -> Option<f64> {
+        self.summary(stamp)?.unix_time
+    }
+
+    /// What the training reported.
+    pub fn scalars(&self) -> &[Scalar] {
+        &self.scalars
+    }
+
+    /// What a reader should know.
+    pub fn notices(&self) -> &[Notice] {
+        &self.notices
+    }
+
+    /// The alarms that were raised.
+    pub fn alarms(&self) -> &[Alarm] {
+        &self.alarms
+    }
+
+    /// When other processes went on with the run.
+    pub fn resumed(&self) -> &[Resumed] {
+        &self.resumed
+    }
+
+    /// Observations of abandoned branches, in the order in which they were given up.
+    pub fn abandoned(&self) -> &[Stamp] {
+        &self.abandoned
+    }
+
+    /// How the run ended; `None` while it lives and after a kill.
+    pub fn end(&self) -> Option<&End> {
+        self.end.as_ref()
+    }
+
+    /// One number of a layer over its observations, as (epoch, step, value).
     pub fn series<'a>(
         &'a self,
-        layer: &'a str,
+        layer: &str,
         value: impl Fn(&Values) -> Option<f64> + 'a,
-    ) -> impl Iterator<Item = (usize, u64, f64)> + 'a {
+    ) -> impl Iterator<Item = (usize, u64, f64)> {
         self.layer(layer).filter_map(move |r| {
             let v = value(r.values()?)?;
             Some((r.stamp.epoch, r.stamp.step, v))
@@ -319,7 +413,7 @@ mod tests {
         let values = record.values_mut().unwrap();
         values.phase = Some(phase);
         values.indeterminate = Some(false);
-        values.judge();
+        values.assess();
         Line::Layer(Box::new(record))
     }
 
@@ -356,7 +450,7 @@ mod tests {
             };
             let values = record.values_mut().unwrap();
             values.indeterminate = Some(true);
-            values.judge();
+            values.assess();
             Line::Layer(record)
         };
         let t: Trajectory = [

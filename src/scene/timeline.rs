@@ -22,7 +22,7 @@ pub(crate) enum Tile {
 }
 
 impl Tile {
-    pub(crate) fn of(record: &Record) -> Self {
+    pub(crate) fn from_record(record: &Record) -> Self {
         Self::new(record.phase(), record.is_determinate())
     }
 
@@ -121,7 +121,7 @@ impl Timeline {
             let name = elide(layer, label_width, |t| (layout.text_width)(t, em, false));
             timeline.text((left - 10.0, y + row / 2.0), name, em, Anchor::End);
             let tiles = stamps.iter().map(|stamp| records.get(stamp).copied());
-            let tiles: Vec<Option<Tile>> = tiles.map(|r| r.map(Tile::of)).collect();
+            let tiles: Vec<Option<Tile>> = tiles.map(|r| r.map(Tile::from_record)).collect();
             timeline.tiles(&tiles, (left, y), (tile, row), layout);
         }
         timeline.epochs(stamps, left, tile, layout);
@@ -270,7 +270,7 @@ mod tests {
                 name: layer.to_owned(),
                 shape: vec![3, 3],
             };
-            Record::failed("r", Stamp::of_epoch(epoch), 0, shape, "no".to_owned())
+            Record::failed("r", Stamp::from_epoch(epoch), 0, shape, "no".to_owned())
         };
         let layout = Layout {
             top: 0.0,
@@ -283,7 +283,7 @@ mod tests {
             let records = (0..epochs).flat_map(at);
             let records = records.filter(|(l, epoch)| *l == "a" || *epoch != 3);
             let records: Vec<Record> = records.map(|(l, epoch)| failed(l, epoch)).collect();
-            let stamps: Vec<Stamp> = (0..epochs).map(Stamp::of_epoch).collect();
+            let stamps: Vec<Stamp> = (0..epochs).map(Stamp::from_epoch).collect();
             Timeline::new(&rows(&records, &layers), &stamps, layout)
         };
         let wide = tiles(5);

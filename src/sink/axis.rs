@@ -13,7 +13,7 @@ pub(super) struct Axis {
 }
 
 impl Axis {
-    pub(super) fn of(&mut self, stamp: Stamp) -> u64 {
+    pub(super) fn step(&mut self, stamp: Stamp) -> u64 {
         self.steps.entry(stamp.epoch).or_insert(stamp.step);
         if self.by_step {
             stamp.step
@@ -22,7 +22,7 @@ impl Axis {
         }
     }
 
-    pub(super) fn of_epoch(&self, epoch: usize) -> u64 {
+    pub(super) fn step_of_epoch(&self, epoch: usize) -> u64 {
         if !self.by_step {
             return epoch as u64;
         }
@@ -33,17 +33,17 @@ impl Axis {
     }
 
     /// An alarm that a number of the training raised knows no step. It is no observation: it makes no place.
-    pub(super) fn of_alarm(&self, alarm: &Alarm) -> u64 {
+    pub(super) fn step_of_alarm(&self, alarm: &Alarm) -> u64 {
         match alarm.stamp.step {
             step if step > 0 && self.by_step => step,
-            _ => self.of_epoch(alarm.stamp.epoch),
+            _ => self.step_of_epoch(alarm.stamp.epoch),
         }
     }
 
     /// A notice without an epoch stands at the newest observation.
-    pub(super) fn of_notice(&self, notice: &Notice) -> u64 {
+    pub(super) fn step_of_notice(&self, notice: &Notice) -> u64 {
         let newest = self.steps.last_key_value().map_or(0, |(&epoch, _)| epoch);
-        self.of_epoch(notice.epoch.unwrap_or(newest))
+        self.step_of_epoch(notice.epoch.unwrap_or(newest))
     }
 }
 
@@ -67,19 +67,19 @@ mod tests {
             by_step: true,
             ..Axis::default()
         };
-        axis.of(Stamp {
+        axis.step(Stamp {
             epoch: 1,
             step: 100,
         });
-        assert_eq!(axis.of_alarm(&alarm(2, 0)), 100);
-        axis.of(Stamp {
+        assert_eq!(axis.step_of_alarm(&alarm(2, 0)), 100);
+        axis.step(Stamp {
             epoch: 2,
             step: 200,
         });
-        assert_eq!(axis.of_alarm(&alarm(2, 0)), 200);
-        assert_eq!(axis.of_alarm(&alarm(2, 240)), 240);
-        assert_eq!(axis.of_epoch(2), 200);
+        assert_eq!(axis.step_of_alarm(&alarm(2, 0)), 200);
+        assert_eq!(axis.step_of_alarm(&alarm(2, 240)), 240);
+        assert_eq!(axis.step_of_epoch(2), 200);
         axis.by_step = false;
-        assert_eq!(axis.of_alarm(&alarm(2, 240)), 2);
+        assert_eq!(axis.step_of_alarm(&alarm(2, 240)), 2);
     }
 }

@@ -88,7 +88,7 @@ impl Sink for CsvSink {
                 path: self.path.clone(),
             });
         }
-        write(&run.records, &self.path)?;
+        write(run.records(), &self.path)?;
         self.rows = 0;
         self.outdated = false;
         self.file = open_for_append(&self.path)?;

@@ -8,7 +8,7 @@ use crate::files::{
     append_pending, create_for_append, has_a_name, leads_to, open_for_append, write_whole,
 };
 use crate::record::{Key, Line, SCHEMA};
-use crate::run::{Entry, Lock, LogReader, Trajectory};
+use crate::run::{Lock, LogEntry, LogReader, Trajectory};
 
 /// An append-only log, one JSON object a line.
 ///
@@ -61,7 +61,7 @@ impl JsonlSink {
         let mut written = HashSet::new();
         let mut reader = LogReader::new(&path);
         reader.read_on(|entry| {
-            if let Entry::Line(line) = entry {
+            if let LogEntry::Line(line) = entry {
                 if let Line::Resumed(resumed) = line.as_ref() {
                     written.retain(|key| resumed.keeps_key(key));
                 }

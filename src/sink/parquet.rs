@@ -26,7 +26,7 @@ const GROUP: usize = 1 << 16;
 /// # let dir = tempfile::tempdir().unwrap();
 /// # let path = dir.path().join("trajectory.parquet");
 /// let trajectory = heavytail::Trajectory::default();
-/// heavytail::sink::parquet::write(&trajectory.records, path)?;
+/// heavytail::sink::parquet::write(trajectory.records(), path)?;
 /// # Ok::<(), heavytail::Error>(())
 /// ```
 ///

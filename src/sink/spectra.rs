@@ -55,7 +55,7 @@ impl Sink for SpectraSink {
 
     /// Files of an abandoned branch go into a folder of their own.
     fn rewrite(&mut self, run: &Trajectory) -> Result<()> {
-        let kept: HashSet<Stamp> = run.summaries.iter().map(|s| s.stamp).collect();
+        let kept: HashSet<Stamp> = run.summaries().iter().map(|s| s.stamp).collect();
         let files = std::fs::read_dir(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
         let gone: Vec<PathBuf> = files
             .filter_map(|entry| Some(entry.ok()?.path()))

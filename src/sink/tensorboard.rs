@@ -143,11 +143,11 @@ impl Sink for TensorBoardSink {
             _ => {}
         }
         let (step, values) = match line {
-            Line::Layer(record) => (self.axis.of(record.stamp), of_record(record)),
-            Line::Summary(summary) => (self.axis.of(summary.stamp), of_summary(summary)),
-            Line::Scalar(scalar) => (self.axis.of_epoch(scalar.epoch), of_scalar(scalar)),
-            Line::Notice(notice) => (self.axis.of_notice(notice), of_notice(notice)),
-            Line::Alarm(alarm) => (self.axis.of_alarm(alarm), of_alarm(alarm)),
+            Line::Layer(record) => (self.axis.step(record.stamp), record_values(record)),
+            Line::Summary(summary) => (self.axis.step(summary.stamp), summary_values(summary)),
+            Line::Scalar(scalar) => (self.axis.step_of_epoch(scalar.epoch), scalar_values(scalar)),
+            Line::Notice(notice) => (self.axis.step_of_notice(notice), notice_values(notice)),
+            Line::Alarm(alarm) => (self.axis.step_of_alarm(alarm), alarm_values(alarm)),
             _ => return Ok(()),
         };
         if self.written.insert(line.key()) {
@@ -157,8 +157,8 @@ impl Sink for TensorBoardSink {
     }
 
     fn spectra(&mut self, stamp: Stamp, spectra: &[(String, Spectrum)]) -> Result<()> {
-        let step = self.axis.of(stamp);
-        self.push(step, &of_spectra(spectra));
+        let step = self.axis.step(stamp);
+        self.push(step, &spectra_values(spectra));
         Ok(())
     }
 
@@ -169,9 +169,9 @@ impl Sink for TensorBoardSink {
     /// Verdicts that full analyses have changed since are written again.
     fn finish(&mut self, run: &Trajectory) -> Result<()> {
         let outdated = std::mem::take(&mut self.outdated);
-        for record in &run.records {
+        for record in run.records() {
             if outdated.contains(&(record.stamp, record.layer.clone())) {
-                let step = self.axis.of(record.stamp);
+                let step = self.axis.step(record.stamp);
                 self.push(step, &[verdict_of(record)]);
             }
         }
@@ -203,15 +203,15 @@ pub fn export(
     let folder = folder.as_ref();
     let mut axis = Axis::default();
     let mut last = None;
-    for summary in &trajectory.summaries {
+    for summary in trajectory.summaries() {
         axis.by_step |= last.replace(summary.stamp.epoch) == Some(summary.stamp.epoch);
-        axis.of(summary.stamp);
+        axis.step(summary.stamp);
     }
-    let began = trajectory.header.as_ref().map_or(0, |h| h.unix_time);
+    let began = trajectory.header().map_or(0, |h| h.unix_time);
     let mut bytes = version(began as f64);
     // Epochs may have several observations; what belongs to an epoch has the time of its last.
     let mut times: BTreeMap<Stamp, f64> = BTreeMap::new();
-    for summary in &trajectory.summaries {
+    for summary in trajectory.summaries() {
         times.extend(summary.unix_time.map(|time| (summary.stamp, time)));
     }
     let at = |stamp: Stamp| {
@@ -229,31 +229,39 @@ pub fn export(
             bytes.extend(event(time.unwrap_or(began as f64), step, values));
         }
     };
-    for record in &trajectory.records {
-        push(at(record.stamp), axis.of(record.stamp), &of_record(record));
+    for record in trajectory.records() {
+        push(
+            at(record.stamp),
+            axis.step(record.stamp),
+            &record_values(record),
+        );
     }
-    for summary in &trajectory.summaries {
+    for summary in trajectory.summaries() {
         let file = spectra.map(|folder| folder.join(spectra_name(summary.stamp)));
-        let (time, step) = (at(summary.stamp), axis.of(summary.stamp));
+        let (time, step) = (at(summary.stamp), axis.step(summary.stamp));
         if let Some(file) = file.filter(|file| file.exists()) {
-            push(time, step, &of_spectra(&read_spectra(file)?));
+            push(time, step, &spectra_values(&read_spectra(file)?));
         }
-        push(time, step, &of_summary(summary));
+        push(time, step, &summary_values(summary));
     }
-    for scalar in &trajectory.scalars {
+    for scalar in trajectory.scalars() {
         let time = at_epoch(scalar.epoch);
-        push(time, axis.of_epoch(scalar.epoch), &of_scalar(scalar));
+        push(
+            time,
+            axis.step_of_epoch(scalar.epoch),
+            &scalar_values(scalar),
+        );
     }
-    for notice in &trajectory.notices {
+    for notice in trajectory.notices() {
         let time = notice.epoch.map_or(at_epoch(usize::MAX), at_epoch);
-        push(time, axis.of_notice(notice), &of_notice(notice));
+        push(time, axis.step_of_notice(notice), &notice_values(notice));
     }
-    for alarm in &trajectory.alarms {
+    for alarm in trajectory.alarms() {
         let time = match alarm.stamp.step {
             0 => at_epoch(alarm.stamp.epoch),
             _ => at(alarm.stamp),
         };
-        push(time, axis.of_alarm(alarm), &of_alarm(alarm));
+        push(time, axis.step_of_alarm(alarm), &alarm_values(alarm));
     }
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let path = folder.join(file_name(began, "log"));
@@ -286,7 +294,7 @@ fn curve<T>(field: &Field<T>, of: &T, layer: &str) -> Option<Value> {
     )
 }
 
-fn of_record(record: &Record) -> Vec<Value> {
+fn record_values(record: &Record) -> Vec<Value> {
     let layer = format!("/{}", record.layer);
     let phase = scalar(
         format!("phase{layer}"),
@@ -338,7 +346,7 @@ fn judged(record: &Record) -> String {
             ));
         }
     }
-    if let Some(alpha) = values.row.alpha {
+    if let Some(alpha) = values.primary.alpha {
         let mark = if values.is_marked(Subject::Alpha) {
             "?"
         } else {
@@ -359,19 +367,19 @@ fn judged(record: &Record) -> String {
     lines.join("\n\n")
 }
 
-fn of_summary(summary: &Summary) -> Vec<Value> {
+fn summary_values(summary: &Summary) -> Vec<Value> {
     let curves = SUMMARY_FIELDS.iter();
     curves.filter_map(|f| curve(f, summary, "")).collect()
 }
 
-fn of_scalar(reported: &Scalar) -> Vec<Value> {
+fn scalar_values(reported: &Scalar) -> Vec<Value> {
     let tag = format!("training/{}", reported.name);
     scalar(tag, "as the training reported it", Some(reported.value))
         .into_iter()
         .collect()
 }
 
-fn of_notice(notice: &Notice) -> Vec<Value> {
+fn notice_values(notice: &Notice) -> Vec<Value> {
     vec![Value {
         tag: "notices".to_owned(),
         description: "what the reader of the log should know".to_owned(),
@@ -379,7 +387,7 @@ fn of_notice(notice: &Notice) -> Vec<Value> {
     }]
 }
 
-fn of_alarm(alarm: &Alarm) -> Vec<Value> {
+fn alarm_values(alarm: &Alarm) -> Vec<Value> {
     vec![Value {
         tag: "alarms".to_owned(),
         description: "rules that began to hold, with their evidence".to_owned(),
@@ -387,7 +395,7 @@ fn of_alarm(alarm: &Alarm) -> Vec<Value> {
     }]
 }
 
-fn of_spectra(spectra: &[(String, Spectrum)]) -> Vec<Value> {
+fn spectra_values(spectra: &[(String, Spectrum)]) -> Vec<Value> {
     let mut values = Vec::with_capacity(2 * spectra.len());
     for (layer, spectrum) in spectra {
         // Below this part of λmax there is only rounding.
@@ -468,10 +476,10 @@ mod tests {
             name: "fc".to_owned(),
             shape: vec![2, 2],
         };
-        let mut record = Record::failed("r", Stamp::of_epoch(5), 0, shape, "NaN");
+        let mut record = Record::failed("r", Stamp::from_epoch(5), 0, shape, "NaN");
         assert_eq!(verdict(&record), "no spectrum: NaN");
         record.carried = Some(Carried {
-            from: Stamp::of_epoch(3),
+            from: Stamp::from_epoch(3),
             drift: 0.001,
             alpha_tolerance: 0.1,
             norm: 1.0,

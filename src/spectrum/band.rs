@@ -14,7 +14,7 @@ use pulp::Arch;
 
 use super::chase::Band;
 use super::reflect::{Real, add, factor, reflect, set};
-use crate::buffers::Buffer;
+use crate::scratch::{Buffer, Scratch};
 
 /// What is worked on at once.
 #[derive(Clone, Copy)]
@@ -31,7 +31,7 @@ pub(super) struct Blocks {
 const NARROW: usize = 8;
 
 /// The band matrix similar to the one in the lower half of `a`, which is overwritten.
-pub(super) fn band<T: Real>(mut a: MatMut<'_, T>, blocks: Blocks) -> Band {
+pub(super) fn band<T: Real>(mut a: MatMut<'_, T>, blocks: Blocks, scratch: &Scratch) -> Band {
     let n = a.nrows();
     let width = blocks.width;
     let tile = width * blocks.panels;
@@ -45,8 +45,8 @@ pub(super) fn band<T: Real>(mut a: MatMut<'_, T>, blocks: Blocks) -> Band {
             }
         }
     }
-    let mut now = Update::new(n, width);
-    let mut before = Update::new(n, width);
+    let mut now = Update::new(n, width, scratch);
+    let mut before = Update::new(n, width, scratch);
     let mut start = 0;
     while n > start + width + 1 {
         let top = start + width;
@@ -57,7 +57,7 @@ pub(super) fn band<T: Real>(mut a: MatMut<'_, T>, blocks: Blocks) -> Band {
         start = top;
     }
     before.apply(a.rb_mut(), (start, n), (start, n));
-    Band::new(n, width.min(n.max(2) - 1), |i, j| a[(i, j)].into())
+    Band::new(n, width.min(n.max(2) - 1), |i, j| a[(i, j)].into(), scratch)
 }
 
 /// A −= V·Wᵀ + W·Vᵀ on the rows and columns from `top`.
@@ -72,9 +72,9 @@ struct Update<T: Real> {
 }
 
 impl<T: Real> Update<T> {
-    fn new(n: usize, width: usize) -> Self {
+    fn new(n: usize, width: usize, scratch: &Scratch) -> Self {
         Self {
-            columns: Buffer::filled(3 * width * n, T::ZERO),
+            columns: Buffer::filled(3 * width * n, T::ZERO, scratch),
             width,
             top: 0,
             rows: 0,
@@ -251,7 +251,7 @@ mod tests {
                         panels,
                         rows,
                     };
-                    let band = dense(&band(a.clone().as_mut(), blocks), n);
+                    let band = dense(&band(a.clone().as_mut(), blocks, &Scratch::default()), n);
                     let ours = band.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
                     let theirs = a.self_adjoint_eigenvalues(faer::Side::Lower).unwrap();
                     for (x, y) in ours.iter().zip(&theirs) {
@@ -273,7 +273,7 @@ mod tests {
             panels: 3,
             rows: 7,
         };
-        let band = dense(&band(a.clone().as_mut(), blocks), 30);
+        let band = dense(&band(a.clone().as_mut(), blocks, &Scratch::default()), 30);
         for i in 0..30usize {
             for j in 0..30 {
                 assert!((band[(i, j)].abs() - a[(i, j)]).abs() < 1e-13, "{i} {j}");

@@ -10,7 +10,7 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use crate::buffers::Buffer;
+use crate::scratch::{Buffer, Scratch};
 
 use super::kernels::{TILE, dot, dots, gemv, rank2, tile_times, tile_update};
 
@@ -26,9 +26,14 @@ pub(super) struct Band {
 
 impl Band {
     /// The matrix with these entries on and below the diagonal, `width` ≥ 1 of them below.
-    pub(super) fn new(n: usize, width: usize, entry: impl Fn(usize, usize) -> f64) -> Self {
+    pub(super) fn new(
+        n: usize,
+        width: usize,
+        entry: impl Fn(usize, usize) -> f64,
+        scratch: &Scratch,
+    ) -> Self {
         let height = 2 * width;
-        let mut entries = Buffer::filled(n * height + 2 * TILE, 0.0);
+        let mut entries = Buffer::filled(n * height + 2 * TILE, 0.0, scratch);
         for (j, column) in entries.chunks_exact_mut(height).take(n).enumerate() {
             for (i, value) in column.iter_mut().take((width + 1).min(n - j)).enumerate() {
                 *value = entry(i + j, j);
@@ -286,7 +291,7 @@ mod tests {
             for n in [1, 2, 3, 7, width + 1, width + 2, 2 * width + 3, 61, 90] {
                 let width = width.min(n.max(2) - 1);
                 let value = Mat::from_fn(n, n, |_, _| rng.random::<f64>() - 0.5);
-                let band = Band::new(n, width, |i, j| value[(i, j)]);
+                let band = Band::new(n, width, |i, j| value[(i, j)], &Scratch::default());
                 let a = Mat::from_fn(n, n, |i, j| band.entry(i.max(j), i.min(j)));
                 let (d, e) = band.tridiagonal();
                 let t = Mat::from_fn(n, n, |i: usize, j: usize| match i.abs_diff(j) {
@@ -306,7 +311,12 @@ mod tests {
     #[test]
     fn registers_of_any_width_give_the_same() {
         fn by(simd: impl Simd, width: usize) -> Vec<f64> {
-            let mut band = Band::new(71, width, |i, j| ((i * 7 + j * j) as f64).sin());
+            let mut band = Band::new(
+                71,
+                width,
+                |i, j| ((i * 7 + j * j) as f64).sin(),
+                &Scratch::default(),
+            );
             Chase { band: &mut band }.with_simd(simd);
             let column = |j: usize| &band.entries[j * 2 * width..][..2];
             (0..70).flat_map(column).copied().collect()

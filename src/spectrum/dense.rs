@@ -10,12 +10,12 @@ use super::Eigensolver;
 use super::reflect::Real;
 use super::routes::{or_stock, reduced};
 use super::square::Square;
-use crate::buffers::Buffer;
+use crate::scratch::{Buffer, Scratch};
 
 /// The triangular Gram matrix on the smaller side, then its eigenvalues without vectors: by one reduction
 /// to a tridiagonal matrix, or from M = 512 on by two, through a band.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Gram;
+pub(crate) struct Gram;
 
 /// The fast mode: [`Gram`] in f32, but for the eigenvalues of the tridiagonal matrix. Measured at 1.4 to
 /// 1.5 times the speed of `Gram` for M = 1024, 1.6 to 1.7 for 2048.
@@ -27,11 +27,11 @@ pub struct Gram;
 /// power-law scales (α = 2 to 5) and on noise with two spikes; one of several equally good tails may win in
 /// f64 and another in f32.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct GramF32;
+pub(crate) struct GramF32;
 
 /// Squared singular values. Twice the digits of [`Gram`] at the small end.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Svd;
+pub(crate) struct Svd;
 
 /// Rows or columns of W that enter the Gram matrix together.
 const TOGETHER: usize = 256;
@@ -41,8 +41,14 @@ impl Eigensolver for Gram {
         "gram"
     }
 
-    fn eigenvalues(&self, rows: usize, cols: usize, values: &[f64]) -> Result<Vec<f64>, String> {
-        or_stock(reduced, || gram_matrix(rows, cols, values, 1.0))
+    fn eigenvalues(
+        &self,
+        rows: usize,
+        cols: usize,
+        values: &[f64],
+        scratch: &Scratch,
+    ) -> Result<Vec<f64>, String> {
+        or_stock(reduced, || gram_matrix(rows, cols, values, 1.0, scratch))
     }
 }
 
@@ -51,7 +57,13 @@ impl Eigensolver for GramF32 {
         "gram_f32"
     }
 
-    fn eigenvalues(&self, rows: usize, cols: usize, values: &[f64]) -> Result<Vec<f64>, String> {
+    fn eigenvalues(
+        &self,
+        rows: usize,
+        cols: usize,
+        values: &[f64],
+        scratch: &Scratch,
+    ) -> Result<Vec<f64>, String> {
         let largest = values.iter().fold(0f64, |top, v| top.max(v.abs()));
         // f32 holds no squares beyond 1e38.
         let unit = if largest > 0.0 {
@@ -59,8 +71,8 @@ impl Eigensolver for GramF32 {
         } else {
             1.0
         };
-        let Some(mut found) = reduced(gram_matrix::<f32>(rows, cols, values, unit)) else {
-            return Gram.eigenvalues(rows, cols, values);
+        let Some(mut found) = reduced(gram_matrix::<f32>(rows, cols, values, unit, scratch)) else {
+            return Gram.eigenvalues(rows, cols, values, scratch);
         };
         for value in &mut found {
             *value = *value / unit / unit;
@@ -75,14 +87,15 @@ pub(super) fn gram_matrix<T: Real>(
     cols: usize,
     values: &[f64],
     unit: f64,
+    scratch: &Scratch,
 ) -> Square<T> {
     let w = MatRef::from_row_major_slice(values, rows, cols);
     let w = if rows >= cols { w } else { w.transpose() };
     let (n, m) = (w.nrows(), w.ncols());
-    let mut gram = Square::zeros(m);
+    let mut gram = Square::zeros(m, scratch);
     // The vectors of the product, contiguous: with a left factor contiguous the other way, matmul skips
     // packing it and drops to half its rate.
-    let mut part = Buffer::filled(TOGETHER.min(n) * m, T::ZERO);
+    let mut part = Buffer::filled(TOGETHER.min(n) * m, T::ZERO, scratch);
     for first in (0..n).step_by(TOGETHER) {
         let size = TOGETHER.min(n - first);
         let part = &mut part[..size * m];
@@ -124,7 +137,13 @@ impl Eigensolver for Svd {
         "svd"
     }
 
-    fn eigenvalues(&self, rows: usize, cols: usize, values: &[f64]) -> Result<Vec<f64>, String> {
+    fn eigenvalues(
+        &self,
+        rows: usize,
+        cols: usize,
+        values: &[f64],
+        _: &Scratch,
+    ) -> Result<Vec<f64>, String> {
         let w = MatRef::from_row_major_slice(values, rows, cols);
         let w = if rows >= cols { w } else { w.transpose() };
         let (n, m) = (w.nrows(), w.ncols());
@@ -177,8 +196,12 @@ mod tests {
     fn gram_and_svd_agree_at_any_scale() {
         for scale in [1e-180, 1e-30, 1.0, 1e30, 1e140] {
             let w = random(40, 25, scale);
-            let gram = Spectrum::of(&w, Solver::Gram).unwrap();
-            close(&gram, &Spectrum::of(&w, Solver::Svd).unwrap(), 1e-14);
+            let gram = Spectrum::from_matrix(&w, Solver::Gram).unwrap();
+            close(
+                &gram,
+                &Spectrum::from_matrix(&w, Solver::Svd).unwrap(),
+                1e-14,
+            );
             assert!(gram.lambda_max() > 0.0 || scale < 1e-150);
         }
     }
@@ -191,8 +214,8 @@ mod tests {
             .collect();
         let t = WeightMatrix::new("t", 9, 17, values).unwrap();
         close(
-            &Spectrum::of(&w, Solver::Gram).unwrap(),
-            &Spectrum::of(&t, Solver::Gram).unwrap(),
+            &Spectrum::from_matrix(&w, Solver::Gram).unwrap(),
+            &Spectrum::from_matrix(&t, Solver::Gram).unwrap(),
             1e-14,
         );
     }
@@ -200,7 +223,7 @@ mod tests {
     #[test]
     fn the_trace_is_the_frobenius_norm_over_n() {
         let w = random(30, 12, 2.0);
-        let s = Spectrum::of(&w, Solver::Gram).unwrap();
+        let s = Spectrum::from_matrix(&w, Solver::Gram).unwrap();
         let frobenius: f64 = w.values().iter().map(|v| v * v).sum();
         assert!((s.total() * 30.0 / frobenius - 1.0).abs() < 1e-13);
     }
@@ -210,13 +233,18 @@ mod tests {
         let mut values = vec![1.0; 12];
         values[5] = f64::NAN;
         let w = WeightMatrix::new("fc9", 4, 3, values).unwrap();
-        let error = Spectrum::of(&w, Solver::Gram).unwrap_err().to_string();
+        let error = Spectrum::from_matrix(&w, Solver::Gram)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("fc9") && error.contains("1 of 12"),
             "{error}"
         );
         let zero = WeightMatrix::new("z", 4, 3, vec![0.0; 12]).unwrap();
-        assert_eq!(Spectrum::of(&zero, Solver::Svd).unwrap().total(), 0.0);
+        assert_eq!(
+            Spectrum::from_matrix(&zero, Solver::Svd).unwrap().total(),
+            0.0
+        );
     }
 
     /// The largest error relative to λmax, and the largest move of α, by the fast mode.
@@ -232,8 +260,8 @@ mod tests {
                 })
                 .collect();
             let w = WeightMatrix::new("w", n, m, values).unwrap();
-            let exact = Spectrum::of(&w, Solver::Gram).unwrap();
-            let fast = Spectrum::of(&w, Solver::GramF32).unwrap();
+            let exact = Spectrum::from_matrix(&w, Solver::Gram).unwrap();
+            let fast = Spectrum::from_matrix(&w, Solver::GramF32).unwrap();
             for (x, y) in exact.eigenvalues().iter().zip(fast.eigenvalues()) {
                 worst.0 = worst.0.max((x - y).abs() / exact.lambda_max());
             }

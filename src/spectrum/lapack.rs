@@ -5,17 +5,24 @@ use ndarray_lapack::ArrayView2;
 use ndarray_linalg::{Lapack as _, MatrixLayout, cholesky::UPLO};
 
 use super::Eigensolver;
+use crate::scratch::Scratch;
 
 /// OpenBLAS: Gram matrix by `gemm`, eigenvalues by `dsyev` without vectors.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Lapack;
+pub(crate) struct Lapack;
 
 impl Eigensolver for Lapack {
     fn name(&self) -> &'static str {
         "lapack"
     }
 
-    fn eigenvalues(&self, rows: usize, cols: usize, values: &[f64]) -> Result<Vec<f64>, String> {
+    fn eigenvalues(
+        &self,
+        rows: usize,
+        cols: usize,
+        values: &[f64],
+        _: &Scratch,
+    ) -> Result<Vec<f64>, String> {
         let w = ArrayView2::from_shape((rows, cols), values).map_err(|e| e.to_string())?;
         let gram = if rows >= cols {
             w.t().dot(&w)
@@ -46,7 +53,7 @@ mod tests {
             let values: Vec<f64> = (0..n * m).map(|_| rng.random::<f64>() - 0.5).collect();
             let w = WeightMatrix::new("w", n, m, values).unwrap();
             let spectra = [Solver::Gram, Solver::Svd, Solver::Lapack]
-                .map(|solver| Spectrum::of(&w, solver).unwrap());
+                .map(|solver| Spectrum::from_matrix(&w, solver).unwrap());
             for other in &spectra[1..] {
                 for (a, b) in spectra[0].eigenvalues().iter().zip(other.eigenvalues()) {
                     assert!((a - b).abs() <= 1e-13 * other.lambda_max(), "{a} {b}");

@@ -18,17 +18,18 @@ mod tridiagonal;
 
 use serde::{Deserialize, Serialize};
 
-pub use dense::{Gram, GramF32, Svd};
+use dense::{Gram, GramF32, Svd};
 #[cfg(feature = "lapack")]
-pub use lapack::Lapack;
+use lapack::Lapack;
 pub(crate) use null::null_directions;
 use null::{Moments, live_vectors};
 
 use crate::error::{Error, LayerError, Result};
 use crate::matrix::{Cut, WeightMatrix};
+use crate::scratch::Scratch;
 
 /// A way to find the eigenvalues of WᵀW (the smaller of WᵀW and WWᵀ).
-pub trait Eigensolver {
+pub(crate) trait Eigensolver {
     /// Name for records.
     fn name(&self) -> &'static str;
 
@@ -38,12 +39,19 @@ pub trait Eigensolver {
     /// # Errors
     ///
     /// A sentence that says why the method did not converge.
-    fn eigenvalues(&self, rows: usize, cols: usize, values: &[f64]) -> Result<Vec<f64>, String>;
+    fn eigenvalues(
+        &self,
+        rows: usize,
+        cols: usize,
+        values: &[f64],
+        scratch: &Scratch,
+    ) -> Result<Vec<f64>, String>;
 }
 
 /// Which [`Eigensolver`] to use.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Solver {
     /// [`Gram`]: exact to λ/λmax ≈ 3e-15, which is below what f32 weights resolve.
     #[default]
@@ -89,7 +97,7 @@ impl Eigensolver for NoLapack {
         "lapack"
     }
 
-    fn eigenvalues(&self, _: usize, _: usize, _: &[f64]) -> Result<Vec<f64>, String> {
+    fn eigenvalues(&self, _: usize, _: usize, _: &[f64], _: &Scratch) -> Result<Vec<f64>, String> {
         Err("this build has no feature `lapack`".to_owned())
     }
 }
@@ -113,19 +121,11 @@ impl Spectrum {
     /// # Errors
     ///
     /// If an entry is NaN or infinite, if the scale overflows f64, or if the solver fails.
-    pub fn of(matrix: &WeightMatrix, solver: Solver) -> Result<Self> {
-        Self::with(matrix, solver.as_dyn())
-    }
-
-    /// The spectrum of a matrix by a solver of one's own.
-    ///
-    /// # Errors
-    ///
-    /// As [`Spectrum::of`].
-    pub fn with(matrix: &WeightMatrix, solver: &dyn Eigensolver) -> Result<Self> {
+    pub fn from_matrix(matrix: &WeightMatrix, solver: Solver) -> Result<Self> {
+        let solver = solver.as_dyn();
         let fail = |cause: LayerError| Error::layer(matrix.name(), cause);
         let values = matrix.values();
-        let moments = Moments::of(values);
+        let moments = Moments::new(values);
         let largest = moments.largest;
         if !largest.is_finite() {
             return Err(fail(LayerError::NotFinite {
@@ -134,7 +134,7 @@ impl Spectrum {
             }));
         }
         if largest == 0.0 {
-            return Self::new(vec![0.0; matrix.m()], matrix.n(), matrix.m(), matrix.cut())
+            return Self::from_parts(vec![0.0; matrix.m()], matrix.n(), matrix.m(), matrix.cut())
                 .map_err(fail);
         }
         // Squares of such entries would leave the range of f64. A power of two rescales exactly.
@@ -151,7 +151,7 @@ impl Spectrum {
             &scaled
         };
         let mut eigenvalues = solver
-            .eigenvalues(matrix.rows(), matrix.cols(), entries)
+            .eigenvalues(matrix.rows(), matrix.cols(), entries, matrix.scratch())
             .map_err(|message| {
                 fail(LayerError::Solver {
                     solver: solver.name().to_owned(),
@@ -164,7 +164,7 @@ impl Spectrum {
             *value = value.max(0.0) / n / scale / scale;
         }
         let spectrum =
-            Self::new(eigenvalues, matrix.n(), matrix.m(), matrix.cut()).map_err(fail)?;
+            Self::from_parts(eigenvalues, matrix.n(), matrix.m(), matrix.cut()).map_err(fail)?;
         let live_n = live_vectors(matrix.rows(), matrix.cols(), entries).max(matrix.m());
         let live = live_n as f64 / n;
         Ok(spectrum.with_entries(live_n, moments.kurtosis(values, live)))
@@ -176,10 +176,11 @@ impl Spectrum {
     ///
     /// If there are none, or one is negative or not finite.
     pub fn from_eigenvalues(eigenvalues: Vec<f64>, n: usize, m: usize) -> Result<Self> {
-        Self::new(eigenvalues, n, m, Cut::Whole).map_err(|cause| Error::layer("spectrum", cause))
+        Self::from_parts(eigenvalues, n, m, Cut::Whole)
+            .map_err(|cause| Error::layer("spectrum", cause))
     }
 
-    pub(crate) fn new(
+    pub(crate) fn from_parts(
         mut eigenvalues: Vec<f64>,
         n: usize,
         m: usize,
@@ -212,7 +213,7 @@ impl Spectrum {
             .flat_map(|s| &s.eigenvalues)
             .copied()
             .collect();
-        Self::new(eigenvalues, first.n, first.m, Cut::Pooled).ok()
+        Self::from_parts(eigenvalues, first.n, first.m, Cut::Pooled).ok()
     }
 
     /// Ascending.

@@ -67,7 +67,7 @@ pub(super) struct Moments {
 }
 
 impl Moments {
-    pub(super) fn of(values: &[f64]) -> Self {
+    pub(super) fn new(values: &[f64]) -> Self {
         Self::scaled(values, 1.0)
     }
 
@@ -130,8 +130,10 @@ mod tests {
         for share in [0.1, 0.5, 0.95] {
             let m = 400;
             let zeros = (share * m as f64) as usize;
-            let law = MarchenkoPastur::new(1.0, 1000, m - zeros);
-            let mut x = MarchenkoPastur::new(1e-8, zeros, zeros).midpoint_quantiles(zeros);
+            let law = MarchenkoPastur::new(1.0, 1000, m - zeros).unwrap();
+            let mut x = MarchenkoPastur::new(1e-8, zeros, zeros)
+                .unwrap()
+                .midpoint_quantiles(zeros);
             x.extend(law.midpoint_quantiles(m - zeros));
             assert_eq!(null_directions(&x), zeros);
         }
@@ -139,13 +141,17 @@ mod tests {
 
     #[test]
     fn the_hard_edge_of_a_square_matrix_is_not_null() {
-        let x = MarchenkoPastur::new(1.0, 2000, 2000).midpoint_quantiles(2000);
+        let x = MarchenkoPastur::new(1.0, 2000, 2000)
+            .unwrap()
+            .midpoint_quantiles(2000);
         assert_eq!(null_directions(&x), 0);
     }
 
     #[test]
     fn one_huge_spike_does_not_make_the_rest_null() {
-        let mut x = MarchenkoPastur::new(1.0, 400, 200).midpoint_quantiles(200);
+        let mut x = MarchenkoPastur::new(1.0, 400, 200)
+            .unwrap()
+            .midpoint_quantiles(200);
         x[199] = 1e4;
         assert_eq!(null_directions(&x), 0);
     }

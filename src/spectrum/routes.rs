@@ -12,7 +12,7 @@ use super::band::{Blocks, band};
 use super::reflect::Real;
 use super::square::Square;
 use super::tridiagonal;
-use crate::buffers::Buffer;
+use crate::scratch::{Buffer, Scratch};
 
 /// Where two stages become faster than one: even from M = 448 to 640, 1.3 times as fast at 1024, 1.7 at 2048
 /// in interleaved runs (AVX-512, f64, square W).
@@ -43,15 +43,16 @@ pub(super) fn reduced<T: Real>(gram: Square<T>) -> Option<Vec<f64>> {
     if gram.side() < TWO_STAGES_FROM {
         in_units(gram, one_stage)
     } else {
-        in_units(gram, |gram| two_stages(gram, BLOCKS))
+        in_units(gram, |gram, scratch| two_stages(gram, BLOCKS, scratch))
     }
 }
 
 /// The eigenvalues found by `route` of a matrix whose entries are of moderate scale.
 fn in_units<T: Real>(
     mut gram: Square<T>,
-    route: impl FnOnce(MatMut<'_, T>) -> Option<Vec<f64>>,
+    route: impl FnOnce(MatMut<'_, T>, &Scratch) -> Option<Vec<f64>>,
 ) -> Option<Vec<f64>> {
+    let scratch = gram.scratch().clone();
     let mut entries = gram.view_mut();
     // No entry of a Gram matrix is larger than the largest on the diagonal.
     let diagonal = (0..entries.nrows()).map(|i| entries[(i, i)].into());
@@ -63,30 +64,30 @@ fn in_units<T: Real>(
         return Some(vec![0.0; entries.nrows()]);
     }
     if (1e-10..1e10).contains(&top) {
-        return route(entries);
+        return route(entries, &scratch);
     }
     let unit = (-top.log2().floor()).exp2();
     let factor = T::from_f64(unit);
     for column in entries.rb_mut().col_iter_mut() {
         column.iter_mut().for_each(|v| *v *= factor);
     }
-    let values = route(entries)?;
+    let values = route(entries, &scratch)?;
     let values: Vec<f64> = values.iter().map(|v| v / unit).collect();
     values.iter().all(|v| v.is_finite()).then_some(values)
 }
 
 /// Householder's reduction, then the eigenvalues of the tridiagonal matrix.
-fn one_stage<T: Real>(mut gram: MatMut<'_, T>) -> Option<Vec<f64>> {
+fn one_stage<T: Real>(mut gram: MatMut<'_, T>, scratch: &Scratch) -> Option<Vec<f64>> {
     let m = gram.nrows();
     let block = recommended_block_size::<T>(m, m);
     let columns = m.saturating_sub(1);
-    let mut householder = Buffer::filled(block * columns, T::ZERO);
-    let scratch = tridiag_in_place_scratch::<T>(m, Par::Seq, Default::default());
+    let mut householder = Buffer::filled(block * columns, T::ZERO, scratch);
+    let workspace = tridiag_in_place_scratch::<T>(m, Par::Seq, Default::default());
     tridiag_in_place(
         gram.rb_mut(),
         MatMut::from_column_major_slice_mut(&mut householder, block, columns),
         Par::Seq,
-        MemStack::new(&mut MemBuffer::new(scratch)),
+        MemStack::new(&mut MemBuffer::new(workspace)),
         Default::default(),
     );
     let diagonal = (0..m).map(|i| gram[(i, i)].into()).collect();
@@ -95,8 +96,8 @@ fn one_stage<T: Real>(mut gram: MatMut<'_, T>) -> Option<Vec<f64>> {
 }
 
 /// Reduction to a band by matrix products, from there to a tridiagonal matrix, then its eigenvalues.
-fn two_stages<T: Real>(gram: MatMut<'_, T>, blocks: Blocks) -> Option<Vec<f64>> {
-    let (diagonal, beside) = band(gram, blocks).tridiagonal();
+fn two_stages<T: Real>(gram: MatMut<'_, T>, blocks: Blocks, scratch: &Scratch) -> Option<Vec<f64>> {
+    let (diagonal, beside) = band(gram, blocks, scratch).tridiagonal();
     tridiagonal::eigenvalues(diagonal, &beside)
 }
 
@@ -211,21 +212,21 @@ mod tests {
             };
             let kind = case % 14;
             let w = matrix(kind, n, m, &mut rng);
-            let wanted = Svd.eigenvalues(n, m, &w).unwrap();
+            let wanted = Svd.eigenvalues(n, m, &w, &Scratch::default()).unwrap();
             let what = |route| format!("case {case}, kind {kind}, {n}×{m}, {route}");
-            let gram = || gram_matrix::<f64>(n, m, &w, 1.0);
+            let gram = || gram_matrix::<f64>(n, m, &w, 1.0, &Scratch::default());
             let tolerance = 4.0 * (n + 4) as f64 * f64::EPSILON;
             let one = in_units(gram(), one_stage).unwrap();
             agree(&one, &wanted, tolerance, &what("one stage"));
-            let two = in_units(gram(), |g| two_stages(g, blocks)).unwrap();
+            let two = in_units(gram(), |g, scratch| two_stages(g, blocks, scratch)).unwrap();
             agree(&two, &wanted, tolerance, &what("two stages"));
             agree(&stock(&gram()).unwrap(), &wanted, tolerance, &what("stock"));
-            let fast = GramF32.eigenvalues(n, m, &w).unwrap();
+            let fast = GramF32.eigenvalues(n, m, &w, &Scratch::default()).unwrap();
             let single = 4.0 * (n + 4) as f64 * f64::from(f32::EPSILON);
             agree(&fast, &wanted, single, &what("f32"));
             let unit = if kind == 3 { 1e-140 } else { 1.0 } * if kind == 4 { 1e140 } else { 1.0 };
-            let gram = gram_matrix::<f32>(n, m, &w, unit);
-            let fast = in_units(gram, |g| two_stages(g, blocks)).unwrap();
+            let gram = gram_matrix::<f32>(n, m, &w, unit, &Scratch::default());
+            let fast = in_units(gram, |g, scratch| two_stages(g, blocks, scratch)).unwrap();
             let fast: Vec<f64> = fast.iter().map(|v| v / unit / unit).collect();
             agree(&fast, &wanted, single, &what("f32, two stages"));
         }
@@ -234,8 +235,8 @@ mod tests {
     #[test]
     fn faer_takes_over_from_a_route_that_refuses() {
         let w = noise(&mut Random::seed_from_u64(2), 30 * 20);
-        let gram = || gram_matrix::<f64>(30, 20, &w, 1.0);
-        let wanted = Svd.eigenvalues(30, 20, &w).unwrap();
+        let gram = || gram_matrix::<f64>(30, 20, &w, 1.0, &Scratch::default());
+        let wanted = Svd.eigenvalues(30, 20, &w, &Scratch::default()).unwrap();
         let found = or_stock(|_| None, gram).unwrap();
         agree(&found, &wanted, 1e-14, "refused");
         for spoilt in [f64::NAN, f64::INFINITY] {
@@ -247,7 +248,7 @@ mod tests {
             gone.view_mut().fill(spoilt);
             assert!(in_units(gone, one_stage).is_none());
             assert!(in_units(spoil(gram()), one_stage).is_none());
-            assert!(in_units(spoil(gram()), |g| two_stages(g, BLOCKS)).is_none());
+            assert!(in_units(spoil(gram()), |g, scratch| two_stages(g, BLOCKS, scratch)).is_none());
             let found = or_stock(|g| reduced(spoil(g)), gram).unwrap();
             agree(&found, &wanted, 1e-14, "not finite");
         }
@@ -258,7 +259,9 @@ mod tests {
         let m = TWO_STAGES_FROM + 5;
         let w = noise(&mut Random::seed_from_u64(3), m * (m + 60));
         let bits = |solver: &dyn Eigensolver| -> Vec<u64> {
-            let values = solver.eigenvalues(m + 60, m, &w).unwrap();
+            let values = solver
+                .eigenvalues(m + 60, m, &w, &Scratch::default())
+                .unwrap();
             values.iter().map(|v| v.to_bits()).collect()
         };
         for solver in [&Gram as &(dyn Eigensolver + Sync), &GramF32] {
@@ -271,12 +274,20 @@ mod tests {
             });
         }
         // At this size all of it: two stages with the blocks that are in use.
-        let wanted = Svd.eigenvalues(m + 60, m, &w).unwrap();
-        let found = Gram.eigenvalues(m + 60, m, &w).unwrap();
+        let wanted = Svd.eigenvalues(m + 60, m, &w, &Scratch::default()).unwrap();
+        let found = Gram
+            .eigenvalues(m + 60, m, &w, &Scratch::default())
+            .unwrap();
         agree(&found, &wanted, 1e-13, "large");
-        let one = in_units(gram_matrix::<f64>(m + 60, m, &w, 1.0), one_stage).unwrap();
+        let one = in_units(
+            gram_matrix::<f64>(m + 60, m, &w, 1.0, &Scratch::default()),
+            one_stage,
+        )
+        .unwrap();
         agree(&found, &one, 2e-14, "one stage");
-        let fast = GramF32.eigenvalues(m + 60, m, &w).unwrap();
+        let fast = GramF32
+            .eigenvalues(m + 60, m, &w, &Scratch::default())
+            .unwrap();
         agree(&fast, &found, 1e-6, "f32");
     }
 }

@@ -1,9 +1,9 @@
-//! A square matrix in a buffer that its thread may keep.
+//! A square matrix in a buffer of the scratch.
 
 use faer::{MatMut, MatRef};
 
 use super::reflect::Real;
-use crate::buffers::Buffer;
+use crate::scratch::{Buffer, Scratch};
 
 /// Column-major; each column begins at a cache line's boundary from the first.
 pub(super) struct Square<T: Real> {
@@ -18,14 +18,14 @@ const LINE: usize = 64;
 const PAGE: usize = 4096;
 
 impl<T: Real> Square<T> {
-    pub(super) fn zeros(side: usize) -> Self {
+    pub(super) fn zeros(side: usize, scratch: &Scratch) -> Self {
         let line = LINE / size_of::<T>();
         let mut stride = side.next_multiple_of(line);
         if (stride * size_of::<T>()).is_multiple_of(PAGE) {
             // Neighbours in a row would compete for the same places in the cache.
             stride += line;
         }
-        let entries = Buffer::filled(stride * side + line, T::ZERO);
+        let entries = Buffer::filled(stride * side + line, T::ZERO, scratch);
         let skip = entries.as_ptr().align_offset(LINE).min(line);
         Self {
             entries,
@@ -33,6 +33,10 @@ impl<T: Real> Square<T> {
             stride,
             skip,
         }
+    }
+
+    pub(super) fn scratch(&self) -> &Scratch {
+        self.entries.scratch()
     }
 
     pub(super) fn side(&self) -> usize {

@@ -1,28 +1,28 @@
 //! Every matrix of a checkpoint, judged: one row for each, with a reason where there is no number.
 
-mod agenda;
+mod dedup;
 mod lora;
 mod options;
 mod parts;
-mod reference;
-mod tied;
+mod plan;
+mod weightwatcher;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::analysis::analyze_cuts;
-use crate::buffers::keep_buffers;
+use crate::analysis::Analyzer;
 use crate::checkpoint::{Checkpoint, TensorInfo};
+use crate::config::Config;
 use crate::error::{LayerError, Result};
 use crate::matrix::{Cuts, Layout};
 use crate::phase::Unclassifiable;
 use crate::record::{Record, Stamp, Summary};
 use crate::spectrum::{Solver, Spectrum};
-use agenda::{Agenda, Job, Task, layer_shape};
+use dedup::skip_duplicates;
 use lora::{Adapter, adapters, base_of, product, scaling};
 pub use options::SurveyOptions;
 pub use parts::{Part, heads, parts};
-use tied::untie;
+use plan::{Job, Plan, Task, layer_shape};
 
 /// A checkpoint's rows and their summary.
 ///
@@ -30,6 +30,7 @@ use tied::untie;
 /// fit leaves out eigenvalues below an absolute 1e-5; `entropy` is divided by the logarithm of the rank;
 /// `matrix_rank` counts singular values above sv_max·N·ε of f64; and what needs a Marchenko–Pastur fit is empty.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Survey {
     /// In the order of the file. `status` is `success`, `failed` or `skipped`, with a reason.
     pub rows: Vec<Record>,
@@ -61,7 +62,7 @@ impl Survey {
 pub fn summarise(run: &str, rows: &[Record]) -> Summary {
     let good = rows.iter().filter(|r| r.is_success());
     let good: Vec<Record> = good.cloned().collect();
-    Summary::of(run, Stamp::default(), &good, 0.0)
+    Summary::new(run, Stamp::default(), &good, 0.0)
 }
 
 /// The tensors that are halves of low-rank adapters, by their place, each with its adapted layer: they are
@@ -82,16 +83,16 @@ pub fn survey(
     progress: impl Fn(usize, usize) + Sync,
 ) -> Result<Survey> {
     let run = checkpoint.path().display().to_string();
-    let mut agenda = Agenda::of(checkpoint, options, &run);
+    let mut plan = Plan::new(checkpoint, options, &run);
     if let Some((i, n)) = options.shard {
-        agenda.keep_part(i, n);
+        plan.keep_part(i, n);
     }
-    let Agenda {
+    let Plan {
         rows,
         mut sources,
         queue,
         elsewhere,
-    } = agenda;
+    } = plan;
     let spectra = vec![None; rows.len()];
     let total = queue.len();
     let shared = Shared {
@@ -117,7 +118,7 @@ pub fn survey(
         mut spectra,
         ..
     } = done.unwrap_or_else(PoisonError::into_inner);
-    untie(checkpoint, &mut rows, &mut spectra, &sources)?;
+    skip_duplicates(checkpoint, &mut rows, &mut spectra, &sources)?;
     let kept = |row: &usize| !elsewhere.contains(row);
     let rows: Vec<Record> = (0..rows.len())
         .filter(kept)
@@ -167,10 +168,10 @@ impl Shared<'_> {
                 return;
             };
             // Through one tensor's parts, not through the file: the largest tensor is not to stay.
-            let _kept = keep_buffers();
+            let analyzer = Analyzer::new(self.config());
             let judged = match job {
-                Job::Tensor(tasks) => self.tensor(tasks),
-                Job::Adapter { adapter, rows } => self.adapter(&adapter, &rows),
+                Job::Tensor(tasks) => self.tensor(&analyzer, tasks),
+                Job::Adapter { adapter, rows } => self.adapter(&analyzer, &adapter, &rows),
             };
             let mut done = lock(&self.done);
             done.tensors += 1;
@@ -184,7 +185,7 @@ impl Shared<'_> {
         }
     }
 
-    fn tensor(&self, tasks: Vec<Task>) -> Vec<Judged> {
+    fn tensor(&self, analyzer: &Analyzer, tasks: Vec<Task>) -> Vec<Judged> {
         let Some(info) = tasks.first().map(|t| &self.checkpoint.tensors()[t.index]) else {
             return Vec::new();
         };
@@ -200,13 +201,15 @@ impl Shared<'_> {
             }
         };
         let last = tasks.len() - 1;
+        let scratch = analyzer.scratch();
         let judge = |(i, task): (usize, &Task)| {
             let cuts = if i == last {
-                task.part.take(&info.shape, std::mem::take(&mut values))
+                task.part
+                    .take(&info.shape, std::mem::take(&mut values), scratch)
             } else {
-                task.part.cut(&info.shape, &values)
+                task.part.cut_in(&info.shape, &values, scratch)
             };
-            match cuts.and_then(|cuts| self.layer(task.row, &cuts)) {
+            match cuts.and_then(|cuts| self.layer(analyzer, task.row, &cuts)) {
                 Ok((record, spectrum)) => (task.row, record, Some(spectrum)),
                 Err(why) => fail(task, why.into()),
             }
@@ -215,7 +218,7 @@ impl Shared<'_> {
     }
 
     /// The product of an adapter, and the adapted weight.
-    fn adapter(&self, adapter: &Adapter, rows: &[usize]) -> Vec<Judged> {
+    fn adapter(&self, analyzer: &Analyzer, adapter: &Adapter, rows: &[usize]) -> Vec<Judged> {
         let name = |kind| adapter.row(kind);
         let fail = |row: usize, kind, shape: &[usize], why: LayerError| {
             self.failed(row, &name(kind), shape, why)
@@ -240,8 +243,9 @@ impl Shared<'_> {
             return vec![fail(rows[0], "lora", &[], "the halves do not fit".into())];
         };
         let judge = |row: usize, kind, values: &[f64]| {
-            let layer = Cuts::of(&name(kind), Layout::Matrix, &shape, values);
-            match layer.and_then(|cuts| self.layer(row, &cuts)) {
+            let scratch = analyzer.scratch();
+            let layer = Cuts::in_scratch(&name(kind), Layout::Matrix, &shape, values, scratch);
+            match layer.and_then(|cuts| self.layer(analyzer, row, &cuts)) {
                 Ok((record, spectrum)) => (row, record, Some(spectrum)),
                 Err(why) => fail(row, kind, &shape, why.into()),
             }
@@ -259,7 +263,7 @@ impl Shared<'_> {
             values.indeterminate = None;
             values.phase_evidence.clear();
             values.phase_reason = Some(Unclassifiable::LowRank { rank });
-            values.judge();
+            values.assess();
         }
         if let (Some(base), Some(&row)) = (&self.options.base, rows.get(1)) {
             let merged = match base_of(&adapter.layer, base.tensors(), shape) {
@@ -288,16 +292,20 @@ impl Shared<'_> {
         (row, record, None)
     }
 
-    fn layer(&self, row: usize, cuts: &Cuts) -> Result<(Record, Spectrum)> {
+    fn config(&self) -> Config {
         let mut config = self.options.config.clone();
         if self.options.weightwatcher {
             config.solver = Solver::Svd;
         }
-        let report = analyze_cuts(cuts, &config, None)?;
+        config
+    }
+
+    fn layer(&self, analyzer: &Analyzer, row: usize, cuts: &Cuts) -> Result<(Record, Spectrum)> {
+        let report = analyzer.analyze_cuts(cuts, None)?;
         let mut record = Record::success(self.run, Stamp::default(), row, &report);
         if self.options.weightwatcher {
-            reference::conform(&mut record, &report);
+            weightwatcher::conform(&mut record, &report);
         }
-        Ok((record, report.row.spectrum))
+        Ok((record, report.primary.spectrum))
     }
 }

@@ -18,10 +18,12 @@
 use std::ops::Range;
 
 use crate::error::{Error, LayerError, Result};
-use crate::matrix::{Cuts, Layout, LeftOut, analysable};
+use crate::matrix::{Cuts, Layout, SkipReason, analysable};
+use crate::scratch::Scratch;
 
 /// One matrix, or one convolution, of a tensor.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Part {
     /// The tensor's name, with what was taken of it in brackets.
     pub name: String,
@@ -50,7 +52,7 @@ pub fn parts<'a>(
     name: &str,
     shape: &[usize],
     others: impl IntoIterator<Item = (&'a str, &'a [usize])>,
-) -> Result<Vec<Part>, LeftOut> {
+) -> Result<Vec<Part>, SkipReason> {
     let lower = name.to_lowercase();
     let whole = |layout| {
         analysable(Some(layout), shape).map(|layout| {
@@ -63,7 +65,7 @@ pub fn parts<'a>(
         })
     };
     match *shape {
-        [] | [_] => Err(LeftOut::Vector),
+        [] | [_] => Err(SkipReason::Vector),
         [rows, cols] => {
             let blocks = gates(name, rows, others)
                 .or_else(|| projections(&lower, rows, cols))
@@ -100,7 +102,7 @@ pub fn parts<'a>(
             Ok((0..count).map(part).collect())
         }
         _ if shape[2..].iter().any(|&k| k >= STACK) || shape.len() > 5 => {
-            Err(LeftOut::UnknownLayout)
+            Err(SkipReason::UnknownLayout)
         }
         _ if ["transpose", "deconv", "convt"]
             .iter()
@@ -237,10 +239,17 @@ impl Part {
     }
 
     /// As [`cut`](Self::cut), from values that are not needed any more.
-    pub(super) fn take(&self, shape: &[usize], values: Vec<f64>) -> Result<Cuts> {
+    pub(super) fn take(
+        &self,
+        shape: &[usize],
+        values: Vec<f64>,
+        scratch: &Scratch,
+    ) -> Result<Cuts> {
         match (&self.select, shape) {
-            (Select::Whole, &[rows, cols]) => Cuts::whole(&self.name, [rows, cols], values),
-            _ => self.cut(shape, &values),
+            (Select::Whole, &[rows, cols]) => {
+                Cuts::whole(&self.name, [rows, cols], values, scratch)
+            }
+            _ => self.cut_in(shape, &values, scratch),
         }
     }
 
@@ -250,6 +259,16 @@ impl Part {
     ///
     /// If there are not as many values as the shape says.
     pub fn cut(&self, shape: &[usize], values: &[f64]) -> Result<Cuts> {
+        self.cut_in(shape, values, &Scratch::default())
+    }
+
+    /// As [`cut`](Self::cut), in buffers of this scratch.
+    pub(super) fn cut_in(
+        &self,
+        shape: &[usize],
+        values: &[f64],
+        scratch: &Scratch,
+    ) -> Result<Cuts> {
         let count: usize = shape.iter().product();
         if count != values.len() {
             let cause = LayerError::WrongLength {
@@ -260,15 +279,17 @@ impl Part {
         }
         let row = shape[1..].iter().product::<usize>();
         match &self.select {
-            Select::Whole => Cuts::of(&self.name, self.layout, &self.shape, values),
+            Select::Whole => {
+                Cuts::in_scratch(&self.name, self.layout, &self.shape, values, scratch)
+            }
             Select::Rows(range) => {
                 let values = &values[range.start * row..range.end * row];
-                Cuts::of(&self.name, self.layout, &self.shape, values)
+                Cuts::in_scratch(&self.name, self.layout, &self.shape, values, scratch)
             }
             Select::Columns(range) => {
                 let rows = values.chunks_exact(row.max(1));
                 let values: Vec<f64> = rows.flat_map(|r| &r[range.clone()]).copied().collect();
-                Cuts::of(&self.name, self.layout, &self.shape, &values)
+                Cuts::in_scratch(&self.name, self.layout, &self.shape, &values, scratch)
             }
         }
     }
@@ -304,7 +325,7 @@ mod tests {
         let parts = parts("rnn.weight_ih_l0", &[32, 5], others).unwrap();
         let values: Vec<f64> = (0..160).map(f64::from).collect();
         let cuts = parts[1].cut(&[32, 5], &values).unwrap();
-        assert_eq!((cuts.row.rows(), cuts.row.values()[0]), (8, 40.0));
+        assert_eq!((cuts.primary.rows(), cuts.primary.values()[0]), (8, 40.0));
     }
 
     #[test]
@@ -316,7 +337,7 @@ mod tests {
         let parts = parts("h.c_attn.weight", &[2, 6], []).unwrap();
         let values: Vec<f64> = (0..12).map(f64::from).collect();
         let value = parts[2].cut(&[2, 6], &values).unwrap();
-        assert_eq!(value.row.values(), [4.0, 5.0, 10.0, 11.0]);
+        assert_eq!(value.primary.values(), [4.0, 5.0, 10.0, 11.0]);
         // Grouped queries: 8 rows of queries, 2 of keys, 2 of values.
         let shapes: Vec<_> = super::parts("x.qkv_proj.weight", &[12, 8], [])
             .unwrap()
@@ -339,7 +360,7 @@ mod tests {
         assert_eq!(fused[3].name, "x.qkv_proj.weight[q][head 3]");
         let values: Vec<f64> = (0..96).map(f64::from).collect();
         assert_eq!(
-            fused[3].cut(&[12, 8], &values).unwrap().row.values()[0],
+            fused[3].cut(&[12, 8], &values).unwrap().primary.values()[0],
             48.0
         );
         assert_eq!(of("a.query.weight", &[8, 8], 2).len(), 2);
@@ -358,8 +379,8 @@ mod tests {
             Layout::ConvTranspose
         );
         let none = |shape: &[usize]| parts("x", shape, []).unwrap_err();
-        assert_eq!(none(&[5]), LeftOut::Vector);
-        assert_eq!(none(&[1, 5]), LeftOut::TooSmall);
-        assert_eq!(none(&[2, 3, 64, 64]), LeftOut::UnknownLayout);
+        assert_eq!(none(&[5]), SkipReason::Vector);
+        assert_eq!(none(&[1, 5]), SkipReason::TooSmall);
+        assert_eq!(none(&[2, 3, 64, 64]), SkipReason::UnknownLayout);
     }
 }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::folder::RunFolder;
-use super::plan::{Entry, canonical};
+use super::plan::{PlanEntry, canonical};
 use crate::error::{Error, Result, chain};
 use crate::files::write_whole;
 
@@ -37,7 +37,7 @@ pub enum Attempt {
 /// [`Attempt::Failed`].
 pub fn attempt<S, R, E>(
     folder: impl AsRef<Path>,
-    entry: &Entry<S>,
+    entry: &PlanEntry<S>,
     work: impl FnOnce(&Path) -> Result<R, E>,
 ) -> Result<Attempt>
 where

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::folder::RunFolder;
-use super::plan::{Entry, Plan, canonical};
+use super::plan::{Plan, PlanEntry, canonical};
 use crate::error::{Error, Result};
 use crate::files::{scan_lines, write_whole};
 
@@ -24,18 +24,19 @@ pub struct Merged {
 
 /// A run without a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unfinished {
     /// Its place in the plan.
     pub index: usize,
     /// Its id.
     pub id: String,
     /// What is known of it.
-    pub state: State,
+    pub state: EntryState,
 }
 
 /// What is known of a run without a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum State {
+pub enum EntryState {
     /// Nobody has begun.
     Missing,
     /// A worker is at it.
@@ -50,10 +51,10 @@ impl std::fmt::Display for Unfinished {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "run {} ({}) ", self.index, self.id)?;
         match &self.state {
-            State::Missing => f.write_str("is missing"),
-            State::Running => f.write_str("is running"),
-            State::Interrupted => f.write_str("was interrupted"),
-            State::Failed(cause) => write!(f, "failed: {cause}"),
+            EntryState::Missing => f.write_str("is missing"),
+            EntryState::Running => f.write_str("is running"),
+            EntryState::Interrupted => f.write_str("was interrupted"),
+            EntryState::Failed(cause) => write!(f, "failed: {cause}"),
         }
     }
 }
@@ -99,7 +100,7 @@ pub fn merge<S>(plan: &Plan<S>, folders: &[impl AsRef<Path>]) -> Result<Merged> 
     Ok(merged)
 }
 
-fn result_of<S>(entry: &Entry<S>, folder: &Path) -> Result<Option<Value>> {
+fn result_of<S>(entry: &PlanEntry<S>, folder: &Path) -> Result<Option<Value>> {
     let path = RunFolder::new(folder, &entry.id).done();
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -119,20 +120,20 @@ fn result_of<S>(entry: &Entry<S>, folder: &Path) -> Result<Option<Value>> {
     Ok(Some(row))
 }
 
-fn state_of(id: &str, folders: &[impl AsRef<Path>]) -> Result<State> {
-    let mut state = State::Missing;
+fn state_of(id: &str, folders: &[impl AsRef<Path>]) -> Result<EntryState> {
+    let mut state = EntryState::Missing;
     for folder in folders {
         let run = RunFolder::new(folder.as_ref(), id);
         if !run.path().exists() {
             continue;
         }
         if run.is_locked() {
-            return Ok(State::Running);
+            return Ok(EntryState::Running);
         }
         let failed = run.failed();
         state = match std::fs::read_to_string(&failed) {
-            Ok(text) => State::Failed(text.trim_end().to_owned()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => State::Interrupted,
+            Ok(text) => EntryState::Failed(text.trim_end().to_owned()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => EntryState::Interrupted,
             Err(e) => return Err(Error::io(&failed, e)),
         };
     }

@@ -1,7 +1,7 @@
 //! Many runs from one plan, on one machine or on a cluster's nodes, killed and continued at will.
 //!
 //! A [`Plan`] is a JSONL file, one run a line, whatever a run is to the caller: a training, a shard of a
-//! checkpoint. Each run has an [id](Entry::id), the hash of its settings, and a folder of that name. A worker
+//! checkpoint. Each run has an [id](PlanEntry::id), the hash of its settings, and a folder of that name. A worker
 //! [`attempt`]s one index of the plan: it locks the folder, works, and leaves the result as the marker
 //! `DONE.json`. [`merge`] collects the results in the plan's order and names the runs that are not done.
 //!
@@ -37,5 +37,5 @@ mod merge;
 mod plan;
 
 pub use attempt::{Attempt, attempt};
-pub use merge::{Merged, State, Unfinished, is_timing, merge, read_results};
-pub use plan::{Entry, INDEX_VARIABLES, Plan, index_from};
+pub use merge::{EntryState, Merged, Unfinished, is_timing, merge, read_results};
+pub use plan::{INDEX_VARIABLES, Plan, PlanEntry, index_from};

@@ -14,13 +14,13 @@ use crate::files::{scan_lines, write_whole};
 /// Runs in an order that gives each its index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan<S> {
-    entries: Vec<Entry<S>>,
+    entries: Vec<PlanEntry<S>>,
 }
 
 /// One run of a plan.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub struct Entry<S> {
+pub struct PlanEntry<S> {
     /// Its place in the plan, from 0.
     pub index: usize,
     /// Twelve hexadecimal digits: the beginning of the SHA-256 of the settings as JSON, keys sorted, nulls
@@ -43,7 +43,7 @@ impl<S: Serialize> Plan<S> {
             let id = id(&spec)?;
             let index = plan.entries.len();
             if seen.insert(id.clone(), index).is_none() {
-                plan.entries.push(Entry { index, id, spec });
+                plan.entries.push(PlanEntry { index, id, spec });
             }
         }
         Ok(plan)
@@ -85,7 +85,7 @@ impl<S: Serialize + DeserializeOwned> Plan<S> {
         let path = path.as_ref();
         let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
         let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
-        let mut entries: Vec<Entry<S>> = Vec::new();
+        let mut entries: Vec<PlanEntry<S>> = Vec::new();
         let mut lines = HashMap::new();
         let mut add = |number: usize, text: &str| {
             let spec: S =
@@ -96,7 +96,7 @@ impl<S: Serialize + DeserializeOwned> Plan<S> {
                 return Err(Error::format(path, Some(number), cause));
             }
             let index = entries.len();
-            entries.push(Entry { index, id, spec });
+            entries.push(PlanEntry { index, id, spec });
             Ok(())
         };
         let whole = scan_lines(path, &file, &mut add)?;
@@ -112,7 +112,7 @@ impl<S: Serialize + DeserializeOwned> Plan<S> {
 
 impl<S> Plan<S> {
     /// The runs, in order.
-    pub fn entries(&self) -> &[Entry<S>] {
+    pub fn entries(&self) -> &[PlanEntry<S>] {
         &self.entries
     }
 
@@ -121,7 +121,7 @@ impl<S> Plan<S> {
     /// # Errors
     ///
     /// If there are fewer.
-    pub fn entry(&self, index: usize) -> Result<&Entry<S>> {
+    pub fn entry(&self, index: usize) -> Result<&PlanEntry<S>> {
         let count = self.entries.len();
         self.entries.get(index).ok_or_else(|| Error::Config {
             option: "index",

@@ -38,13 +38,13 @@ fn observing_never_initialises_a_parameter() {
     // Epoch 0 was not observed; at epoch 1 two layers were in use, and the others have a reason.
     let t = &b.2.trajectory;
     assert_eq!(t.layers(), ["fc1.weight", "fc2.weight"]);
-    assert!(t.left_out.iter().any(|l| l.name == "conv1.weight"));
+    assert!(t.skipped().iter().any(|l| l.name == "conv1.weight"));
 
     let model = LeNet5::new(&device);
     heavytail::burn::initialize(&model);
     let monitor = Monitor::builder().build().unwrap();
     monitor.observe(0, &model);
-    assert_eq!(monitor.finish().trajectory.records.len(), 4);
+    assert_eq!(monitor.finish().trajectory.records().len(), 4);
 }
 
 #[derive(Module, Debug)]
@@ -72,7 +72,7 @@ fn every_kind_of_layer_is_cut_or_has_a_reason() {
         free: Param::from_tensor(Tensor::ones([2, 3, 4], &device)),
     };
     heavytail::burn::initialize(&zoo);
-    let monitor = Monitor::builder().skip("attention.key").build().unwrap();
+    let monitor = Monitor::builder().exclude("attention.key").build().unwrap();
     monitor.observe(0, &zoo);
     let t = monitor.finish().trajectory;
     let shape = |layer: &str| {
@@ -81,7 +81,7 @@ fn every_kind_of_layer_is_cut_or_has_a_reason() {
             .next()
             .unwrap_or_else(|| panic!("no {layer} in {:?}", t.layers()));
         let v = record.values().unwrap();
-        (v.cut, v.row.n, v.row.m, v.slices.len())
+        (v.cut, v.primary.n, v.primary.m, v.slices.len())
     };
     assert_eq!(shape("embedding.weight"), (Cut::Whole, 30, 12, 0));
     assert_eq!(shape("conv.weight"), (Cut::Unfolding, 20, 6, 5));
@@ -93,7 +93,7 @@ fn every_kind_of_layer_is_cut_or_has_a_reason() {
     assert_eq!(shape("attention.query.weight"), (Cut::Whole, 16, 16, 0));
     assert_eq!(shape("blocks.0.weight"), (Cut::Whole, 9, 7, 0));
     let reason = |name: &str| {
-        let left_out = t.left_out.iter().find(|l| l.name == name);
+        let left_out = t.skipped().iter().find(|l| l.name == name);
         left_out.map_or_else(String::new, |l| l.why.to_string())
     };
     assert!(

@@ -6,7 +6,7 @@ use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::{Line, Record, Scalar, Stamp, Summary};
 use heavytail::report::Run;
-use heavytail::run::State;
+use heavytail::run::RunState;
 use heavytail::spectrum::Spectrum;
 use heavytail::{Config, Monitor, WeightMatrix, analyze};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
@@ -45,7 +45,7 @@ pub fn watched(out: &Path) -> (String, Vec<&'static str>) {
     let mut config = Config::live();
     config.replicates = 20;
     let monitor = Monitor::builder()
-        .out(out)
+        .dir(out)
         .run("</title><script>alert(1)</script> & \"run\"")
         .overload(Overload::Wait)
         .config(config)
@@ -59,10 +59,7 @@ pub fn watched(out: &Path) -> (String, Vec<&'static str>) {
             shape: vec![160, 80],
             values: weights(160, 80, i, 0.35 * epoch as f64, 7 + i as u64),
         });
-        let snapshot = Snapshot {
-            tensors: tensors.collect(),
-            ..Snapshot::default()
-        };
+        let snapshot = Snapshot::new(tensors.collect());
         monitor.submit(
             Stamp {
                 epoch,
@@ -99,14 +96,14 @@ pub fn synthetic(name: &str, layers: usize, epochs: usize) -> Run {
             .unwrap();
             (
                 Record::success(name, Stamp::default(), 0, &report),
-                report.row.spectrum.clone(),
+                report.primary.spectrum.clone(),
             )
         })
         .collect();
     let mut run = Run::new(name);
-    run.state = State::Ended;
+    run.state = RunState::Ended;
     for epoch in 0..epochs {
-        let stamp = Stamp::of_epoch(epoch);
+        let stamp = Stamp::from_epoch(epoch);
         let mut records = Vec::new();
         let mut spectra = Vec::new();
         for layer in 0..layers {
@@ -121,17 +118,17 @@ pub fn synthetic(name: &str, layers: usize, epochs: usize) -> Run {
             spectra.push((record.layer.clone(), spectrum.clone()));
             records.push(record);
         }
-        let summary = Summary::of(name, stamp, &records, 0.0);
+        let summary = Summary::new(name, stamp, &records, 0.0);
         for record in records {
             run.push(Line::Layer(Box::new(record)));
         }
         run.push(Line::Summary(Box::new(summary)));
-        run.push(Line::Scalar(Scalar {
-            run: name.to_owned(),
+        run.push(Line::Scalar(Scalar::new(
+            name,
             epoch,
-            name: "train loss".to_owned(),
-            value: 1.0 / (1.0 + epoch as f64),
-        }));
+            "train loss",
+            1.0 / (1.0 + epoch as f64),
+        )));
         run.observe(stamp, &spectra);
     }
     run

@@ -47,7 +47,7 @@ fn bleeding_top(m: usize) -> f64 {
 
 fn bleeding(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     let mut w = background(n, m, relative, rng);
-    let (_, scale) = noise_edge(n, m);
+    let (_, scale) = noise_edge(n, m).expect("n ≥ m ≥ 1");
     let low = edge(n, m) + 2.0 * scale;
     let mut top = bleeding_top(m);
     if relative {
@@ -228,7 +228,9 @@ fn decay(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
 
 /// The median eigenvalue of unit noise.
 fn typical(n: usize, m: usize) -> f64 {
-    MarchenkoPastur::new(1.0, n, m).quantile(0.5)
+    MarchenkoPastur::new(1.0, n, m)
+        .expect("n ≥ m ≥ 1")
+        .quantile(0.5)
 }
 
 /// Noise times a population spectrum that varies in every direction but has a light tail: a ramp, a

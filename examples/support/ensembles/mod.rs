@@ -15,7 +15,7 @@
 //!
 //! ```text
 //! entries (laws of independent entries) -> structure (signals, scales, rotations, spectra)
-//!   -> families (the six phases), strangers (what lies outside of them)
+//!   -> families (the six phases), out_of_family (what lies outside of them)
 //! ```
 
 // Every program compiles its own copy of this module and uses a part of it.
@@ -23,7 +23,7 @@
 
 mod entries;
 mod families;
-pub mod strangers;
+pub mod out_of_family;
 mod structure;
 
 use rand::RngExt;

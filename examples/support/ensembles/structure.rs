@@ -71,7 +71,7 @@ pub fn edge(n: usize, m: usize) -> f64 {
 pub fn eigenvalues(n: usize, m: usize, w: &[f64]) -> Vec<f64> {
     let matrix = WeightMatrix::new("w", n, m, w).expect("the shape fits");
     let solver = Config::default().solver;
-    let spectrum = Spectrum::of(&matrix, solver).expect("finite weights");
+    let spectrum = Spectrum::from_matrix(&matrix, solver).expect("finite weights");
     spectrum.eigenvalues().to_vec()
 }
 

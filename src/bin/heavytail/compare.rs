@@ -167,8 +167,9 @@ fn compare(base: &Model, other: &Model, order: Order) -> Result<Comparison> {
     for (i, j) in pairs {
         let (x, y) = (&a.rows[i], &b.rows[j]);
         let both = |get: &dyn Fn(&Record) -> Option<f64>| [get(x), get(y)];
-        let row =
-            |get: fn(&heavytail::record::CutRecord) -> f64| both(&|r| Some(get(&r.values()?.row)));
+        let row = |get: fn(&heavytail::record::CutRecord) -> f64| {
+            both(&|r| Some(get(&r.values()?.primary)))
+        };
         let spikes = |r: &Record| r.values()?.num_spikes;
         layers.push(Pair {
             name: x.layer.clone(),
@@ -224,7 +225,7 @@ fn weight_distance(a: &Model, b: &Model, i: usize, j: usize) -> Result<Option<f6
     let (Some(x), Some(y)) = pair else {
         return Ok(None);
     };
-    let (x, y) = (x.row, y.row);
+    let (x, y) = (x.primary, y.primary);
     let pairs = x.values().iter().zip(y.values());
     let change: f64 = pairs.map(|(p, q)| (p - q).powi(2)).sum();
     let norm: f64 = x.values().iter().map(|p| p * p).sum();

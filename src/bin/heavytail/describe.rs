@@ -69,7 +69,7 @@ fn fates(checkpoint: &Checkpoint) -> Vec<Result<Vec<String>, String>> {
 
 /// Name and reason of what is no weight tensor, or is not there.
 fn not_read(checkpoint: &Checkpoint) -> impl Iterator<Item = &(String, String)> {
-    checkpoint.left_out().iter().chain(checkpoint.missing())
+    checkpoint.skipped().iter().chain(checkpoint.missing())
 }
 
 fn as_json(checkpoint: &Checkpoint) -> Value {

@@ -45,7 +45,7 @@ pub fn run(options: &Options) -> Result<Ended> {
             );
         }
     }
-    let records = || runs.iter().flat_map(|run| &run.records);
+    let records = || runs.iter().flat_map(|run| run.records());
     let mut written = vec![options.output.clone()];
     match options.format {
         Format::Parquet => parquet(records(), &options.output)?,
@@ -78,7 +78,7 @@ fn read(folder: &Path) -> Result<Trajectory> {
     );
     let trajectory = dir.read()?;
     ensure!(
-        !trajectory.records.is_empty(),
+        !trajectory.records().is_empty(),
         "{}: no observation yet",
         log.display()
     );

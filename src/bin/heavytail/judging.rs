@@ -16,10 +16,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub struct Judging {
     /// Only layers whose name matches one of these regular expressions
     #[arg(long, value_name = "REGEX")]
-    layers: Vec<String>,
+    include: Vec<String>,
     /// Leave out layers whose name matches
     #[arg(long, value_name = "REGEX")]
-    skip: Vec<String>,
+    exclude: Vec<String>,
     /// Leave out matrices with fewer eigenvalues
     #[arg(long, default_value_t = 2)]
     min_evals: usize,
@@ -66,7 +66,7 @@ impl Judging {
         if self.deep() {
             options.config.depth = Depth::Full;
         }
-        options.selection = Selection::new(&self.layers, &self.skip)?;
+        options.selection = Selection::new(&self.include, &self.exclude)?;
         options.min_evals = self.min_evals;
         options.lora_alpha = self.lora_alpha;
         options.heads = self.heads;
@@ -82,9 +82,9 @@ impl Judging {
     /// What decides the numbers, in words: parts of one survey must agree on it.
     pub fn signature(&self) -> String {
         format!(
-            "layers {:?}, skip {:?}, min_evals {}, full {}, compat {}, base {:?}, lora_alpha {:?}, heads {:?}",
-            self.layers,
-            self.skip,
+            "include {:?}, exclude {:?}, min_evals {}, full {}, compat {}, base {:?}, lora_alpha {:?}, heads {:?}",
+            self.include,
+            self.exclude,
             self.min_evals,
             self.deep(),
             self.compat(),

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use heavytail::Phase;
 use heavytail::record::field::{Cell, FIELDS, Field, SUMMARY_FIELDS, field};
-use heavytail::record::{Doubt, Outcome, Phrase, Piece, Record, Subject, Summary};
+use heavytail::record::{Doubt, LayerOutcome, Phrase, Piece, Record, Subject, Summary};
 use heavytail::sink::csv::text as csv_text;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -197,12 +197,12 @@ fn json_summary(sheet: &Sheet) -> Result<Object<'_>> {
             }
         }
     }
-    let count = |wanted: &dyn Fn(&Outcome) -> bool| {
+    let count = |wanted: &dyn Fn(&LayerOutcome) -> bool| {
         let rows = sheet.rows.iter().filter(|r| wanted(&r.outcome));
         Value::from(rows.count())
     };
-    let failed = count(&|outcome| matches!(outcome, Outcome::Failed(_)));
-    let skipped = count(&|outcome| matches!(outcome, Outcome::Skipped(_)));
+    let failed = count(&|outcome| matches!(outcome, LayerOutcome::Failed(_)));
+    let skipped = count(&|outcome| matches!(outcome, LayerOutcome::Skipped(_)));
     let phases: serde_json::Map<String, Value> = Phase::ALL
         .iter()
         .map(|p| {
@@ -338,7 +338,7 @@ fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
             ));
             continue;
         };
-        let row = &values.row;
+        let row = &values.primary;
         let size = format!("{}×{}", row.n, row.m);
         let alpha = match row.alpha {
             Some(alpha) => format!(
@@ -395,8 +395,8 @@ fn remarks(record: &Record) -> Vec<Phrase> {
     let Some(values) = record.values() else {
         return Vec::new();
     };
-    let annotations = values.annotations.iter().map(|a| a.words());
-    let doubts = values.doubts.iter().map(Doubt::words);
+    let annotations = values.annotations.iter().map(|a| a.phrase());
+    let doubts = values.doubts.iter().map(Doubt::phrase);
     annotations.chain(doubts).chain(values.reasons()).collect()
 }
 

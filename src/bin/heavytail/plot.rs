@@ -164,7 +164,7 @@ fn exponents(model: &str, rows: &[&Record]) -> Chart {
                 Curve {
                     name: "α".to_owned(),
                     hue: Hue::Category(0),
-                    points: number(|v| v.row.alpha),
+                    points: number(|v| v.primary.alpha),
                     band: Vec::new(),
                     line: true,
                 },
@@ -195,7 +195,7 @@ fn together(models: &[(String, Vec<Record>)]) -> Chart {
     };
     let ranks = |rows: &[Record]| {
         let pair = |r: &Record| {
-            let row = &r.values()?.row;
+            let row = &r.values()?.primary;
             Some((row.alpha?, row.stable_rank_log?))
         };
         rows.iter().filter_map(pair).collect()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use clap::Args;
 use heavytail::report::{self, Folder};
-use heavytail::run::{RunDir, State};
+use heavytail::run::{RunDir, RunState};
 
 use crate::ended::Ended;
 use crate::output::write;
@@ -40,7 +40,7 @@ pub fn run(options: &Options) -> Result<Ended> {
     report::write(&options.runs, &path).context("no report")?;
     write(&format!("{}\n", path.display()), None)?;
     if let (None, [one]) = (&options.output, options.runs.as_slice())
-        && RunDir::new(&one.path).state()? == State::Running
+        && RunDir::new(&one.path).state()? == RunState::Running
     {
         eprintln!("heavytail: the run goes on; its monitor writes this page anew");
     }

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use heavytail::correlation::{Correlation, kendall, spearman};
 use heavytail::plot::{self, Chart, Curve, Hue, Plane, Scale};
+use heavytail::rank_correlation::{Correlation, kendall, spearman};
 use heavytail::record::Summary;
 use heavytail::survey::Survey;
 use serde_json::{Value, json};
@@ -155,7 +155,9 @@ pub fn report(
         ),
         ("Spearman's ρ", spearman),
         ("p of Kendall's τ", |p| {
-            kendall(p).map(|c| Correlation { value: c.p, ..c })
+            let mut tau = kendall(p)?;
+            tau.value = tau.p;
+            Some(tau)
         }),
     ] {
         let _ = write!(text, "  {label:<wide$} {:>10}", "");

@@ -31,7 +31,7 @@ fn record(uncertain: bool, seed: u64) -> (heavytail::LayerReport, Record) {
 
 fn run_of(record: &Record) -> Trajectory {
     let records = std::slice::from_ref(record);
-    let summary = Summary::of("run", record.stamp, records, 0.0);
+    let summary = Summary::new("run", record.stamp, records, 0.0);
     [
         Line::Header(Header::new("run", &Config::live())),
         Line::Layer(Box::new(record.clone())),
@@ -51,7 +51,7 @@ fn views(report: &heavytail::LayerReport, record: &Record) -> Vec<(&'static str,
     let sheet = Sheet::new(
         "model".as_ref(),
         vec![record.clone()],
-        run.summaries[0].clone(),
+        run.summaries()[0].clone(),
         false,
     );
     print(&[sheet], &printing).unwrap();
@@ -94,10 +94,14 @@ fn every_view_shows_the_same_doubts() {
             // A page shares its texts and keeps their numbers apart; the terminal breaks lines.
             let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
             for doubt in doubts {
-                let first = doubt.words().pieces().iter().find_map(|piece| match piece {
-                    heavytail::record::Piece::Text(text) => Some(text.trim().to_owned()),
-                    heavytail::record::Piece::Number(..) => None,
-                });
+                let first = doubt
+                    .phrase()
+                    .pieces()
+                    .iter()
+                    .find_map(|piece| match piece {
+                        heavytail::record::Piece::Text(text) => Some(text.trim().to_owned()),
+                        heavytail::record::Piece::Number(..) => None,
+                    });
                 let words = first.unwrap();
                 let shown = flat.contains(&words) || view == "watch";
                 assert!(shown, "{view}: {words}\n{text}");
@@ -145,7 +149,7 @@ fn intervals_and_bulks_are_marked_too() {
     let mut record = Record::success("run", Stamp::default(), 0, &report);
     let values = record.values_mut().unwrap();
     values.bulk_d = Some(0.4);
-    values.judge();
+    values.assess();
     assert!(record.is_marked(Subject::Bulk) && record.is_marked(Subject::Interval));
     let spikes = record.values().unwrap().num_spikes.unwrap();
     let bits = 2 + 8 + u8::from(record.is_marked(Subject::Alpha));

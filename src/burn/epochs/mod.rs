@@ -124,7 +124,7 @@ impl Beginning {
     fn origin(self) -> Stamp {
         match self {
             Self::New { .. } => Stamp::default(),
-            Self::Told { epoch, logged } => logged.unwrap_or(Stamp::of_epoch(epoch)),
+            Self::Told { epoch, logged } => logged.unwrap_or(Stamp::from_epoch(epoch)),
             Self::Resumed { recognised, last } => recognised.unwrap_or(last),
         }
     }

@@ -23,7 +23,7 @@ struct Training {
     notices: Vec<record::Event>,
     resumed_from: Option<Stamp>,
     /// Observations that count as left out by the budget, and the steps of those.
-    spared: usize,
+    over_budget: usize,
     refused: Vec<u64>,
 }
 
@@ -39,7 +39,7 @@ impl Training {
             submitted: Vec::new(),
             notices: Vec::new(),
             resumed_from: None,
-            spared: 0,
+            over_budget: 0,
             refused: Vec::new(),
         }
     }
@@ -85,7 +85,7 @@ impl Training {
                             Event::Refused => {
                                 assert!(!self.refused.contains(&self.now), "asked twice");
                                 self.refused.push(self.now);
-                                self.spared += 1;
+                                self.over_budget += 1;
                             }
                             _ => {}
                         }
@@ -94,7 +94,7 @@ impl Training {
                     Action::Submit(stamp) => self.submit(stamp),
                     Action::Reimburse => {
                         assert_eq!(self.refused.pop(), Some(self.now), "not refused");
-                        self.spared -= 1;
+                        self.over_budget -= 1;
                     }
                     Action::ResumeFrom(stamp) => self.resumed_from = Some(stamp),
                     Action::Notice { event, .. } => self.notices.push(event),
@@ -319,10 +319,14 @@ fn a_budget_leaves_out_all_but_the_first_and_the_result() {
         let mut t = Training::new(cadence);
         t.answers = vec![Event::Taken, Event::Refused, Event::Refused, Event::Refused];
         t.epochs(0..3);
-        assert_eq!((t.stamps(), t.spared), (vec![(0, 0)], 3), "{cadence:?}");
+        assert_eq!(
+            (t.stamps(), t.over_budget),
+            (vec![(0, 0)], 3),
+            "{cadence:?}"
+        );
         t.result(9);
         let expected = vec![(0, 0), (3, 9)];
-        assert_eq!((t.stamps(), t.spared), (expected, 2), "{cadence:?}");
+        assert_eq!((t.stamps(), t.over_budget), (expected, 2), "{cadence:?}");
         t.result(9);
         assert_eq!(t.asked, 5, "{cadence:?}");
     }
@@ -331,7 +335,7 @@ fn a_budget_leaves_out_all_but_the_first_and_the_result() {
     t.answers = vec![Event::Taken, Event::Refused];
     t.train(0, 3);
     t.tell_all([Valid { step: 3 }, Valid { step: 3 }]);
-    assert_eq!((t.stamps(), t.spared), (vec![(0, 0), (1, 3)], 0));
+    assert_eq!((t.stamps(), t.over_budget), (vec![(0, 0), (1, 3)], 0));
 }
 
 #[test]
@@ -496,7 +500,7 @@ fn check(t: &Training, calls: &[Call], step: u64, case: &str) {
     }
     assert_eq!(started, t.asked > 0, "{case}");
     // What the budget left out and what was observed exclude each other.
-    assert_eq!(t.spared, t.refused.len(), "{case}");
+    assert_eq!(t.over_budget, t.refused.len(), "{case}");
     let refused = t.refused.iter().map(|step| origin.step + step);
     let observed = |step| t.submitted.iter().any(|s| s.step == step);
     assert!(!refused.into_iter().any(observed), "{case}");

@@ -4,8 +4,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 
 use super::queue::Shared;
-use crate::analysis::{LayerReport, analyze_tensor};
-use crate::buffers::keep_buffers;
+use crate::analysis::{Analyzer, LayerReport};
 use crate::config::{Config, Depth};
 use crate::error::guarded;
 use crate::matrix::LayerTensor;
@@ -39,7 +38,6 @@ impl FullWorker {
             .name("heavytail full".to_owned())
             .spawn(move || {
                 for live in waiting {
-                    let _kept = keep_buffers();
                     let start = Instant::now();
                     let line = analyze(&run, live, &config);
                     shared.line(line, start.elapsed().as_secs_f64());
@@ -79,15 +77,15 @@ fn analyze(run: &str, live: Live, config: &Config) -> Line {
         report,
     } = live;
     let full = guarded(|| {
+        let mut live = config.clone();
+        (live.depth, live.slices) = (Depth::Live, false);
+        // For this layer only: between full analyses the memory is better returned.
+        let analyzer = Analyzer::new(live);
         let mut report = match report {
             Some(report) => report,
-            None => {
-                let mut live = config.clone();
-                (live.depth, live.slices) = (Depth::Live, false);
-                analyze_tensor(&tensor, &live, None)?
-            }
+            None => analyzer.analyze_tensor(&tensor, None)?,
         };
-        report.deepen(&tensor.cut()?.row, config)
+        report.deepen(&tensor.cut_in(analyzer.scratch())?.primary, config)
     });
     let run = run.to_owned();
     let layer = tensor.name.clone();

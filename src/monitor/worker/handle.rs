@@ -11,6 +11,7 @@ use crate::record::{Ending, Header, Line};
 
 /// What happens to an observation when the queue is full.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Overload {
     /// The oldest waiting one is dropped, the newest kept. The first of a run is never dropped.
     #[default]
@@ -165,14 +166,14 @@ impl Worker {
     }
 
     /// An observation was left out to keep within the budget.
-    pub(in crate::monitor) fn spare(&self) {
-        lock(&self.shared.queue).counts.spared += 1;
+    pub(in crate::monitor) fn count_over_budget(&self) {
+        lock(&self.shared.queue).counts.over_budget += 1;
     }
 
     #[cfg(feature = "burn")]
-    pub(in crate::monitor) fn unspare(&self) {
+    pub(in crate::monitor) fn uncount_over_budget(&self) {
         let counts = &mut lock(&self.shared.queue).counts;
-        counts.spared = counts.spared.saturating_sub(1);
+        counts.over_budget = counts.over_budget.saturating_sub(1);
     }
 
     pub(in crate::monitor) fn take_failures(&self) -> Vec<SinkFailure> {

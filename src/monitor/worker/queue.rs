@@ -26,7 +26,7 @@ pub(in crate::monitor) struct Counts {
     pub deferred: usize,
     pub dropped: usize,
     /// Left out to keep within the budget.
-    pub spared: usize,
+    pub over_budget: usize,
     /// Why the queue was closed.
     pub ending: Ending,
 }

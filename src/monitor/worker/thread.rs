@@ -12,8 +12,7 @@ use super::super::journal::{Journal, SinkFailure};
 use super::full::{FullWorker, Live};
 use super::pending::Pending;
 use super::queue::{Job, Shared};
-use crate::analysis::{LayerReport, analyze_tensor};
-use crate::buffers::keep_buffers;
+use crate::analysis::{Analyzer, LayerReport};
 use crate::config::Config;
 use crate::error::{LayerError, chain, guarded};
 use crate::matrix::LayerTensor;
@@ -36,6 +35,7 @@ pub(in crate::monitor) struct Settings {
 pub(super) struct Thread {
     run: String,
     config: Config,
+    analyzer: Analyzer,
     /// Threads for layers and slices; none if the worker's own is all.
     pool: Option<ThreadPool>,
     carry_forward: Option<CarryForward>,
@@ -72,8 +72,7 @@ impl Thread {
             .map(|t| CarryForward::new(t, config.solver));
         let threads = rayon::ThreadPoolBuilder::new()
             .num_threads(settings.threads)
-            .thread_name(|i| format!("heavytail {i}"))
-            .start_handler(|_| std::mem::forget(keep_buffers()));
+            .thread_name(|i| format!("heavytail {i}"));
         let mut pending = settings.pending.map(Pending::new);
         if let (Some(pending), true) = (&mut pending, journal.is_empty()) {
             // Of a run that was here before.
@@ -81,6 +80,7 @@ impl Thread {
         }
         Self {
             run: run.to_owned(),
+            analyzer: Analyzer::with_threads(config.clone(), settings.threads),
             config,
             // Where the system refuses threads, the worker's own does.
             pool: (settings.threads > 1)
@@ -100,7 +100,6 @@ impl Thread {
 
     /// Do what is asked until the queue is closed; what failed.
     pub(super) fn work(&mut self, header: Line) -> Vec<SinkFailure> {
-        let _kept = keep_buffers();
         self.journal.keep(header);
         while let Some(job) = self.shared.next() {
             match job {
@@ -143,13 +142,13 @@ impl Thread {
             let event = Event::LaggedBehind { deferred, dropped };
             self.journal.notice(None, event);
         }
-        if counts.spared > 0 {
-            let count = counts.spared;
+        if counts.over_budget > 0 {
+            let count = counts.over_budget;
             self.journal.notice(None, Event::OverBudget { count });
         }
         let mut end = self.journal.end();
         end.how = counts.ending;
-        (end.observed, end.over_budget) = (counts.observed, counts.spared);
+        (end.observed, end.over_budget) = (counts.observed, counts.over_budget);
         (end.deferred, end.dropped) = (deferred, dropped);
         self.journal.finish(end)
     }
@@ -259,7 +258,7 @@ impl Thread {
                     Ok(report) => {
                         let record = Record::success(&self.run, stamp, id, &report);
                         self.remember(&tensor, &report, &record);
-                        spectra.push((report.layer.clone(), report.row.spectrum.clone()));
+                        spectra.push((report.layer.clone(), report.primary.spectrum.clone()));
                         if report.full.is_none() {
                             let report = Some(report);
                             self.last.push(Live {
@@ -280,9 +279,9 @@ impl Thread {
                 },
             }
         }
-        let summary = Summary::of(&self.run, stamp, &records, snapshot.seconds);
+        let summary = Summary::new(&self.run, stamp, &records, snapshot.seconds);
         let seconds = summary.seconds_snapshot + summary.seconds_analysis;
-        let (turned, alarms) = self.journal.judge(&records);
+        let (turned, alarms) = self.journal.assess(&records);
         let full = self.worth_full(stamp, |live| first || turned.contains(&live.tensor.name));
         self.journal
             .observation(stamp, records, summary, &spectra, alarms);
@@ -300,7 +299,7 @@ impl Thread {
             self.baselines.insert(name, Baseline { sigma2 });
         }
         if let Some(carry_forward) = &mut self.carry_forward {
-            carry_forward.anchor(tensor, report.row.spectrum.eigenvalues(), record);
+            carry_forward.anchor(tensor, report.primary.spectrum.eigenvalues(), record);
         }
     }
 
@@ -309,7 +308,7 @@ impl Thread {
     fn hold_last(&mut self, stamp: Stamp, tensors: Vec<LayerTensor>) {
         let lacking: Vec<LayerTensor> = self.journal.with_run(|run| {
             let lacks = |name: &str| {
-                let mut records = run.records.iter().rev();
+                let mut records = run.records().iter().rev();
                 let record = records.find(|r| r.stamp == stamp && r.layer == name);
                 let values = record.and_then(|r| r.values());
                 values.is_some_and(|v| v.full.is_none())
@@ -333,7 +332,7 @@ impl Thread {
 
     /// Carry or analyse each layer.
     fn analyze(&self, stamp: Stamp, tensors: Vec<LayerTensor>) -> Vec<Layer> {
-        let (config, baselines) = (&self.config, &self.baselines);
+        let (analyzer, baselines) = (&self.analyzer, &self.baselines);
         let carry_forward = self.carry_forward.as_ref();
         let layer = |tensor: LayerTensor| {
             let carried = guarded(|| Ok(carry_forward.and_then(|c| c.carry(stamp, &tensor))));
@@ -341,7 +340,7 @@ impl Thread {
                 return Layer::Carried(Box::new(record));
             }
             let baseline = baselines.get(&tensor.name);
-            let report = guarded(|| analyze_tensor(&tensor, config, baseline));
+            let report = guarded(|| analyzer.analyze_tensor(&tensor, baseline));
             Layer::Analysed(Arc::new(tensor), Box::new(report))
         };
         match &self.pool {
@@ -371,10 +370,10 @@ impl Thread {
 /// The layers whose full analysis was promised and is not in the log: of the first observation, and
 /// where a change of phase was confirmed.
 fn promised(run: &crate::run::Trajectory) -> Vec<(Stamp, String)> {
-    let first = run.summaries.first().map(|s| s.stamp);
+    let first = run.summaries().first().map(|s| s.stamp);
     let mut phases: HashMap<&str, Hysteresis> = HashMap::new();
     let mut promised = Vec::new();
-    for record in &run.records {
+    for record in run.records() {
         let turned = phases.entry(&record.layer).or_default().see(record);
         let lacks = record.values().is_some_and(|v| v.full.is_none());
         let due = Some(record.stamp) == first || turned.is_some();

@@ -92,7 +92,7 @@ struct Scene {
 }
 
 impl Scene {
-    fn of(spectra: &[(String, Spectrum)], bulks: &[Result<BulkFit, NoFit>]) -> Self {
+    fn new(spectra: &[(String, Spectrum)], bulks: &[Result<BulkFit, NoFit>]) -> Self {
         let (low, high, bulk_width) = range(spectra, bulks);
         let x = Axis::linear(low, high);
         let m = spectra.iter().map(|(_, s)| s.len()).max().unwrap_or(1);
@@ -118,10 +118,10 @@ pub(in crate::plot) fn linear(
     check(spectra)?;
     let bulks: Vec<_> = spectra.iter().map(|(_, s)| fit_bulk(s)).collect();
     let scenes: Vec<Scene> = if shared {
-        vec![Scene::of(spectra, &bulks)]
+        vec![Scene::new(spectra, &bulks)]
     } else {
         let pairs = spectra.chunks(1).zip(bulks.chunks(1));
-        pairs.map(|(s, b)| Scene::of(s, b)).collect()
+        pairs.map(|(s, b)| Scene::new(s, b)).collect()
     };
     let scene = |i: usize| &scenes[if shared { 0 } else { i }];
 

@@ -10,7 +10,7 @@ use crate::plot::panel::{Labels, Panel};
 use crate::plot::style::{self, SMALL, digits};
 use crate::plot::table::{Table, field};
 use crate::record::Doubt;
-use crate::record::trust::of_tail;
+use crate::record::trust::tail_doubts;
 use crate::spectrum::Spectrum;
 
 /// The figure.
@@ -120,7 +120,7 @@ pub(in crate::plot) fn log_log(
                 draw_tail(&mut figure, &panel, tail, spectrum);
                 let short =
                     |d: &Doubt| matches!(d, Doubt::ShortTail { .. } | Doubt::SmallSample { .. });
-                let doubt = if of_tail(tail).iter().any(short) {
+                let doubt = if tail_doubts(tail).iter().any(short) {
                     " (short tail)"
                 } else {
                     ""
@@ -161,7 +161,7 @@ pub(in crate::plot) fn log_log(
 /// The fitted density, normalised to the share of the eigenvalues that the tail holds.
 fn tail_density(tail: &TailFit, spectrum: &Spectrum, x: f64) -> f64 {
     let share = tail.n_tail as f64 / spectrum.len() as f64;
-    share * PowerLaw::new(tail.alpha, tail.xmin).pdf(x)
+    PowerLaw::new(tail.alpha, tail.xmin).map_or(0.0, |law| share * law.pdf(x))
 }
 
 fn bars(figure: &mut Figure, panel: &Panel, points: &[(f64, f64, f64)]) {

@@ -18,7 +18,7 @@ impl Colors {
         let index = palette::phase_index(phase);
         let (color, shown) = match self {
             Colors::None => return Style::new().add_modifier(Modifier::REVERSED),
-            Colors::Indexed => (Color::Indexed(index), Rgb::of_index(index)),
+            Colors::Indexed => (Color::Indexed(index), Rgb::from_index(index)),
             Colors::True => {
                 let rgb = palette::phase(phase);
                 (Color::Rgb(rgb.0, rgb.1, rgb.2), rgb)

@@ -49,7 +49,7 @@ pub fn lines(run: &Trajectory, row: &Row, colors: Colors, wide: usize) -> Vec<Li
         page.item(&remark.to_string());
     }
     page.title("α");
-    match (values.row.alpha, &values.row.alpha_reason) {
+    match (values.primary.alpha, &values.primary.alpha_reason) {
         (Some(alpha), _) => page.text(&exponent(values, alpha)),
         (None, Some(why)) => page.text(&format!("none: {why}")),
         (None, None) => page.text("none"),
@@ -93,10 +93,10 @@ fn exponent(values: &Values, alpha: f64) -> String {
             }
         );
     }
-    if let Some(tail) = values.row.num_pl_spikes {
+    if let Some(tail) = values.primary.num_pl_spikes {
         text += &format!(
             ", {tail} of {} eigenvalues in the tail",
-            values.row.num_evals
+            values.primary.num_evals
         );
     }
     if let Some(noise) = noise(values) {
@@ -106,7 +106,7 @@ fn exponent(values: &Values, alpha: f64) -> String {
 }
 
 fn spectrum(values: &Values) -> String {
-    let row = &values.row;
+    let row = &values.primary;
     let mut text = format!(
         "N = {}, M = {}; λmax {} (WᵀW), stable rank {}, entropy {:.3}, rank {} of {}",
         row.n,

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use heavytail::Trajectory;
-use heavytail::run::{LogReader, RunDir, State};
+use heavytail::run::{LogReader, RunDir, RunState};
 
 /// Reads what is new in a log, and keeps all of it.
 pub struct Follower {
@@ -14,7 +14,7 @@ pub struct Follower {
     /// Everything so far.
     pub run: Trajectory,
     /// What the run is doing.
-    pub state: State,
+    pub state: RunState,
 }
 
 impl Follower {
@@ -24,7 +24,7 @@ impl Follower {
             reader: LogReader::new(dir.log()),
             dir,
             run: Trajectory::default(),
-            state: State::Empty,
+            state: RunState::Empty,
         }
     }
 
@@ -34,13 +34,13 @@ impl Follower {
 
     /// Whether there is no log.
     pub fn is_missing(&self) -> bool {
-        self.state == State::Empty
+        self.state == RunState::Empty
     }
 
     /// When the newest observation was written: as the log says, or, in a log of format 2, as the
     /// file does.
     pub fn observed(&self) -> Option<SystemTime> {
-        let time = self.run.summaries.last()?.unix_time;
+        let time = self.run.summaries().last()?.unix_time;
         match time {
             Some(seconds) => Some(UNIX_EPOCH + Duration::from_secs_f64(seconds.max(0.0))),
             None => self.reader.changed(),
@@ -69,7 +69,7 @@ impl Follower {
             self.run.push_entry(entry);
         }
         let state = match progress.missing {
-            true => State::Empty,
+            true => RunState::Empty,
             false => self.dir.state_of(&self.run),
         };
         let changed = std::mem::replace(&mut self.state, state) != state;
@@ -86,16 +86,12 @@ mod tests {
     use heavytail::record::{Event, Line, Notice, SCHEMA};
 
     fn line(text: &str) -> String {
-        let notice = Line::Notice(Notice {
-            run: "r".into(),
-            epoch: None,
-            event: Event::Message { text: text.into() },
-        });
+        let notice = Line::Notice(Notice::new("r", None, Event::Message { text: text.into() }));
         serde_json::to_string(&notice).unwrap() + "\n"
     }
 
     fn texts(follower: &Follower) -> Vec<String> {
-        let notices = follower.run.notices.iter();
+        let notices = follower.run.notices().iter();
         notices.map(|n| n.event.to_string()).collect()
     }
 
@@ -117,7 +113,7 @@ mod tests {
         assert!(!follower.poll().unwrap());
         assert_eq!(texts(&follower), ["one"]);
         // Nobody holds the lock, and there is no end.
-        assert_eq!(follower.state, State::Died);
+        assert_eq!(follower.state, RunState::Died);
 
         // Half a line, cut inside of a character.
         let half = two.find('λ').unwrap() + 1;
@@ -133,7 +129,7 @@ mod tests {
         file.write_all(line("three").as_bytes()).unwrap();
         assert!(follower.poll().unwrap());
         assert_eq!(texts(&follower).len(), 4);
-        let damaged = &follower.run.notices[2].event;
+        let damaged = &follower.run.notices()[2].event;
         assert_eq!(*damaged, Event::DamagedLine { number: 3 });
     }
 

@@ -88,7 +88,7 @@ fn follow(terminal: &mut DefaultTerminal, follower: &mut Follower) -> Result<()>
 
 fn view(follower: &Follower, colors: Colors) -> View<'_> {
     let since = |from: SystemTime, to: SystemTime| to.duration_since(from).ok();
-    let header = follower.run.header.as_ref();
+    let header = follower.run.header();
     let began = header.map(|h| UNIX_EPOCH + Duration::from_secs(h.unix_time));
     View {
         run: &follower.run,
@@ -129,7 +129,7 @@ fn view_of(run: &heavytail::Trajectory) -> View<'_> {
     View {
         run,
         path: "log.jsonl".to_owned(),
-        state: heavytail::run::State::Running,
+        state: heavytail::run::RunState::Running,
         age: None,
         elapsed: None,
         colors: Colors::None,

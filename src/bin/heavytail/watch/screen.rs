@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use heavytail::record::{Outcome, Subject};
-use heavytail::run::State as RunState;
+use heavytail::record::{LayerOutcome, Subject};
+use heavytail::run::RunState;
 use heavytail::{Record, Trajectory};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -36,7 +36,7 @@ const NOTICES: usize = 4;
 /// The rows that a whole picture needs.
 pub fn height(view: &View) -> u16 {
     let layers = rows(view.run, Default::default()).len();
-    let notices = (view.run.alarms.len() + view.run.notices.len()).min(NOTICES);
+    let notices = (view.run.alarms().len() + view.run.notices().len()).min(NOTICES);
     (6 + layers.max(1) + notices + usize::from(notices > 0)).min(2000) as u16
 }
 
@@ -123,7 +123,7 @@ fn header(view: &View, state: &State, wide: usize) -> [Line<'static>; 4] {
         "" => "heavytail".to_owned(),
         name => clean(name),
     };
-    if let Some(summary) = view.run.summaries.last() {
+    if let Some(summary) = view.run.summaries().last() {
         first += &format!(
             " · epoch {} · step {}",
             summary.stamp.epoch, summary.stamp.step
@@ -133,7 +133,7 @@ fn header(view: &View, state: &State, wide: usize) -> [Line<'static>; 4] {
         first += &format!(" · observed {} ago", seconds(age.as_secs().max(1) as f64));
     }
     first += match view.state {
-        RunState::Empty if view.run.records.is_empty() => "",
+        RunState::Empty if view.run.records().is_empty() => "",
         RunState::Empty => " · the log is gone",
         RunState::Running => " · running",
         RunState::Ended => " · ended",
@@ -157,7 +157,7 @@ fn header(view: &View, state: &State, wide: usize) -> [Line<'static>; 4] {
 /// The last value of everything that the training reports.
 fn scalars(run: &Trajectory) -> String {
     let mut last: Vec<(&str, f64)> = Vec::new();
-    for scalar in &run.scalars {
+    for scalar in run.scalars() {
         match last.iter_mut().find(|(name, _)| *name == scalar.name) {
             Some((_, value)) => *value = scalar.value,
             None => last.push((&scalar.name, scalar.value)),
@@ -174,15 +174,15 @@ fn scalars(run: &Trajectory) -> String {
 /// What observing costs, the last time and altogether: the snapshots on the thread that trains, the analysis
 /// beside it. Their share is of the time from the run's beginning to the log's last change.
 fn cost(view: &View) -> String {
-    let Some(last) = view.run.summaries.last() else {
+    let Some(last) = view.run.summaries().last() else {
         return String::new();
     };
-    let all = view.run.summaries.iter();
+    let all = view.run.summaries().iter();
     let (snapshots, mut analyses) = all.fold((0.0, 0.0), |(s, a), summary| {
         (s + summary.seconds_snapshot, a + summary.seconds_analysis)
     });
     let full = |r: &Record| r.values()?.full.as_ref().map(|full| full.seconds);
-    analyses += view.run.records.iter().filter_map(full).sum::<f64>();
+    analyses += view.run.records().iter().filter_map(full).sum::<f64>();
     let elapsed = view.elapsed.map_or(0.0, |e| e.as_secs_f64());
     let share = |s: f64| match elapsed {
         0.0 => String::new(),
@@ -205,16 +205,16 @@ fn cost(view: &View) -> String {
 
 /// The newest alarms, then notices, under their title.
 fn notices(view: &View, wide: usize) -> Vec<Line<'static>> {
-    let all = &view.run.notices;
+    let all = view.run.notices();
     let newest = all[all.len().saturating_sub(NOTICES)..].iter().rev();
-    let alarms = view.run.alarms.iter().rev().map(|alarm| {
+    let alarms = view.run.alarms().iter().rev().map(|alarm| {
         let text = clean(&format!("! {alarm}"));
         Line::styled(left(&text, wide), Style::new().add_modifier(Modifier::BOLD))
     });
     let notices = newest.map(|notice| Line::raw(left(&clean(&notice.to_string()), wide)));
     let mut lines: Vec<Line> = alarms.chain(notices).take(NOTICES).collect();
     if !lines.is_empty() {
-        let title = match view.run.alarms.len() {
+        let title = match view.run.alarms().len() {
             0 => format!("─ notices ({}) ", all.len()),
             alarms => format!("─ alarms ({alarms}), notices ({}) ", all.len()),
         };
@@ -240,7 +240,7 @@ const ALPHA: usize = 6;
 const MARK: usize = 2;
 
 impl Widths {
-    fn of(wide: usize, longest: usize, history: usize) -> Self {
+    fn new(wide: usize, longest: usize, history: usize) -> Self {
         let mut w = Self {
             name: 0,
             shape: 0,
@@ -276,7 +276,7 @@ fn table(pen: &mut Pen, view: &View, rows: &[Row], selected: usize, kept: usize)
     let names: Vec<String> = rows.iter().map(|r| clean(&r.record.layer)).collect();
     let longest = names.iter().map(|n| width(n)).max().unwrap_or(0);
     let history = rows.iter().map(|r| r.alphas.len()).max().unwrap_or(0);
-    let w = Widths::of(pen.area.width as usize, longest, history);
+    let w = Widths::new(pen.area.width as usize, longest, history);
     let title = |text: &str, cells: usize| match cells {
         0 => String::new(),
         _ => right(text, cells) + " ",
@@ -344,8 +344,8 @@ fn layer(colors: Colors, row: &Row, name: &str, w: &Widths) -> Vec<Span<'static>
             left(&sparkline(&row.alphas, w.spark), w.spark) + " ",
         ));
     }
-    spans.push(cell(w.rank, values.map(|v| short(v.row.stable_rank))));
-    spans.push(cell(w.lambda, values.map(|v| number(v.row.lambda_max))));
+    spans.push(cell(w.rank, values.map(|v| short(v.primary.stable_rank))));
+    spans.push(cell(w.lambda, values.map(|v| number(v.primary.lambda_max))));
     spans
 }
 
@@ -354,7 +354,7 @@ fn phase(colors: Colors, record: &Record, cells: usize) -> [Span<'static>; 2] {
     let values = record.values();
     let Some((phase, values)) = record.phase().zip(values) else {
         let why = match record.outcome {
-            Outcome::Success(_) => "no phase",
+            LayerOutcome::Success(_) => "no phase",
             _ => record.outcome.status(),
         };
         return [

@@ -1,7 +1,7 @@
 use heavytail::record::{
-    Alarm, AlarmEvidence, Carried, Event, Line, Notice, Outcome, Rule, Scalar, Stamp, Summary,
+    Alarm, AlarmEvidence, Carried, Event, LayerOutcome, Line, Notice, Rule, Scalar, Stamp, Summary,
 };
-use heavytail::run::State as RunState;
+use heavytail::run::RunState;
 use heavytail::{Config, LayerError, Phase, Record, Trajectory, WeightMatrix, analyze};
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
@@ -59,32 +59,29 @@ fn training() -> Trajectory {
             values.phase = Some(phases[epoch]);
             values.phase_confidence = Some(if id == 4 { 0.5 } else { 0.93 });
             values.indeterminate = Some(id == 4);
-            values.judge();
+            values.assess();
             records.push(record);
         }
         let mut failed = records[0].clone();
         failed.layer = "broken".into();
-        failed.outcome = Outcome::Failed(LayerError::NotFinite { count: 1, of: 3600 });
+        failed.outcome = LayerOutcome::Failed(LayerError::NotFinite { count: 1, of: 3600 });
         records.push(failed);
-        lines.push(Line::Summary(Box::new(Summary::of(
+        lines.push(Line::Summary(Box::new(Summary::new(
             "demo", stamp, &records, 0.002,
         ))));
         lines.extend(records.into_iter().map(|r| Line::Layer(Box::new(r))));
-        lines.push(Line::Scalar(Scalar {
-            run: "demo".into(),
+        lines.push(Line::Scalar(Scalar::new(
+            "demo",
             epoch,
-            name: "valid loss".into(),
-            value: 1.0 / (1.0 + epoch as f64),
-        }));
+            "valid loss",
+            1.0 / (1.0 + epoch as f64),
+        )));
     }
-    lines.push(Line::Notice(Notice {
-        run: "demo".into(),
-        epoch: Some(3),
-        event: Event::NotFinite {
-            name: "train loss".into(),
-            value: "NaN\u{1b}[31m".into(),
-        },
-    }));
+    let event = Event::NotFinite {
+        name: "train loss".into(),
+        value: "NaN\u{1b}[31m".into(),
+    };
+    lines.push(Line::Notice(Notice::new("demo", Some(3), event)));
     lines.into_iter().collect()
 }
 
@@ -117,15 +114,17 @@ fn press(state: &mut State, run: &Trajectory, key: KeyCode) -> Asked {
 #[test]
 fn alarms_come_before_notices() {
     let mut run = training();
-    run.push(Line::Alarm(Alarm {
-        run: "demo".into(),
-        stamp: Stamp::of_epoch(2),
-        layer: "fc1.weight".into(),
-        rule: Rule::NotFinite,
-        evidence: AlarmEvidence::Earlier {
-            text: "3 weights\u{1b}[31m".into(),
-        },
-    }));
+    let evidence = AlarmEvidence::Earlier {
+        text: "3 weights\u{1b}[31m".into(),
+    };
+    let stamp = Stamp::from_epoch(2);
+    run.push(Line::Alarm(Alarm::new(
+        "demo",
+        stamp,
+        "fc1.weight",
+        Rule::NotFinite,
+        evidence,
+    )));
     let text = text(&run, &mut State::default(), 80, 24);
     let lines: Vec<&str> = text.lines().collect();
     let title = lines
@@ -195,7 +194,7 @@ fn it_fits_every_terminal_and_nothing_commands_it() {
                     let buffer = picture(&view(run), &mut state, wide, high);
                     let control = |c: char| c.is_control() || c == '\u{202e}';
                     assert!(!buffer.content.iter().any(|c| c.symbol().contains(control)));
-                    if high >= 10 && details.is_none() && run.records.len() > 1 {
+                    if high >= 10 && details.is_none() && run.records().len() > 1 {
                         assert!(
                             plain(&buffer).lines().any(|l| l.starts_with('>')),
                             "{wide}×{high}"
@@ -296,14 +295,9 @@ fn keys_select_sort_and_open_a_layer() {
 #[test]
 fn a_layer_that_was_not_analysed_again_says_so() {
     let mut run = Trajectory::default();
-    let mut record = training().records[0].clone();
-    record.stamp = Stamp::of_epoch(7);
-    record.carried = Some(Carried {
-        from: Stamp::of_epoch(5),
-        drift: 0.0012,
-        alpha_tolerance: 0.25,
-        norm: 1.0,
-    });
+    let mut record = training().records()[0].clone();
+    record.stamp = Stamp::from_epoch(7);
+    record.carried = Some(Carried::new(Stamp::from_epoch(5), 0.0012, 0.25, 1.0));
     run.push(Line::Layer(Box::new(record)));
     let mut state = State::default();
     press(&mut state, &run, KeyCode::Enter);

@@ -57,7 +57,7 @@ pub struct Row<'a> {
 pub fn rows(run: &Trajectory, sort: Sort) -> Vec<Row<'_>> {
     let mut rows: Vec<Row> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
-    for record in &run.records {
+    for record in run.records() {
         let place = *places.entry(&record.layer).or_insert(rows.len());
         if place == rows.len() {
             let alphas = Vec::new();
@@ -71,9 +71,9 @@ pub fn rows(run: &Trajectory, sort: Sort) -> Vec<Row<'_>> {
         match sort {
             Sort::Depth | Sort::Name => None,
             Sort::Phase => values.phase.map(|p| -f64::from(p as u8)),
-            Sort::Alpha => values.row.alpha,
-            Sort::StableRank => Some(values.row.stable_rank),
-            Sort::LambdaMax => Some(-values.row.lambda_max),
+            Sort::Alpha => values.primary.alpha,
+            Sort::StableRank => Some(values.primary.stable_rank),
+            Sort::LambdaMax => Some(-values.primary.lambda_max),
         }
     };
     rows.sort_by(|a, b| match (number(a), number(b)) {

@@ -1,0 +1,106 @@
+//! As much of CBOR (RFC 8949) as burnpack's metadata need: items of definite length.
+
+/// Deeper nesting than this is refused.
+const MAX_DEPTH: usize = 32;
+
+/// Reads items from a slice, one after the other. Errors are causes with the byte of the slice.
+pub(super) struct Cbor<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Cbor<'a> {
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0 }
+    }
+
+    fn bad(&self, cause: &str) -> String {
+        format!("metadata byte {}: {cause}", self.at)
+    }
+
+    fn take(&mut self, count: u64) -> Result<&'a [u8], String> {
+        let end = usize::try_from(count)
+            .ok()
+            .and_then(|count| self.at.checked_add(count));
+        let taken = end.and_then(|end| self.bytes.get(self.at..end));
+        let taken = taken.ok_or_else(|| self.bad(&format!("{count} bytes are missing")))?;
+        self.at += taken.len();
+        Ok(taken)
+    }
+
+    /// An item's major type and its argument.
+    fn head(&mut self) -> Result<(u8, u64), String> {
+        let first = self.take(1)?[0];
+        let argument = match first & 0x1f {
+            small @ 0..=23 => u64::from(small),
+            width @ 24..=27 => {
+                let bytes = self.take(1 << (width - 24))?;
+                bytes.iter().fold(0, |n, &b| n << 8 | u64::from(b))
+            }
+            _ => return Err(self.bad("an item of indefinite length")),
+        };
+        Ok((first >> 5, argument))
+    }
+
+    fn expect(&mut self, major: u8, what: &str) -> Result<u64, String> {
+        let (found, argument) = self.head()?;
+        if found != major {
+            return Err(self.bad(&format!("{what} expected, major type {found} found")));
+        }
+        Ok(argument)
+    }
+
+    pub(super) fn unsigned(&mut self) -> Result<u64, String> {
+        self.expect(0, "a number")
+    }
+
+    pub(super) fn text(&mut self) -> Result<&'a str, String> {
+        let length = self.expect(3, "text")?;
+        let bytes = self.take(length)?;
+        std::str::from_utf8(bytes).map_err(|e| self.bad(&e.to_string()))
+    }
+
+    /// The length of the array that begins here.
+    pub(super) fn array(&mut self) -> Result<u64, String> {
+        self.expect(4, "a list")
+    }
+
+    /// The number of pairs of the map that begins here.
+    pub(super) fn map(&mut self) -> Result<u64, String> {
+        self.expect(5, "a map")
+    }
+
+    /// Whether the next item is text.
+    pub(super) fn is_text(&self) -> bool {
+        self.bytes.get(self.at).is_some_and(|b| b >> 5 == 3)
+    }
+
+    /// Whether the next item is null.
+    pub(super) fn is_null(&self) -> bool {
+        self.bytes.get(self.at) == Some(&0xf6)
+    }
+
+    pub(super) fn skip(&mut self) -> Result<(), String> {
+        self.skip_within(MAX_DEPTH)
+    }
+
+    fn skip_within(&mut self, depth: usize) -> Result<(), String> {
+        let depth = depth.checked_sub(1).ok_or("metadata nest too deeply")?;
+        let (major, argument) = self.head()?;
+        let items = match major {
+            2 | 3 => {
+                self.take(argument)?;
+                0
+            }
+            4 => argument,
+            5 => argument.saturating_mul(2),
+            6 => 1,
+            _ => 0,
+        };
+        // Each item has at least one byte, so that this ends with the bytes.
+        for _ in 0..items {
+            self.skip_within(depth)?;
+        }
+        Ok(())
+    }
+}

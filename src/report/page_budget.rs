@@ -1,0 +1,181 @@
+//! How much of the runs a page can hold.
+
+use std::collections::BTreeSet;
+
+use serde::Serialize;
+
+use super::Run;
+use super::cell::Num;
+use crate::record::Stamp;
+
+/// Cells (layer × observation, over all runs) that a page may hold.
+const CELLS: usize = 12_500;
+/// Points of one scalar that it may hold, …
+const POINTS: usize = 2_000;
+/// … of all of them, …
+const ALL_POINTS: usize = 50_000;
+/// … and how many of them.
+const SERIES: usize = 1_000;
+
+/// When the run was observed, in order.
+pub(super) fn stamps(run: &Run) -> Vec<Stamp> {
+    let all: BTreeSet<Stamp> = run.trajectory.records().iter().map(|r| r.stamp).collect();
+    all.into_iter().collect()
+}
+
+/// How large a run is.
+pub(super) struct Size {
+    observations: usize,
+    layers: usize,
+    scalars: usize,
+}
+
+impl Size {
+    pub(super) fn new(run: &Run) -> Self {
+        let scalars = run.trajectory.scalars().iter().map(|s| s.name.as_str());
+        Self {
+            observations: stamps(run).len(),
+            layers: run.trajectory.layers().len(),
+            scalars: scalars.collect::<BTreeSet<&str>>().len(),
+        }
+    }
+
+    /// Observations that are kept: the last, those counted from it, and the first.
+    fn kept(&self, stride: usize) -> usize {
+        let counted = self.observations.div_ceil(stride);
+        let first = self.observations > 0 && !(self.observations - 1).is_multiple_of(stride);
+        counted + usize::from(first)
+    }
+}
+
+/// What is kept of the runs.
+pub(super) struct PageBudget {
+    sizes: Vec<Size>,
+    /// One observation in so many.
+    stride: usize,
+    /// So many layers of each run.
+    pub(super) layers: usize,
+    /// So many points of a scalar.
+    points: usize,
+    /// So many scalars of each run.
+    series: usize,
+}
+
+impl PageBudget {
+    pub(super) fn new(sizes: Vec<Size>) -> Self {
+        let least: usize = sizes.iter().map(|s| s.observations.min(2)).sum();
+        let series = (SERIES / sizes.len().max(1)).max(1);
+        let shown: usize = sizes.iter().map(|s| s.scalars.min(series)).sum();
+        let mut budget = Self {
+            stride: 1,
+            layers: (CELLS / least.max(1)).max(1),
+            points: (ALL_POINTS / shown.max(1)).clamp(2, POINTS),
+            series,
+            sizes,
+        };
+        let fits = |&stride: &usize| {
+            let cells = |s: &Size| s.kept(stride) * s.layers.min(budget.layers);
+            budget.sizes.iter().map(cells).sum::<usize>() <= CELLS
+        };
+        budget.stride = (1..budget.longest())
+            .find(fits)
+            .unwrap_or_else(|| budget.longest());
+        budget
+    }
+
+    fn longest(&self) -> usize {
+        let longest = self.sizes.iter().map(|s| s.observations).max();
+        longest.unwrap_or(1).max(1)
+    }
+
+    /// Cells that the runs have.
+    pub(super) fn asked(&self) -> usize {
+        self.sizes.iter().map(|s| s.observations * s.layers).sum()
+    }
+
+    /// Keep less, since it was so many bytes of so many; whether there is less to keep. Steps are large: each is
+    /// tried.
+    pub(super) fn tighten(&mut self, bytes: usize, limit: usize) -> bool {
+        let most = self.sizes.iter().map(|s| s.layers).max().unwrap_or(0);
+        let layers = self.layers.min(most);
+        if self.stride < self.longest() {
+            let wanted = self.stride.saturating_mul(bytes).div_ceil(limit.max(1));
+            let step = self.stride + self.stride / 4 + 1;
+            self.stride = wanted.max(step).min(self.longest());
+        } else if layers > 1 {
+            let wanted = (layers as f64 * limit as f64 / bytes.max(1) as f64) as usize;
+            self.layers = wanted.min(layers * 4 / 5).max(1);
+        } else if self.points > 2 {
+            self.points = (self.points / 2).max(2);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    pub(super) fn kept(&self, all: &[Stamp]) -> Vec<Stamp> {
+        let last = all.len().saturating_sub(1);
+        let kept = |i: usize| i == 0 || (last - i).is_multiple_of(self.stride);
+        let kept = all.iter().enumerate().filter(|(i, _)| kept(*i));
+        kept.map(|(_, &stamp)| stamp).collect()
+    }
+
+    /// What was left out, in words.
+    pub(super) fn notes(&self) -> Vec<String> {
+        let mut notes = Vec::new();
+        if self.stride > 1 {
+            notes.push(format!(
+                "Of each run, the first observation is shown and one in {} counted from the last.",
+                self.stride
+            ));
+        }
+        if self.sizes.iter().any(|s| s.layers > self.layers) {
+            notes.push(format!(
+                "The first {} layers of each run are shown.",
+                self.layers
+            ));
+        }
+        if self.sizes.iter().any(|s| s.scalars > self.series) {
+            notes.push(format!(
+                "The first {} numbers that the training of each run reported are shown.",
+                self.series
+            ));
+        }
+        notes
+    }
+
+    /// What the training reported.
+    pub(super) fn scalars(&self, run: &Run) -> Vec<Scalars> {
+        let mut series: Vec<Scalars> = Vec::new();
+        for scalar in run.trajectory.scalars() {
+            let point = (scalar.epoch, Num::new(scalar.value, 5));
+            match series.iter().position(|s| s.name == scalar.name) {
+                Some(known) => series[known].points.push(point),
+                None if series.len() < self.series => series.push(Scalars {
+                    name: scalar.name.clone(),
+                    points: vec![point],
+                }),
+                None => {}
+            }
+        }
+        for one in &mut series {
+            one.points.sort_by_key(|p| p.0);
+            let every = one.points.len().div_ceil(self.points).max(1);
+            let last = one.points.len().saturating_sub(1);
+            let mut place = 0..;
+            one.points.retain(|_| {
+                place
+                    .next()
+                    .is_some_and(|i: usize| (last - i).is_multiple_of(every))
+            });
+        }
+        series
+    }
+}
+
+/// A number that the training reported, over the epochs.
+#[derive(Serialize)]
+pub(super) struct Scalars {
+    name: String,
+    points: Vec<(usize, Num)>,
+}

@@ -1,0 +1,121 @@
+//! WeightWatcher's columns in that tool's conventions (version 0.7.7), for comparison with its
+//! numbers.
+
+use crate::analysis::{CutReport, LayerReport};
+use crate::fit::{TailFit, against_exponential, fit_tail, hill_alpha};
+use crate::measures::Metrics;
+use crate::phase::Unclassifiable;
+use crate::record::{CutRecord, Record, Values, Warning};
+use crate::spectrum::Spectrum;
+
+/// The reference's absolute cut of eigenvalues before the fit.
+const CUT: f64 = 1e-5;
+
+/// Put the reference's numbers into a record's columns.
+///
+/// All numbers of the record are then of one matrix: of the whole matrix of a dense layer, of the
+/// slices of a convolution together. What heavytail computes of the unfolding only (bulk, phase,
+/// α of noise, full analysis) does not exist for the slices and becomes null.
+pub(super) fn conform(record: &mut Record, report: &LayerReport) {
+    let Some(values) = record.values_mut() else {
+        return;
+    };
+    // A convolution counts by its slices together, each eigenvalue halved.
+    let (spectrum, factor) = match &report.pooled {
+        Some(pooled) => (&pooled.spectrum, 0.5),
+        None => (&report.primary.spectrum, 1.0),
+    };
+    let n = spectrum.n() as f64;
+    let scaled = spectrum.eigenvalues().iter().map(|x| factor * x).collect();
+    let Ok(in_x) = Spectrum::from_parts(scaled, spectrum.n(), spectrum.m(), spectrum.cut()) else {
+        return;
+    };
+    let eigenvalues = spectrum.eigenvalues().iter();
+    let evals: Vec<f64> = eigenvalues.map(|x| factor * n * x).collect();
+    let largest = evals.last().copied().unwrap_or(0.0);
+    let sum: f64 = evals.iter().sum();
+    let log = |x: f64| (x > 0.0).then(|| x.log10());
+
+    let kept: Vec<f64> = evals.iter().copied().filter(|x| *x > CUT).collect();
+    let tail = fit_tail(&kept);
+    let fit = tail.as_ref().ok();
+    let rank = rank(&evals, n);
+    let ours = CutRecord::new(&CutReport {
+        metrics: Metrics::new(&in_x),
+        tail: tail.clone().map(|t| TailFit {
+            xmin: t.xmin / n,
+            ..t
+        }),
+        spectrum: in_x,
+    });
+    values.primary = CutRecord {
+        lambda_max: largest,
+        norm: sum,
+        log_norm: log(sum),
+        log_spectral_norm: log(largest),
+        xmin: fit.map(|t| t.xmin),
+        xmax: fit.map(|_| largest),
+        alpha_weighted: fit.map(|t| t.alpha * largest.log10()),
+        log_alpha_norm: fit.and_then(|t| log(evals.iter().map(|x| x.powf(t.alpha)).sum())),
+        stable_rank: if largest > 0.0 { sum / largest } else { 0.0 },
+        matrix_rank: rank,
+        rank_loss: evals.len() - rank,
+        entropy: entropy(&evals, sum, rank),
+        ..ours
+    };
+    values.q = n / spectrum.m() as f64;
+    values.cut = spectrum.cut();
+    values.hill_alpha = hill_alpha(&evals);
+    let ratio = fit.and_then(|t| against_exponential(&kept, t));
+    values.lr_exponential = ratio.map(|r| r.normalised);
+    // Its Marchenko–Pastur fit is a brute-force search over a kernel density; ours is not that.
+    values.num_spikes = None;
+    values.sigma_mp = None;
+    values.mp_softrank = None;
+    values.warning = values.primary.alpha.and_then(Warning::new);
+    if report.pooled.is_some() {
+        clear_unfolding(values);
+    }
+    values.assess();
+}
+
+/// Remove what belongs to the unfolding of a convolution.
+fn clear_unfolding(values: &mut Values) {
+    values.noise_alpha_low = None;
+    values.noise_alpha = None;
+    values.noise_alpha_high = None;
+    values.bulk_min_x = None;
+    values.bulk_max_x = None;
+    values.bulk_edge_x = None;
+    values.bulk_d = None;
+    values.bulk_d95 = None;
+    values.bulk_d_p = None;
+    values.bulk_reason = None;
+    values.lambda_max_p = None;
+    values.outliers.clear();
+    values.num_null = None;
+    values.phase = None;
+    values.phase_confidence = None;
+    values.phase_probabilities = None;
+    values.indeterminate = None;
+    values.phase_evidence.clear();
+    values.annotations.clear();
+    values.phase_reason = Some(Unclassifiable::PooledSlices);
+    values.full = None;
+}
+
+/// Singular values above the largest times N times the f64 rounding unit.
+fn rank(evals: &[f64], n: f64) -> usize {
+    let largest = evals.last().copied().unwrap_or(0.0).sqrt();
+    let floor = largest * n * f64::EPSILON;
+    evals.iter().filter(|x| x.sqrt() > floor).count()
+}
+
+fn entropy(evals: &[f64], sum: f64, rank: usize) -> f64 {
+    if sum <= 0.0 {
+        return 0.0;
+    }
+    let terms = evals.iter().map(|x| x / sum + 1e-10);
+    let total: f64 = terms.map(|p| -p * p.ln()).sum();
+    total / (rank as f64 + 1e-10).ln()
+}
