@@ -1,14 +1,12 @@
 //! `cargo bench --no-default-features --bench fits`: the bulk, the tail, and the whole analysis of a matrix.
 
-mod support;
-
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use heavytail::fit::{fit_bulk, fit_tail};
 use heavytail::spectrum::{Solver, Spectrum};
 use heavytail::{Config, analyze};
-use support::{bench, floor_flops, gemm_rate, matrix};
+use heavytail_benches::{bench, floor_flops, gemm_rate, matrix};
 
 fn fits(c: &mut Criterion) {
     let mut group = c.benchmark_group("fit");

@@ -1,8 +1,6 @@
 //! `cargo bench --no-default-features --bench observe`: one observation of a whole model by the monitor's worker, and
 //! the memory that two hundred of them leave behind.
 
-mod support;
-
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
@@ -10,7 +8,7 @@ use heavytail::matrix::LayerTensor;
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::Stamp;
 use heavytail::{Analyzer, Config, Monitor};
-use support::{bench, floor_flops, gemm_rate, models};
+use heavytail_benches::{bench, floor_flops, gemm_rate, models};
 
 fn observe(c: &mut Criterion) {
     // As the monitor's own thread does.

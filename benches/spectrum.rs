@@ -1,12 +1,10 @@
 //! `cargo bench --no-default-features --bench spectrum`: eigenvalues, against the floor of their flops.
 
-mod support;
-
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use heavytail::spectrum::{Solver, Spectrum};
-use support::{bench, floor_flops, gemm_rate, matrix};
+use heavytail_benches::{bench, floor_flops, gemm_rate, matrix};
 
 const SHAPES: [(usize, usize); 9] = [
     (120, 84),

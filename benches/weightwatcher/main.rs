@@ -1,9 +1,6 @@
 //! `PYTHON=… cargo bench --no-default-features --bench weightwatcher`: the same matrices through WeightWatcher and through
 //! heavytail in turns, one thread each, CPU time. Needs a Python with `weightwatcher`, `torch` and `numpy`.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -14,7 +11,7 @@ use heavytail::fit::fit_tail;
 use heavytail::record::{Record, Stamp};
 use heavytail::spectrum::{Solver, Spectrum};
 use heavytail::{Analyzer, Config, WeightMatrix};
-use support::{cpu, floor_flops, gemm_rate, median, weights};
+use heavytail_benches::{cpu, floor_flops, gemm_rate, median, weights};
 
 /// Shape, and how often each side runs.
 const SHAPES: [(usize, usize, usize); 8] = [
@@ -32,7 +29,7 @@ fn main() -> Result<()> {
     // As a monitor's threads and the program do.
     let analyzer = Analyzer::new(Config::live());
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/weightwatcher/worker.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("weightwatcher/worker.py");
     let mut child = Command::new(&python)
         .arg(script)
         .envs(["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"].map(|v| (v, "1")))
@@ -119,8 +116,10 @@ fn main() -> Result<()> {
         if only.is_some() {
             continue;
         }
-        let eigenvalues =
-            Spectrum::from_matrix(&support::matrix(2 * n.min(2048), n.min(2048)), Solver::Gram)?;
+        let eigenvalues = Spectrum::from_matrix(
+            &heavytail_benches::matrix(2 * n.min(2048), n.min(2048)),
+            Solver::Gram,
+        )?;
         // 4,096 eigenvalues: those of two matrices.
         let mut values = eigenvalues.eigenvalues().to_vec();
         if n > 2048 {

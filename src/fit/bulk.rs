@@ -237,7 +237,11 @@ impl Noise {
 
 #[cfg(test)]
 mod tests {
+    use rand::{RngExt, SeedableRng};
+
     use super::*;
+    use crate::matrix::WeightMatrix;
+    use crate::spectrum::Solver;
 
     /// Rigid noise: eigenvalues at the quantiles of the law.
     fn noise(n: usize, m: usize, sigma2: f64) -> Vec<f64> {
@@ -250,14 +254,32 @@ mod tests {
         fit_bulk(&Spectrum::from_eigenvalues(x, n, m).unwrap()).unwrap()
     }
 
+    /// A matrix of independent uniform entries of variance `sigma2(column)`.
+    fn random(n: usize, m: usize, sigma2: impl Fn(usize) -> f64) -> BulkFit {
+        let mut rng = rand_pcg::Pcg64::seed_from_u64(4);
+        let mut entry = |i: usize| (12.0 * sigma2(i % m)).sqrt() * (rng.random::<f64>() - 0.5);
+        let values: Vec<f64> = (0..n * m).map(&mut entry).collect();
+        let matrix = WeightMatrix::new("w", n, m, values).unwrap();
+        fit_bulk(&Spectrum::from_matrix(&matrix, Solver::Gram).unwrap()).unwrap()
+    }
+
     #[test]
-    fn pure_noise_has_its_variance_and_no_spikes() {
-        for (n, m) in [(300, 300), (1000, 400), (4096, 384), (60, 30)] {
-            let f = fit(noise(n, m, 2.0), n, m);
-            assert!((f.sigma2 / 2.0 - 1.0).abs() < 1e-3, "{f:?}");
-            assert_eq!((f.num_spikes, f.num_null), (0, 0));
-            assert!(f.d < f.d95);
+    fn random_entries_have_their_variance_and_no_spikes() {
+        for (n, m) in [(500, 300), (1000, 400), (60, 30)] {
+            let f = random(n, m, |_| 2.0);
+            // The variance of nm uniform entries has the standard error 2·√(0.8/nm); an error of
+            // order 1/m comes from the finite size.
+            let tolerance = 4.0 * (0.8 / (n * m) as f64).sqrt() + 1.0 / m as f64;
+            assert!((f.sigma2 / 2.0 - 1.0).abs() < tolerance, "{f:?}");
+            assert_eq!((f.num_spikes, f.num_null), (0, 0), "{f:?}");
+            assert!(f.d < f.d95, "{f:?}");
         }
+    }
+
+    #[test]
+    fn columns_of_unequal_variance_are_no_marchenko_pastur_bulk() {
+        let f = random(600, 200, |column| if column % 2 == 0 { 0.7 } else { 1.3 });
+        assert!(f.d > f.d95 && f.d_p < 0.01, "{f:?}");
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! A figure as a list of shapes, and its two renderings. Figures are built without a backend, so
 //! one description makes SVG and PNG alike, and nothing that plotters rejects can reach it.
 
+use std::fs::File;
+use std::io::BufWriter;
 use std::path::Path;
 
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
@@ -319,10 +321,15 @@ impl Figure {
             area.present().map_err(|e| e.to_string())?;
         }
         let smooth = halve(&pixels, fine.0 as usize);
-        let mut file = BitMapBackend::new(path, (w, h));
-        file.blit_bitmap((0, 0), (w, h), &smooth)
-            .and_then(|()| file.present())
-            .map_err(|e| e.to_string())
+        let file = File::create(path).map_err(|e| e.to_string())?;
+        let mut encoder = png::Encoder::new(BufWriter::new(file), w, h);
+        encoder.set_color(png::ColorType::Rgb);
+        encoder.set_depth(png::BitDepth::Eight);
+        let mut writer = encoder.write_header().map_err(|e| e.to_string())?;
+        writer
+            .write_image_data(&smooth)
+            .map_err(|e| e.to_string())?;
+        writer.finish().map_err(|e| e.to_string())
     }
 
     fn pixels(&self, scale: f64) -> (u32, u32) {

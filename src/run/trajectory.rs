@@ -245,6 +245,7 @@ impl Trajectory {
         &self.records
     }
 
+    #[cfg(feature = "report")]
     pub(crate) fn records_mut(&mut self) -> &mut [Record] {
         &mut self.records
     }
@@ -472,13 +473,13 @@ mod tests {
     fn a_torn_log_is_read_and_duplicates_count_once() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("log.jsonl");
-        let line = serde_json::to_string(&record(1, Phase::RandomLike)).unwrap();
+        let written = record(1, Phase::RandomLike);
+        let line = serde_json::to_string(&written).unwrap();
         let other = serde_json::to_string(&record(2, Phase::RandomLike)).unwrap();
         std::fs::write(&path, format!("{line}\n{line}\n{}", &other[..40])).unwrap();
         let t = Trajectory::read_jsonl(&path).unwrap();
         assert_eq!((t.records.len(), t.notices.len()), (1, 1));
-        let back: Line = serde_json::from_str(&line).unwrap();
-        assert_eq!(back, record_like(&back, &t));
+        assert_eq!(Line::Layer(Box::new(t.records[0].clone())), written);
 
         std::fs::write(&path, format!("{line}\nnonsense\n{other}\n")).unwrap();
         let t = Trajectory::read_jsonl(&path).unwrap();
@@ -486,8 +487,45 @@ mod tests {
         assert_eq!(t.notices[0].event, Event::DamagedLine { number: 2 });
     }
 
-    /// The first record as a line (its timing field differs between two analyses).
-    fn record_like(_: &Line, t: &Trajectory) -> Line {
-        Line::Layer(Box::new(t.records[0].clone()))
+    #[test]
+    fn look_ups_find_what_a_scan_finds() {
+        let mut t: Trajectory = (0..5)
+            .flat_map(|e| {
+                let Line::Layer(mut other) = record(e, Phase::BulkDecay) else {
+                    unreachable!()
+                };
+                other.layer = "conv".into();
+                [record(e, Phase::RandomLike), Line::Layer(other)]
+            })
+            .collect();
+        let check = |t: &Trajectory, epochs: usize| {
+            assert_eq!(t.records().len(), 2 * epochs);
+            assert_eq!(t.stamps().len(), epochs);
+            for layer in ["fc", "conv"] {
+                let scan: Vec<&Record> = t.records().iter().filter(|r| r.layer == layer).collect();
+                assert_eq!(t.layer(layer).collect::<Vec<_>>(), scan);
+                for one in scan {
+                    assert_eq!(t.record(layer, one.stamp), Some(one));
+                }
+            }
+            assert_eq!(t.layer("fc9").count(), 0);
+        };
+        check(&t, 5);
+        let resumed = Resumed {
+            run: "r".into(),
+            from: Stamp { epoch: 2, step: 20 },
+            anew: false,
+            unix_time: 0.0,
+        };
+        t.push(Line::Resumed(resumed));
+        check(&t, 3);
+        t.push(record(3, Phase::BleedingOut));
+        assert_eq!(t.layer("fc").count(), 4);
+        let stamp = Stamp { epoch: 3, step: 30 };
+        assert_eq!(
+            t.record("fc", stamp).unwrap().phase(),
+            Some(Phase::BleedingOut)
+        );
+        assert_eq!(t.record("conv", stamp), None);
     }
 }

@@ -1,5 +1,4 @@
 //! The table of layers as Parquet, beside the CSV: as DuckDB and Polars read it where `$PYTHON` has them.
-#![cfg(feature = "parquet")]
 
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::record::Field;
@@ -10,12 +9,8 @@ use heavytail::sink::{csv, parquet};
 use heavytail::{Monitor, Trajectory};
 
 #[allow(dead_code)]
-#[path = "support/noise.rs"]
-mod noise;
-#[path = "support/python.rs"]
-mod python;
-use noise::matrix;
-use python::python;
+use crate::noise::matrix;
+use crate::python::python;
 
 /// A run of which one layer fails once, one is too small for a phase, and one has an awkward name.
 fn run(name: &str, out: &std::path::Path) -> Trajectory {

@@ -11,8 +11,8 @@ use heavytail::{Config, analyze_tensor};
 use safetensors::SafeTensors;
 use serde_json::Value;
 
-const TENSORS: &[u8] = include_bytes!("reference/bank.safetensors");
-const EXPECTED: &str = include_str!("reference/bank.json");
+const TENSORS: &[u8] = include_bytes!("../reference/bank.safetensors");
+const EXPECTED: &str = include_str!("../reference/bank.json");
 
 /// All eigenvalues equal, or none above the reference's absolute cut: no tail exists.
 const DEGENERATE: [&str; 6] = [

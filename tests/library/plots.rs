@@ -1,6 +1,5 @@
 //! Every figure, from synthetic runs through the real pipeline: what it says, in both formats, and
 //! that no data makes it panic.
-#![cfg(feature = "plot")]
 
 use std::fs;
 use std::path::Path;

@@ -1,10 +1,4 @@
 //! The monitor's promises while burn trains: it sees every epoch once, and changes nothing.
-#![cfg(feature = "flex")]
-
-mod loops;
-mod run;
-#[path = "../../examples/support/mod.rs"]
-mod support;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -14,14 +8,15 @@ use burn::train::{Interrupter, MultiDeviceOptim};
 use heavytail::monitor::{Cadence, Outcome};
 use heavytail::record::{Line, Rule};
 use heavytail::{Monitor, Trajectory};
-use run::{Run, STEPS};
-use support::lenet5::LeNet5;
-use support::train::Backend;
+
+use crate::run::{Run, STEPS};
+use crate::support::lenet5::LeNet5;
+use crate::support::train::Backend;
 
 /// Seeds are global to a backend, so runs must not overlap.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-fn alone() -> MutexGuard<'static, ()> {
+pub fn alone() -> MutexGuard<'static, ()> {
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -48,7 +43,7 @@ fn bits<M: Module>(model: &M) -> Vec<(String, Vec<u32>)> {
 
 fn stamps(trajectory: &Trajectory) -> Vec<(usize, u64)> {
     trajectory
-        .summaries
+        .summaries()
         .iter()
         .map(|s| (s.stamp.epoch, s.stamp.step))
         .collect()
@@ -58,7 +53,7 @@ fn epochs(trajectory: &Trajectory) -> Vec<usize> {
     stamps(trajectory).into_iter().map(|s| s.0).collect()
 }
 
-fn notices(outcome: &Outcome) -> String {
+pub fn notices(outcome: &Outcome) -> String {
     let texts = outcome.trajectory.notices().iter();
     texts
         .map(|n| n.event.to_string())

@@ -1,16 +1,13 @@
 //! Alarms: off unless asked for, once for each beginning, with their evidence, and what a user does about them.
 
 #[allow(dead_code)]
-#[path = "support/noise.rs"]
-mod noise;
-
 use std::sync::{Arc, Mutex};
 
+use crate::noise::matrix;
 use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::{Alarm, Rule, Stamp};
 use heavytail::{Monitor, Phase, Trajectory};
-use noise::matrix;
 
 fn noise(rows: usize, cols: usize, seed: u64) -> Vec<f32> {
     matrix("", rows, cols, seed).values

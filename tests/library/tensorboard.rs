@@ -1,6 +1,5 @@
 //! Event files as TensorBoard wants them: read back frame by frame, and by TensorBoard itself where
 //! `$PYTHON` has it.
-#![cfg(feature = "tensorboard")]
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,12 +10,8 @@ use heavytail::sink::{TensorBoardSink, read_spectra, tensorboard};
 use heavytail::{Monitor, Trajectory};
 
 #[allow(dead_code)]
-#[path = "support/noise.rs"]
-mod noise;
-#[path = "support/python.rs"]
-mod python;
-use noise::matrix;
-use python::python;
+use crate::noise::matrix;
+use crate::python::python;
 
 /// A protobuf message taken apart: field numbers with what they hold.
 struct Message(Vec<(u64, Field)>);

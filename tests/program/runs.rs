@@ -1,5 +1,4 @@
-//! The program `heavytail` on runs: exported, and watched where there is no terminal.
-#![cfg(feature = "cli")]
+//! The program on runs: exported, and watched where there is no terminal.
 
 use std::io::Write;
 use std::path::Path;

@@ -1,10 +1,7 @@
 //! The report in a real browser, from the disk: what a reader does, without network and without errors.
 //! Where no browser is installed, these tests say that they were skipped.
-#![cfg(feature = "report")]
 
-#[path = "report/browser.rs"]
 mod browser;
-#[path = "report/runs.rs"]
 mod runs;
 
 use std::time::Instant;
@@ -15,7 +12,7 @@ use heavytail::report::{Run, html};
 use heavytail::run::RunState;
 use serde_json::Value;
 
-const WALK: &str = include_str!("report/walk.js");
+const WALK: &str = include_str!("walk.js");
 
 /// Nothing loaded, nothing thrown, nothing logged.
 fn assert_quiet(result: &Value) {

@@ -46,7 +46,6 @@ fn phase_confusion() {
     assert!(dir.path().join("collapse.json").exists());
 }
 
-#[cfg(feature = "flex")]
 #[test]
 fn custom_loop() {
     let text = run("custom_loop", &["--epochs", "1", "--train-items", "64"]);
@@ -56,7 +55,6 @@ fn custom_loop() {
     );
 }
 
-#[cfg(all(feature = "flex", feature = "plot"))]
 #[test]
 fn lenet5() {
     let dir = tempfile::tempdir().unwrap();
@@ -84,7 +82,6 @@ fn lenet5() {
     assert!(run("lenet5", &arguments).contains(&format!("{out}-2")));
 }
 
-#[cfg(all(feature = "flex", feature = "plot"))]
 #[test]
 fn mini_alexnet() {
     let dir = tempfile::tempdir().unwrap();
@@ -114,7 +111,6 @@ fn mini_alexnet() {
     assert!(dir.path().join("run/figures/esd-fc1.weight.svg").exists());
 }
 
-#[cfg(all(feature = "flex", feature = "plot"))]
 #[test]
 fn batch_size_sweep() {
     let dir = tempfile::tempdir().unwrap();
@@ -139,7 +135,6 @@ fn batch_size_sweep() {
     assert!(out.join("phases.svg").exists() && out.join("results.jsonl").exists());
 }
 
-#[cfg(all(feature = "flex", feature = "plot"))]
 #[test]
 fn missing_data_is_explained() {
     let test = std::env::current_exe().unwrap();

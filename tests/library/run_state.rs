@@ -2,19 +2,16 @@
 //! that can be kept.
 
 #[allow(dead_code)]
-#[path = "support/noise.rs"]
-mod noise;
-
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::noise::matrix;
 use heavytail::monitor::{Outcome, Overload, Snapshot};
 use heavytail::record::{Event, Line, Stamp};
 use heavytail::run::{LogReader, RunDir, RunState, repair};
 use heavytail::{Error, Monitor, Trajectory};
-use noise::matrix;
 
 fn stamp(epoch: usize) -> Stamp {
     Stamp {
@@ -70,7 +67,7 @@ fn events(run: &Trajectory) -> Vec<&Event> {
 /// This test again as a process of its own, which does `what` in a folder and may be killed.
 fn child(what: &str, dir: &Path) -> Child {
     Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "as_a_child", "--nocapture"])
+        .args(["--exact", "run_state::as_a_child", "--nocapture"])
         .env("HEAVYTAIL_CHILD", what)
         .env("HEAVYTAIL_DIR", dir)
         .stdout(Stdio::null())

@@ -1,5 +1,4 @@
 //! What the benches share: matrices, CPU time, and the floor under a spectrum.
-#![allow(dead_code)]
 
 use std::cell::RefCell;
 use std::hint::black_box;

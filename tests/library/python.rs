@@ -3,10 +3,12 @@
 use std::path::Path;
 use std::process::Command;
 
+use crate::required::skip;
+
 /// An interpreter that has what a test needs.
 pub struct Python(String);
 
-/// `$PYTHON`, or `python3`, if it can import the modules; says SKIPPED otherwise.
+/// `$PYTHON`, or `python3`, if it can import the modules; the test is skipped otherwise.
 pub fn python(modules: &str) -> Option<Python> {
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let import = format!("import {modules}");
@@ -14,7 +16,10 @@ pub fn python(modules: &str) -> Option<Python> {
     if output.is_ok_and(|o| o.status.success()) {
         return Some(Python(python));
     }
-    println!("SKIPPED: `{python}` cannot `{import}`; set PYTHON to one that can");
+    skip(
+        "python",
+        &format!("`{python}` cannot `{import}`; set PYTHON to one that can"),
+    );
     None
 }
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::required::skip;
+
 pub struct Browser(PathBuf);
 
 impl Browser {
@@ -19,7 +21,10 @@ impl Browser {
             std::env::split_paths(&path).flat_map(|folder| known.map(|name| folder.join(name)));
         let found = named.into_iter().chain(installed).find(|p| p.is_file());
         if found.is_none() {
-            println!("SKIPPED: no browser; install chromium or set CHROME");
+            skip(
+                "browser",
+                "there is no browser; install chromium or set CHROME",
+            );
         }
         found.map(Self).filter(Self::works)
     }
@@ -34,7 +39,10 @@ impl Browser {
             std::fs::write(&page, text).unwrap();
             let works = self.dom(&page, "", &[]).contains(">42</p>");
             if !works {
-                println!("SKIPPED: {} does not open files here", self.0.display());
+                skip(
+                    "browser",
+                    &format!("{} does not open files here", self.0.display()),
+                );
             }
             works
         })

@@ -1,12 +1,9 @@
 //! The monitor's promises without any framework: what goes wrong is recorded and stops nothing.
 
 #[allow(dead_code)]
-#[path = "support/noise.rs"]
-mod noise;
-
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::time::{Duration, Instant};
 
+use crate::noise::matrix;
 use heavytail::error::{Result, chain};
 use heavytail::fit::fit_bulk;
 use heavytail::monitor::{Overload, Snapshot};
@@ -14,7 +11,6 @@ use heavytail::record::field::FIELDS;
 use heavytail::record::{Event, LayerOutcome, Line, Stamp};
 use heavytail::sink::{Sink, read_spectra};
 use heavytail::{Error, LayerError, Monitor, Phase, Trajectory};
-use noise::matrix;
 
 fn snapshot(seed: u64) -> Snapshot {
     Snapshot::new(vec![
@@ -175,44 +171,44 @@ fn a_device_is_no_log() {
     assert!(error.contains("/dev/full"), "{error}");
 }
 
-/// Blocks the worker until it is let go.
-struct Gate(Receiver<()>);
+/// Holds the worker at each summary until the test lets it go, and says when it holds it.
+struct Gate {
+    held: Sender<()>,
+    released: Receiver<()>,
+}
 
 impl Sink for Gate {
     fn line(&mut self, line: &Line) -> Result<()> {
         if matches!(line, Line::Summary(_)) {
-            let _ = self.0.recv_timeout(Duration::from_secs(20));
+            let _ = self.held.send(());
+            // A test that has failed hangs up.
+            let _ = self.released.recv();
         }
         Ok(())
     }
 }
 
-fn gated(policy: Overload) -> (Monitor, Sender<()>) {
-    let (open, gate) = channel();
+fn gated(policy: Overload) -> (Monitor, Receiver<()>, Sender<()>) {
+    let ((held, is_held), (release, released)) = (channel(), channel());
     let monitor = Monitor::builder()
-        .sink(Gate(gate))
+        .sink(Gate { held, released })
         .overload(policy)
         .queue(2)
         .build()
         .unwrap();
-    (monitor, open)
+    (monitor, is_held, release)
 }
 
 fn epochs_kept(policy: Overload) -> (Vec<usize>, usize) {
-    let (monitor, open) = gated(policy);
-    let start = Instant::now();
+    let (monitor, is_held, release) = gated(policy);
     monitor.submit(stamp(0), snapshot(0));
-    // Let the worker take the first one, so that what follows is the same every time.
-    std::thread::sleep(Duration::from_millis(300));
+    is_held.recv().unwrap();
+    // The worker is held, so a submit that waits for it never returns.
     for epoch in 1..6 {
         monitor.submit(stamp(epoch), snapshot(0));
     }
-    assert!(
-        start.elapsed() < Duration::from_secs(10),
-        "submit must not wait"
-    );
     for _ in 0..6 {
-        let _ = open.send(());
+        let _ = release.send(());
     }
     let outcome = monitor.finish();
     let epochs = outcome.trajectory.summaries().iter().map(|s| s.stamp.epoch);
@@ -235,18 +231,18 @@ fn an_overloaded_worker_drops_by_policy_and_says_so() {
 
 #[test]
 fn a_patient_run_loses_nothing() {
-    let (monitor, open) = gated(Overload::Wait);
-    let keeper = std::thread::spawn(move || {
+    let (monitor, is_held, release) = gated(Overload::Wait);
+    let releaser = std::thread::spawn(move || {
         for _ in 0..8 {
-            std::thread::sleep(Duration::from_millis(20));
-            let _ = open.send(());
+            is_held.recv().unwrap();
+            release.send(()).unwrap();
         }
     });
     for epoch in 0..8 {
         monitor.submit(stamp(epoch), snapshot(0));
     }
     let outcome = monitor.finish();
-    keeper.join().unwrap();
+    releaser.join().unwrap();
     assert_eq!((outcome.observed, outcome.dropped), (8, 0));
 }
 

@@ -8,8 +8,8 @@ use burn::tensor::{Device, Tensor};
 use heavytail::Monitor;
 use heavytail::matrix::Cut;
 
+use crate::attach::{alone, notices};
 use crate::support::lenet5::LeNet5;
-use crate::{alone, notices};
 
 #[test]
 fn observing_never_initialises_a_parameter() {

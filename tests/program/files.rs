@@ -1,5 +1,4 @@
-//! The program `heavytail` on files: what a script gets, and what a person sees.
-#![cfg(feature = "cli")]
+//! The program on weight files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +11,7 @@ const BANK: &str = concat!(
     env!("CARGO_MANIFEST_DIR"),
     "/tests/reference/bank.safetensors"
 );
-const EXPECTED: &str = include_str!("reference/bank.json");
+const EXPECTED: &str = include_str!("../reference/bank.json");
 
 fn heavytail(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_heavytail"))

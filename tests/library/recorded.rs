@@ -2,19 +2,16 @@
 //! the same.
 
 #[allow(dead_code)]
-#[path = "support/noise.rs"]
-mod noise;
-
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use crate::noise::{matrix, tensor};
 use heavytail::matrix::{LayerTensor, Layout, SkipReason};
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::{Rule, SkippedLayer, Stamp};
 use heavytail::run::{RunDir, RunState};
 use heavytail::sink::read_spectra;
 use heavytail::{Monitor, Phase, Record, Trajectory};
-use noise::{matrix, tensor};
 use serde_json::Value;
 
 /// Layers in many states: noise that grows spikes, a convolution, a heavy tail, lost ranks, zeros,

@@ -1,5 +1,4 @@
 //! Weight files of every format are read to the value, and an index cannot leave its folder.
-#![cfg(feature = "checkpoint")]
 
 use std::path::{Path, PathBuf};
 

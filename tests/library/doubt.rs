@@ -1,9 +1,7 @@
 //! What a full analysis says is reproducible, does not depend on scale, and means what it says.
 
-#[path = "../examples/support/ensembles/mod.rs"]
-mod ensembles;
-
-use ensembles::{Breadth, Entries, rng, specimen};
+use crate::ensembles;
+use crate::ensembles::{Breadth, Entries, rng, specimen};
 use heavytail::law::{Law, TracyWidom};
 use heavytail::{Config, Depth, LayerReport, Phase, WeightMatrix, analyze};
 

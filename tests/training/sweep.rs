@@ -1,5 +1,4 @@
 //! A sweep that is killed at any moment and run again ends with the table of one that never was.
-#![cfg(all(feature = "flex", feature = "plot"))]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
