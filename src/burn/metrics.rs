@@ -60,7 +60,7 @@ impl Monitor {
         self.metric(
             &format!("alpha {layer}"),
             "power-law exponent of the layer",
-            move |t| t.records().iter().rev().find(|r| r.layer == name)?.alpha(),
+            move |t| t.layer(&name).next_back()?.alpha(),
         )
     }
 
@@ -161,7 +161,7 @@ impl PhaseMetric {
             let stamp = t.summaries().last()?.stamp;
             let phase = |r: &Record| r.phase().map_or("no phase", |p| p.title());
             let mut layers: Vec<String> = t
-                .records
+                .records()
                 .iter()
                 .rev()
                 .take_while(|r| r.stamp == stamp)

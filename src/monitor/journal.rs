@@ -117,10 +117,7 @@ impl Journal {
 
     /// Whether this moment is in the log.
     pub(super) fn knows(&self, stamp: Stamp) -> bool {
-        lock(&self.state)
-            .summaries()
-            .iter()
-            .any(|s| s.stamp == stamp)
+        lock(&self.state).summary(stamp).is_some()
     }
 
     /// Whether no observation is in the log.

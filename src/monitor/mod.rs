@@ -223,8 +223,7 @@ impl Monitor {
     fn resume_at(&self, stamp: Stamp, tensors: &[LayerTensor]) {
         let norms = norms(tensors);
         let from = self.with_trajectory(|t| {
-            let same =
-                t.summaries().iter().any(|s| s.stamp == stamp) && has_norms(t, stamp, &norms);
+            let same = t.summary(stamp).is_some() && has_norms(t, stamp, &norms);
             let stamps = t.summaries().iter().map(|s| s.stamp);
             match same {
                 true => Some(stamp),
@@ -345,7 +344,7 @@ impl Monitor {
     #[cfg(feature = "burn")]
     pub(crate) fn has(&self, stamp: Stamp) -> bool {
         !*lock(&self.inner.resuming)
-            && self.with_trajectory(|t| t.summaries().iter().any(|s| s.stamp == stamp))
+            && self.with_trajectory(|t| t.summary(stamp).is_some())
     }
 
     /// Which recorded moment these weights are, for a run that was resumed: the one whose norms
@@ -385,8 +384,7 @@ fn norms(tensors: &[LayerTensor]) -> Vec<(&str, f64)> {
 /// Whether the log has these norms at a moment.
 fn has_norms(run: &Trajectory, stamp: Stamp, norms: &[(&str, f64)]) -> bool {
     norms.iter().all(|(name, norm)| {
-        let mut records = run.records().iter();
-        let record = records.find(|r| r.stamp == stamp && r.layer == *name);
+        let record = run.record(name, stamp);
         let known = record.and_then(|r| match r.carried {
             Some(carried) => Some(carried.norm),
             None => Some(r.values()?.primary.norm),

@@ -17,11 +17,10 @@ const LEGEND_WIDTH: f64 = 160.0;
 
 /// Layer × epoch.
 pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
-    let stamps: BTreeSet<Stamp> = trajectory.records().iter().map(|r| r.stamp).collect();
+    let stamps = trajectory.stamps();
     if stamps.is_empty() {
         return Err("nothing to draw: the trajectory has no layer records".to_owned());
     }
-    let stamps: Vec<Stamp> = stamps.into_iter().collect();
     let rows = timeline::rows(trajectory.records(), trajectory.layers());
     let layout = Layout {
         top: 62.0,

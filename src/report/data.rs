@@ -9,7 +9,7 @@ use super::Run;
 use super::cell::{Cell, Num, Texts, fields};
 use super::esd::{BODY, Esd, TOP};
 use super::noscript::Fallback;
-use super::page_budget::{PageBudget, Scalars, Size, stamps};
+use super::page_budget::{PageBudget, Scalars, Size};
 use crate::law::{Law, TracyWidom};
 use crate::phase::Phase;
 use crate::record::{Record, Stamp};
@@ -106,7 +106,7 @@ impl Data {
         let mut fallbacks = Vec::new();
         let mut shown = Vec::new();
         for run in runs {
-            let kept = budget.kept(&stamps(run));
+            let kept = budget.kept(&run.trajectory.stamps());
             let layers = run.trajectory.layers();
             let layers = &layers[..layers.len().min(budget.layers)];
             fallbacks.push(Fallback::new(run, &kept, layers, share));

@@ -17,12 +17,6 @@ const ALL_POINTS: usize = 50_000;
 /// … and how many of them.
 const SERIES: usize = 1_000;
 
-/// When the run was observed, in order.
-pub(super) fn stamps(run: &Run) -> Vec<Stamp> {
-    let all: BTreeSet<Stamp> = run.trajectory.records().iter().map(|r| r.stamp).collect();
-    all.into_iter().collect()
-}
-
 /// How large a run is.
 pub(super) struct Size {
     observations: usize,
@@ -34,7 +28,7 @@ impl Size {
     pub(super) fn new(run: &Run) -> Self {
         let scalars = run.trajectory.scalars().iter().map(|s| s.name.as_str());
         Self {
-            observations: stamps(run).len(),
+            observations: run.trajectory.stamps().len(),
             layers: run.trajectory.layers().len(),
             scalars: scalars.collect::<BTreeSet<&str>>().len(),
         }

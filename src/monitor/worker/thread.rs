@@ -308,9 +308,7 @@ impl Thread {
     fn hold_last(&mut self, stamp: Stamp, tensors: Vec<LayerTensor>) {
         let lacking: Vec<LayerTensor> = self.journal.with_run(|run| {
             let lacks = |name: &str| {
-                let mut records = run.records().iter().rev();
-                let record = records.find(|r| r.stamp == stamp && r.layer == name);
-                let values = record.and_then(|r| r.values());
+                let values = run.record(name, stamp).and_then(Record::values);
                 values.is_some_and(|v| v.full.is_none())
             };
             tensors.into_iter().filter(|t| lacks(&t.name)).collect()
