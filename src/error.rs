@@ -136,7 +136,7 @@ pub enum LayerError {
         /// The reason.
         why: SkipReason,
     },
-    /// An eigenvalue is not a finite number ≥ 0, because the weights leave the range of f64.
+    /// An eigenvalue is negative or not finite. Usually the weights leave the range of f64.
     #[error("an eigenvalue is {value}: the weights leave the range of f64")]
     OutOfRange {
         /// The eigenvalue, as text because JSON has no infinity.
