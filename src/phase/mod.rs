@@ -103,8 +103,8 @@ pub const INDETERMINATE: f64 = 0.6;
 pub struct Verdict {
     /// The most probable phase.
     pub phase: Phase,
-    /// Its probability, from 0 to 1. Simulation calibrates it, except for Rank-collapse, which a
-    /// rule derives from the share of null directions: see [`classify`].
+    /// Its probability, from 0 to 1. Simulation calibrates it, except for Rank-collapse, whose
+    /// probability follows from rules: see [`classify`].
     pub confidence: f64,
     /// Whether the verdict is unreliable: the confidence is below [`INDETERMINATE`], or the layer
     /// is too small for this phase.
@@ -290,7 +290,7 @@ pub enum Annotation {
     /// The mean of the entries alone makes a spike, a rank-one part that reveals nothing about
     /// directions.
     MeanShift,
-    /// A few huge entries make the spikes, each one alone. Many weights share none of these
-    /// directions. This needs no control, so a live analysis detects it.
+    /// A few huge entries make the spikes, each one alone, rather than directions that many weights
+    /// share. This needs no control, so a live analysis detects it.
     EntryOutliers,
 }
