@@ -117,9 +117,9 @@ pub enum LayerError {
     /// A side of the matrix is zero.
     #[error("empty matrix {rows}×{cols}")]
     Empty {
-        /// Rows.
+        /// Number of rows.
         rows: usize,
-        /// Columns.
+        /// Number of columns.
         cols: usize,
     },
     /// The number of values does not match the shape.
@@ -127,7 +127,7 @@ pub enum LayerError {
     WrongLength {
         /// The shape.
         expected: Vec<usize>,
-        /// How many values there are.
+        /// Number of values.
         found: usize,
     },
     /// The tensor cannot be cut into a matrix.

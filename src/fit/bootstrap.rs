@@ -49,8 +49,8 @@ pub struct GoodnessOfFit {
 /// many eigenvalues, drawn with replacement, and repeats the search for xmin. So the interval
 /// includes the uncertainty of the search.
 ///
-/// q is a little below 5 %. The percentiles are expanded for the size m of the fitted tail: q =
-/// Φ(−√(m/(m−1))·t), where t is Student's 95 % point with m−1 degrees of freedom.
+/// q is a little below 5 %. The percentiles are expanded for the size m of the fitted tail:
+/// q = Φ(−√(m/(m−1))·t), where t is Student's 95 % point with m−1 degrees of freedom.
 ///
 /// # Source
 ///

@@ -146,7 +146,7 @@ impl Tail {
         })
     }
 
-    /// The power law against a rival's ln p(y).
+    /// Vuong's test of the power law against a law with this ln p(y).
     fn vuong(&self, rival: impl Fn(f64) -> f64) -> Option<LikelihoodRatio> {
         let slope = self.alpha - 1.0;
         let terms: Vec<f64> = self

@@ -253,11 +253,11 @@ mod tests {
                 0 => -(1.0 - u()).ln() / 1.5,
                 // A lognormal.
                 1 => (-2.0 * (1.0 - u()).ln()).sqrt() * (std::f64::consts::TAU * u()).cos(),
-                // An edge on both sides, as Marchenko and Pastur have it.
+                // An edge on both sides, as in the Marchenko–Pastur law.
                 2 => (1.25 - (std::f64::consts::PI * u()).cos()).ln(),
                 // Ties.
                 3 => (1.0 + (20.0 * u()).floor()).ln(),
-                // Nothing but ties.
+                // Ties only.
                 4 => (1.0 + (3.0 * u()).floor()).ln(),
                 // 300 decades.
                 5 => -700.0 * u(),

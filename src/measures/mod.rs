@@ -2,15 +2,15 @@
 //! other measures go beyond the original papers. Only a full analysis computes them, and they have
 //! no effect on the phase.
 //!
-//! - [`farms_alpha`]: how heavy the spectrum is, comparable across layer shapes. Source: Hu et al.
-//!   (ICML 2025). It misleads if the signal is a few spikes, because a window keeps less of them
-//!   than of the noise.
-//! - [`erg`]: whether the power-law tail is the part of the spectrum with ∏λ̃ = 1. Source: Martin
-//!   and Hinrichs, SETOL (2025). It misleads if the start of the tail is poorly determined or many
-//!   eigenvalues are null.
-//! - [`top_vectors`]: whether the largest singular vectors are random, and how many entries they
-//!   involve. Source: Thamm, Staats, Rosenow (2022). It misleads if singular values nearly coincide
-//!   or rows differ in scale.
+//! - [`farms_alpha`] measures how heavy the spectrum is, comparably across layer shapes. Source: Hu
+//!   et al. (ICML 2025). It misleads if the signal is a few spikes, because a window keeps less of
+//!   them than of the noise.
+//! - [`erg`] tests whether the power-law tail is the part of the spectrum with ∏λ̃ = 1. Source:
+//!   Martin and Hinrichs, SETOL (2025). It misleads if the start of the tail is poorly determined
+//!   or many eigenvalues are null.
+//! - [`top_vectors`] tests whether the largest singular vectors are random, and how many entries
+//!   they involve. Source: Thamm, Staats, Rosenow (2022). It misleads if singular values nearly
+//!   coincide or rows differ in scale.
 
 mod erg;
 mod farms;

@@ -92,9 +92,9 @@ const ENTRY_SHARE: f64 = 0.5;
 /// [`features`](super::features) describes the part of the spectrum that is not null by numbers
 /// without scale. Some are the deviations of order statistics from their Marchenko–Pastur
 /// quantiles: at the top in units of the Tracy–Widom scale, in the bulk in units of its rigidity.
-/// The others are statistics of the fits. A small network, calibrated by simulation over 10 ≤ M ≤
-/// 900 and 1 ≤ Q ≤ 11, turns them into probabilities. The verdict is the most probable phase, and
-/// it is `indeterminate` below a confidence of 0.6. With M < 30 every verdict other than
+/// The others are statistics of the fits. A small network turns them into probabilities. It is
+/// calibrated by simulation over 10 ≤ M ≤ 900 and 1 ≤ Q ≤ 11. The verdict is the most probable
+/// phase, and it is `indeterminate` below a confidence of 0.6. With M < 30 every verdict other than
 /// Random-like and Rank-collapse is `indeterminate`.
 ///
 /// # When it misleads

@@ -217,8 +217,8 @@ fn step<S: Simd>(
     );
 }
 
-/// Apply the reflection from both sides to a diagonal block D: D − v·pᵀ − p·vᵀ with p = τ(Dv −
-/// τ/2·(vᵀDv)·v).
+/// Apply the reflection from both sides to a diagonal block D: D − v·pᵀ − p·vᵀ with
+/// p = τ(Dv − τ/2·(vᵀDv)·v).
 #[inline(always)]
 fn diagonal<S: Simd>(
     simd: S,
