@@ -53,7 +53,7 @@ impl Controls {
     ///
     /// # Errors
     ///
-    /// If the eigensolver fails.
+    /// Fails if the eigensolver fails.
     pub fn new(matrix: &WeightMatrix, solver: Solver, seed: u64) -> Result<Self> {
         let mut rng = Pcg64::seed_from_u64(seed);
         let rounds = if matrix.m() <= LARGE { PERMUTATIONS } else { 1 };

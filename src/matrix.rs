@@ -57,7 +57,7 @@ impl WeightMatrix {
     ///
     /// # Errors
     ///
-    /// If a side is zero or `rows * cols` is not the number of values. Non-finite values are
+    /// Fails if a side is zero or `rows * cols` is not the number of values. Non-finite values are
     /// accepted here: the analysis reports them, so one bad layer does not affect the others.
     pub fn new<T: Copy + Into<f64>>(
         name: impl Into<String>,
@@ -234,7 +234,7 @@ impl LayerTensor {
     ///
     /// # Errors
     ///
-    /// Those of [`Cuts::new`].
+    /// Returns the errors of [`Cuts::new`].
     pub fn cut(&self) -> Result<Cuts> {
         self.cut_in(&Scratch::default())
     }
@@ -273,7 +273,8 @@ impl Cuts {
     ///
     /// # Errors
     ///
-    /// If the shape cannot be cut (see [`SkipReason`]) or does not match the number of values.
+    /// Fails if the shape cannot be cut (see [`SkipReason`]) or does not match the number of
+    /// values.
     pub fn new<T: Copy + Into<f64>>(
         name: &str,
         layout: Layout,

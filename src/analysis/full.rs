@@ -64,7 +64,7 @@ impl FullAnalysis {
     ///
     /// # Errors
     ///
-    /// If the eigensolver fails on one of the controls.
+    /// Fails if the eigensolver fails on one of the controls.
     pub(crate) fn new(matrix: &WeightMatrix, live: Live<'_>, config: &Config) -> Result<Self> {
         let start = Instant::now();
         let Live { spectrum, tail, .. } = live;

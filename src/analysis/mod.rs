@@ -97,8 +97,8 @@ pub struct LayerReport {
 ///
 /// # Errors
 ///
-/// If the weights are not finite or the eigensolver fails. A *fit* that fails is not an error: the
-/// report contains its reason.
+/// Fails if the weights are not finite or the eigensolver fails. A *fit* that fails is not an
+/// error: the report contains its reason.
 pub fn analyze(matrix: &WeightMatrix, config: &Config) -> Result<LayerReport> {
     Analyzer::new(config.clone()).analyze(matrix)
 }
@@ -107,7 +107,7 @@ pub fn analyze(matrix: &WeightMatrix, config: &Config) -> Result<LayerReport> {
 ///
 /// # Errors
 ///
-/// The errors of [`analyze`], and an error if the tensor cannot be cut into matrices.
+/// Returns the errors of [`analyze`], and an error if the tensor cannot be cut into matrices.
 pub fn analyze_tensor(
     tensor: &LayerTensor,
     config: &Config,
@@ -167,7 +167,7 @@ impl Analyzer {
     ///
     /// # Errors
     ///
-    /// Those of the function [`analyze`].
+    /// Returns the errors of the function [`analyze`].
     pub fn analyze(&self, matrix: &WeightMatrix) -> Result<LayerReport> {
         let cuts = Cuts {
             primary: matrix.clone_in(&self.scratch),
@@ -180,7 +180,7 @@ impl Analyzer {
     ///
     /// # Errors
     ///
-    /// Those of the function [`analyze_tensor`].
+    /// Returns the errors of the function [`analyze_tensor`].
     pub fn analyze_tensor(
         &self,
         tensor: &LayerTensor,
@@ -252,7 +252,7 @@ impl LayerReport {
     ///
     /// # Errors
     ///
-    /// If the eigensolver fails on one of the controls.
+    /// Fails if the eigensolver fails on one of the controls.
     pub fn deepen(&mut self, matrix: &WeightMatrix, config: &Config) -> Result<FullAnalysis> {
         let live = Live {
             spectrum: &self.primary.spectrum,

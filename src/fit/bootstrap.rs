@@ -83,7 +83,7 @@ pub struct GoodnessOfFit {
 ///
 /// # Errors
 ///
-/// The same [`NoFit`] as [`fit_tail`](super::fit_tail).
+/// Returns the same [`NoFit`] as [`fit_tail`](super::fit_tail).
 pub fn alpha_interval(
     eigenvalues: &[f64],
     replicates: usize,
@@ -155,7 +155,7 @@ fn expanded(m: usize) -> f64 {
 ///
 /// # Errors
 ///
-/// The same [`NoFit`] as [`fit_tail`](super::fit_tail).
+/// Returns the same [`NoFit`] as [`fit_tail`](super::fit_tail).
 pub fn goodness_of_fit(
     eigenvalues: &[f64],
     replicates: usize,

@@ -101,7 +101,7 @@ const TRIM: f64 = 0.2;
 ///
 /// # Errors
 ///
-/// [`NoFit`], if the spectrum is zero or too small.
+/// Returns [`NoFit`] if the spectrum is zero or too small.
 pub fn fit_bulk(spectrum: &Spectrum) -> Result<BulkFit, NoFit> {
     let all = spectrum.eigenvalues();
     if spectrum.lambda_max() <= 0.0 {

@@ -55,7 +55,7 @@ pub(super) const FLAT: f64 = 1e-5;
 ///
 /// # Errors
 ///
-/// [`NoFit`], if the spectrum is zero, flat, too small, or no xmin gives α > 1.
+/// Returns [`NoFit`] if the spectrum is zero, flat, too small, or no xmin gives α > 1.
 pub fn fit_tail(eigenvalues: &[f64]) -> Result<TailFit, NoFit> {
     let x = usable(eigenvalues)?;
     let start = Search::default().run(&logs(x)).ok_or(NoFit::NoPowerLaw)?;

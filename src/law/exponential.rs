@@ -20,7 +20,7 @@ impl Exponential {
     ///
     /// # Errors
     ///
-    /// Unless `rate` is above 0 and finite, and `xmin` is finite.
+    /// Fails unless `rate` is above 0 and finite, and `xmin` is finite.
     pub fn new(rate: f64, xmin: f64) -> Result<Self> {
         const NAME: &str = "exponential law";
         require(rate > 0.0, NAME, "rate", rate, "above 0 and finite")?;

@@ -26,7 +26,7 @@ impl Lognormal {
     ///
     /// # Errors
     ///
-    /// Unless `s` and `xmin` are above 0, and all three parameters are finite.
+    /// Fails unless `s` and `xmin` are above 0, and all three parameters are finite.
     pub fn new(mu: f64, s: f64, xmin: f64) -> Result<Self> {
         const NAME: &str = "lognormal law";
         require(true, NAME, "mu", mu, "finite")?;

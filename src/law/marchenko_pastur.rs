@@ -42,7 +42,7 @@ impl MarchenkoPastur {
     ///
     /// # Errors
     ///
-    /// Unless σ² is above 0 and finite, and n ≥ m ≥ 1.
+    /// Fails unless σ² is above 0 and finite, and n ≥ m ≥ 1.
     pub fn new(sigma2: f64, n: usize, m: usize) -> Result<Self> {
         require(sigma2 > 0.0, NAME, "sigma2", sigma2, "above 0 and finite")?;
         require(m > 0, NAME, "m", m as f64, "at least 1")?;
@@ -65,7 +65,7 @@ impl MarchenkoPastur {
     ///
     /// # Errors
     ///
-    /// Unless 0 ≤ `lower` < `upper`, and both are finite.
+    /// Fails unless 0 ≤ `lower` < `upper`, and both are finite.
     pub fn from_edges(lower: f64, upper: f64) -> Result<Self> {
         require(lower >= 0.0, NAME, "lower", lower, "0 or more and finite")?;
         require(upper > lower, NAME, "upper", upper, "above the lower edge")?;

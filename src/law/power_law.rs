@@ -23,7 +23,7 @@ impl PowerLaw {
     ///
     /// # Errors
     ///
-    /// Unless `alpha` is above 1 and `xmin` above 0, and both are finite.
+    /// Fails unless `alpha` is above 1 and `xmin` above 0, and both are finite.
     pub fn new(alpha: f64, xmin: f64) -> Result<Self> {
         const NAME: &str = "power law";
         require(alpha > 1.0, NAME, "alpha", alpha, "above 1 and finite")?;

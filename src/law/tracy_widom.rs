@@ -123,7 +123,7 @@ impl Law for TracyWidom {
 ///
 /// # Errors
 ///
-/// Unless n ≥ m ≥ 1.
+/// Fails unless n ≥ m ≥ 1.
 pub fn noise_edge(n: usize, m: usize) -> Result<(f64, f64)> {
     const NAME: &str = "edge of noise";
     require(m > 0, NAME, "m", m as f64, "at least 1")?;

@@ -26,7 +26,8 @@ impl TruncatedPowerLaw {
     ///
     /// # Errors
     ///
-    /// Unless `xmin` > 0 and `rate` ≥ 0, and `alpha` > 1 if `rate` is 0. All three must be finite.
+    /// Fails unless `xmin` > 0 and `rate` ≥ 0, and `alpha` > 1 if `rate` is 0. All three must be
+    /// finite.
     pub fn new(alpha: f64, rate: f64, xmin: f64) -> Result<Self> {
         const NAME: &str = "power law with cut-off";
         require(xmin > 0.0, NAME, "xmin", xmin, "above 0 and finite")?;

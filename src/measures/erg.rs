@@ -60,7 +60,7 @@ const FLAT: f64 = 1e-5;
 ///
 /// # Errors
 ///
-/// [`NoFit::AllZero`], or [`NoFit::AllEqual`], for which rounding would decide.
+/// Returns [`NoFit::AllZero`] or [`NoFit::AllEqual`]. With equal eigenvalues rounding would decide.
 pub fn erg(spectrum: &Spectrum, tail: Option<&TailFit>) -> Result<Erg, NoFit> {
     let x = spectrum.eigenvalues();
     let top = spectrum.lambda_max();

@@ -109,8 +109,9 @@ const NEEDED: usize = 10;
 ///
 /// # Errors
 ///
-/// If an option is invalid, the matrix is too small for a window of 10 eigenvalues, an entry is not
-/// finite, half of the pooled eigenvalues are zero, or the solver fails.
+/// Fails if an option is invalid, the matrix is too small for a window of 10 eigenvalues, an entry
+/// is not finite, half of the pooled eigenvalues are zero, the larger half are equal, or the solver
+/// fails.
 pub fn farms_alpha(
     matrix: &WeightMatrix,
     config: &FarmsConfig,

@@ -92,7 +92,7 @@ impl VectorShape {
 ///
 /// # Errors
 ///
-/// If W is zero, an entry is not finite, the scale overflows f64, or the solver fails.
+/// Fails if W is zero, an entry is not finite, the scale overflows f64, or the solver fails.
 pub fn top_vectors(matrix: &WeightMatrix, k: usize) -> Result<Vec<VectorStats>> {
     let fail = |cause: String| Error::layer(matrix.name(), cause);
     all_finite(matrix)?;

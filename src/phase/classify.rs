@@ -105,7 +105,7 @@ const ENTRY_SHARE: f64 = 0.5;
 ///
 /// # Errors
 ///
-/// [`Unclassifiable`], if M < 10 or there is no bulk.
+/// Returns [`Unclassifiable`] if M < 10 or there is no bulk.
 pub fn classify(
     spectrum: &Spectrum,
     bulk: &Result<BulkFit, NoFit>,

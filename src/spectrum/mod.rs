@@ -37,7 +37,7 @@ pub(crate) trait Eigensolver {
     ///
     /// # Errors
     ///
-    /// A message that tells why the method did not converge.
+    /// Returns a message that tells why the method did not converge.
     fn eigenvalues(
         &self,
         rows: usize,
@@ -124,7 +124,7 @@ impl Spectrum {
     ///
     /// # Errors
     ///
-    /// If an entry is NaN or infinite, if the scale overflows f64, or if the solver fails.
+    /// Fails if an entry is NaN or infinite, if the scale overflows f64, or if the solver fails.
     pub fn from_matrix(matrix: &WeightMatrix, solver: Solver) -> Result<Self> {
         let solver = solver.as_dyn();
         let fail = |cause: LayerError| Error::layer(matrix.name(), cause);
@@ -180,8 +180,8 @@ impl Spectrum {
     ///
     /// # Errors
     ///
-    /// If the number of eigenvalues is zero or no multiple of `m`, if `n` < `m` or `m` = 0, or if
-    /// an eigenvalue is negative or not finite.
+    /// Fails if the number of eigenvalues is zero or no multiple of `m`, if `n` < `m` or `m` = 0,
+    /// or if an eigenvalue is negative or not finite.
     pub fn from_eigenvalues(eigenvalues: Vec<f64>, n: usize, m: usize) -> Result<Self> {
         Self::from_parts(eigenvalues, n, m, Cut::Whole)
             .map_err(|cause| Error::layer("spectrum", cause))
