@@ -1,42 +1,44 @@
-//! What an analysis is asked to do.
+//! Options of an analysis.
 
 use serde::{Deserialize, Serialize};
 
 use crate::fit::REPLICATES;
 use crate::spectrum::Solver;
 
-/// How deep to look.
+/// How thorough an analysis is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Depth {
-    /// One spectrum, its fits, and tabulated nulls: what a monitor runs at each observation.
+    /// One spectrum, its fits and tabulated noise quantiles. A monitor does this at each
+    /// observation.
     Live,
-    /// All of that, and the layer's [doubt](crate::analysis::FullAnalysis): bootstraps of the tail, likelihood
-    /// ratios, and [controls](crate::controls). Costs about ten times as much.
+    /// In addition a [`FullAnalysis`](crate::analysis::FullAnalysis): bootstraps of the tail,
+    /// likelihood ratios and [controls](crate::controls). It costs about ten times as much.
     #[default]
     Full,
 }
 
-/// How to analyse.
+/// Options of an analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Config {
-    /// How eigenvalues are found.
+    /// How the eigenvalues are computed.
     pub solver: Solver,
-    /// Whether each kernel position of a convolution is analysed as well (the workshop paper's
-    /// convention and WeightWatcher's need them).
+    /// Whether each kernel position of a convolution is analysed as well. The conventions of the
+    /// workshop paper and of WeightWatcher need these slices.
     pub slices: bool,
-    /// How deep to look.
+    /// How thorough the analysis is.
     #[serde(default)]
     pub depth: Depth,
-    /// Seed of the bootstraps and permutations; the same seed gives the same numbers.
+    /// Seed of the bootstraps and permutations. The same seed gives the same numbers.
     #[serde(default)]
     pub seed: u64,
-    /// How many top singular vectors [`Depth::Full`] examines; none by default.
+    /// How many of the largest singular values have their vectors examined by [`Depth::Full`]. 0 by
+    /// default.
     #[serde(default)]
     pub vectors: usize,
-    /// Replicates of each bootstrap.
+    /// Number of replicates of each bootstrap.
     #[serde(default = "replicates")]
     pub replicates: usize,
 }
@@ -59,7 +61,7 @@ impl Default for Config {
 }
 
 impl Config {
-    /// The default, at [`Depth::Live`].
+    /// The default options at [`Depth::Live`].
     pub fn live() -> Self {
         Self {
             depth: Depth::Live,

@@ -1,8 +1,8 @@
-//! The same entries in another arrangement, analysed as a control: is it correlation at all?
+//! Controls: analyses of the same entries in another arrangement.
 //!
-//! Eigenvalues beyond the noise edge need not mean correlated directions. Entries with a heavy
-//! tail, a mean, or rows and columns of unequal scale make them too. Each control keeps one of
-//! these causes and removes what else could explain the outliers.
+//! Eigenvalues beyond the noise edge need not come from correlated directions. Entries with a heavy
+//! tail, a mean, or rows and columns of unequal scale have the same effect. Each control keeps one
+//! of these causes and removes the other explanations of the outliers.
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -14,17 +14,17 @@ use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Phase, classify};
 use crate::spectrum::{Solver, Spectrum};
 
-/// What a rearranged matrix says.
+/// Results for a rearranged matrix.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Control {
-    /// Its phase, if it has one.
+    /// Its phase. `None` if it is unclassifiable.
     pub phase: Option<Phase>,
-    /// Its probability of being noise.
+    /// Its probability of being Random-like, from 0 to 1. 0 without a phase.
     pub random_like: f64,
-    /// Its eigenvalues beyond the noise edge.
+    /// Number of its eigenvalues beyond the noise edge.
     pub num_spikes: usize,
-    /// Its λmax, X = WᵀW/N.
+    /// Its largest eigenvalue, in units of X = WᵀW/N.
     pub lambda_max_x: f64,
 }
 
@@ -32,28 +32,28 @@ pub struct Control {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Controls {
-    /// The entries, less their mean, in random order, several times: keeps their distribution, removes
-    /// every correlation.
+    /// The entries minus their mean in random order, several times. This keeps their distribution
+    /// and removes every correlation.
     pub permuted: Vec<Control>,
-    /// |mean|/sd of the entries in units of (NM)^(−1/4): above 1 the mean alone makes a spike.
+    /// |mean|/sd of the entries in units of (NM)^(−1/4). Above 1 the mean alone makes a spike.
     pub mean_shift: f64,
-    /// Rows and columns scaled to equal norms (Sinkhorn's iteration on the squared entries): keeps
-    /// correlations in general position, removes unequal variances.
+    /// Rows and columns scaled to equal norms by Sinkhorn's iteration on the squared entries. This
+    /// keeps correlations in general position and removes unequal variances.
     pub equalised: Control,
 }
 
-/// Random orders, for matrices with up to [`LARGE`] eigenvalues; one beyond.
+/// Number of random orders for matrices with up to [`LARGE`] eigenvalues. Larger ones get one.
 const PERMUTATIONS: usize = 4;
 const LARGE: usize = 1024;
-/// Sinkhorn's iterations; the norms are equal to a few per cent after three.
+/// Number of Sinkhorn's iterations. After three the norms are equal to a few per cent.
 const SWEEPS: usize = 8;
 
 impl Controls {
-    /// Analyse a matrix in random orders and equalised.
+    /// Analyse a matrix in random orders and with equalised norms.
     ///
     /// # Errors
     ///
-    /// If the eigensolver fails.
+    /// Fails if the eigensolver fails.
     pub fn new(matrix: &WeightMatrix, solver: Solver, seed: u64) -> Result<Self> {
         let mut rng = Pcg64::seed_from_u64(seed);
         let rounds = if matrix.m() <= LARGE { PERMUTATIONS } else { 1 };
@@ -82,7 +82,7 @@ impl Controls {
         })
     }
 
-    /// What they say about the phase of the original, from its bulk and its λmax.
+    /// The annotations that the controls give to a matrix with this phase, bulk and λmax.
     pub(crate) fn annotations(
         &self,
         phase: Phase,
@@ -101,7 +101,7 @@ impl Controls {
             .iter()
             .map(|r| r.lambda_max_x)
             .fold(0.0, f64::max);
-        // One in a hundred noise matrices has a spike: most of the orders must.
+        // One in a hundred noise matrices has a spike, so most of the orders must have one.
         let trapped = self.permuted.iter().filter(|r| r.num_spikes > 0).count();
         if 2 * trapped > self.permuted.len() {
             annotations.push(Annotation::CorrelationTrap);
@@ -112,7 +112,7 @@ impl Controls {
         if matches!(phase, Phase::RandomLike | Phase::RankCollapse) {
             return annotations;
         }
-        // One matrix against a few: what they scatter by is allowed for.
+        // The comparison is between one matrix and a few, so it allows for their scatter.
         let scatter = 2.0 * (spikes as f64).sqrt() + 1.0;
         if lambda_max <= 1.1 * reach + bulk.edge_scale
             && bulk.num_spikes as f64 <= spikes as f64 + scatter
@@ -144,7 +144,7 @@ fn control(matrix: &WeightMatrix, values: Vec<f64>, solver: Solver) -> Result<Co
     })
 }
 
-/// Rows and columns of equal mean square, those that are zero left alone.
+/// Entries whose rows and columns have mean square 1. Zero rows and columns stay zero.
 fn equalised(matrix: &WeightMatrix) -> Vec<f64> {
     let (rows, cols) = (matrix.rows(), matrix.cols());
     let mut values = matrix.values().to_vec();

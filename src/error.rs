@@ -1,7 +1,7 @@
-//! One error type. Each variant names the place: layer, file, option.
+//! One error type for the crate. Each variant names the place: layer, file or option.
 //!
-//! An error prints its own part only; its cause is its [`source`](std::error::Error::source).
-//! [`chain`] prints both on one line, as the program does.
+//! The message of an error contains its own part only. Its cause is its
+//! [`source`](std::error::Error::source). [`chain`] puts both on one line, as the program does.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::skip_reason::SkipReason;
 
-/// Everything that heavytail can refuse, with the place and the cause.
+/// Every error of heavytail, with its place and its cause.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -19,7 +19,7 @@ pub enum Error {
     Layer {
         /// Name of the layer.
         layer: String,
-        /// What is wrong with it.
+        /// What is wrong with the layer.
         cause: LayerError,
     },
     /// The operating system refused to read or write a file.
@@ -27,22 +27,22 @@ pub enum Error {
     Io {
         /// The file or folder.
         path: PathBuf,
-        /// What the system answered.
+        /// The error of the operating system.
         source: std::io::Error,
     },
-    /// A file does not hold what it should.
+    /// The content of a file is not what is expected.
     #[error("{}{}: {cause}", path.display(), line.map(|l| format!(", line {l}")).unwrap_or_default())]
     Format {
         /// The file.
         path: PathBuf,
-        /// Line, counted from 1, where that makes sense.
+        /// Number of the line, counted from 1. `None` if the error belongs to no line.
         line: Option<usize>,
         /// What is wrong there.
         cause: String,
-        /// The error of whoever parsed or encoded it.
+        /// The error of the parser or encoder, if there is one.
         source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
-    /// An option has a value that makes no sense.
+    /// An option has an invalid value.
     #[error("option `{option}`: {cause}")]
     Config {
         /// Name of the option.
@@ -50,7 +50,7 @@ pub enum Error {
         /// What is wrong with its value.
         cause: String,
     },
-    /// A parameter of a probability law is outside of its domain.
+    /// A parameter of a probability law is outside its domain.
     #[error("{law}: {parameter} = {value} must be {domain}")]
     Domain {
         /// Name of the law.
@@ -59,30 +59,30 @@ pub enum Error {
         parameter: &'static str,
         /// The value that was given.
         value: f64,
-        /// Which values the law has, such as `above 1`.
+        /// The allowed values, such as `above 1`.
         domain: &'static str,
     },
-    /// The background worker that analyses snapshots is gone.
+    /// The background worker that analyses snapshots has stopped.
     #[error("the analysis worker stopped: {0}")]
     Worker(String),
-    /// Another process writes this log.
+    /// Another process writes to this log.
     #[error("{}: a run is being written there ({holder}); wait for its end or choose another folder", path.display())]
     Locked {
         /// The log.
         path: PathBuf,
-        /// What the other process left in the lock's file.
+        /// What the other process wrote to the lock file.
         holder: String,
     },
-    /// A file of a sink was deleted, cut back or replaced by someone else.
+    /// Another process deleted, truncated or replaced a file of a sink.
     #[error("{}: the file was deleted, cut back or replaced", path.display())]
     Lost {
         /// The file.
         path: PathBuf,
     },
-    /// A file of a sink was moved; it goes on where it is.
+    /// A file of a sink was moved. The sink continues to write to it at its new path.
     #[error("{}: the file was moved; it is written on where it is now", path.display())]
     Moved {
-        /// Where it was.
+        /// Its old path.
         path: PathBuf,
     },
     /// A sink panicked. The other sinks are not affected.
@@ -94,14 +94,14 @@ pub enum Error {
     /// A figure could not be drawn.
     #[error("figure {}: {cause}", path.display())]
     Plot {
-        /// The file that was to hold the figure.
+        /// Path of the figure.
         path: PathBuf,
         /// What went wrong.
         cause: String,
     },
 }
 
-/// Why a layer has no numbers. It is written to logs, so it holds plain data.
+/// Why a layer has no numbers. Logs contain this type, so it holds plain data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case", tag = "reason")]
 #[non_exhaustive]
@@ -109,55 +109,55 @@ pub enum LayerError {
     /// Weights are NaN or infinite.
     #[error("{count} of {of} weights are not finite (NaN or infinite)")]
     NotFinite {
-        /// How many.
+        /// Number of these weights.
         count: usize,
-        /// Of how many.
+        /// Number of all weights.
         of: usize,
     },
     /// A side of the matrix is zero.
     #[error("empty matrix {rows}×{cols}")]
     Empty {
-        /// Rows.
+        /// Number of rows.
         rows: usize,
-        /// Columns.
+        /// Number of columns.
         cols: usize,
     },
-    /// The number of values is not that of the shape.
+    /// The number of values does not match the shape.
     #[error("shape {expected:?} does not fit {found} values")]
     WrongLength {
         /// The shape.
         expected: Vec<usize>,
-        /// How many values there are.
+        /// Number of values.
         found: usize,
     },
-    /// The tensor has no matrix.
+    /// The tensor cannot be cut into a matrix.
     #[error("{why}")]
     NoMatrix {
-        /// Why not.
+        /// The reason.
         why: SkipReason,
     },
-    /// Eigenvalues leave the range of f64, because the weights do.
+    /// An eigenvalue is negative or not finite. Usually the weights leave the range of f64.
     #[error("an eigenvalue is {value}: the weights leave the range of f64")]
     OutOfRange {
-        /// The eigenvalue, as text since JSON has no infinity.
+        /// The eigenvalue, as text because JSON has no infinity.
         value: String,
     },
-    /// The number of eigenvalues does not fit the matrix.
+    /// The number of eigenvalues does not match the shape of the matrix.
     #[error("{count} eigenvalues do not make the spectrum of a {n}×{m} matrix")]
     NotASpectrum {
-        /// How many eigenvalues.
+        /// Number of eigenvalues.
         count: usize,
-        /// Longer side.
+        /// Longer side N of the matrix.
         n: usize,
-        /// Shorter side.
+        /// Shorter side M of the matrix.
         m: usize,
     },
     /// The eigensolver did not converge.
     #[error("{solver} solver: {message}")]
     Solver {
-        /// Its name.
+        /// Name of the solver.
         solver: String,
-        /// What it says.
+        /// The solver's message.
         message: String,
     },
     /// The analysis panicked.
@@ -166,7 +166,7 @@ pub enum LayerError {
         /// The panic's message.
         message: String,
     },
-    /// Anything else.
+    /// Another error.
     #[error("{message}")]
     Other {
         /// What went wrong.
@@ -192,7 +192,7 @@ impl From<SkipReason> for LayerError {
     }
 }
 
-/// The layer is known where the cause is kept, so an error of a layer is its cause.
+/// A `LayerError` is stored together with its layer, so the name of the layer is dropped.
 impl From<Error> for LayerError {
     fn from(error: Error) -> Self {
         match error {
@@ -229,7 +229,7 @@ impl Error {
         }
     }
 
-    /// A file that a parser refused.
+    /// An error for a file that a parser refused.
     pub(crate) fn malformed(
         path: &Path,
         line: Option<usize>,
@@ -261,7 +261,7 @@ pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// What a caught panic said.
+/// The message of a caught panic.
 pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
     panic
         .downcast_ref::<&str>()
@@ -270,7 +270,7 @@ pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
         .unwrap_or_else(|| "no message".to_owned())
 }
 
-/// Whatever goes wrong in an analysis becomes a cause that can be written down.
+/// Run `work`, and turn every error or panic into a cause that a log can hold.
 pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, LayerError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(LayerError::from),
@@ -296,7 +296,7 @@ mod tests {
         let start = "log.jsonl, line 3: not in the expected format: expected value";
         assert!(text.starts_with(start), "{text}");
 
-        // csv's text ends with its cause's.
+        // The text of a csv error ends with that of its cause.
         let csv = csv::Error::from(io());
         assert_eq!(csv.to_string(), "disk full");
         assert_eq!(chain(&csv), "disk full");

@@ -1,22 +1,21 @@
-//! Names of files made of names of layers, models and runs, which may hold anything.
+//! Safe file names from the names of layers, models and runs, which may contain any character.
 
 use std::collections::{HashMap, HashSet};
 
 use sha2::{Digest, Sha256};
 
-/// The longest name that is kept whole, in bytes. With a prefix such as `model-esd-loglog-`, a
-/// number and an extension, a file's name stays below the 255 bytes that file systems allow.
+/// Longest name that stays complete, in bytes. With a prefix such as `model-esd-loglog-`, a number
+/// and an extension, the file name stays below the 255 bytes that file systems allow.
 const LONGEST: usize = 100;
 
-/// Gives each file of a folder a name that every system accepts and that no other file of the
-/// folder has.
+/// Gives each file of a folder a name that is valid on every system and unique in the folder.
 ///
-/// - Other characters than ASCII letters, digits, `-`, `_` and `.` become `_`, and so do dots at
-///   the end.
-/// - A name that Windows reserves, such as `CON` or `nul.txt`, begins with `_`, and an empty name
-///   is `_`.
-/// - Of a name of more than 100 bytes, the end is kept, behind eight digits of its hash.
-/// - A name that another file already has, in upper or lower case, ends in a number: `a_b-2`.
+/// - Every character other than ASCII letters, digits, `-`, `_` and `.` becomes `_`. So does every
+///   dot at the end.
+/// - A name that Windows reserves, such as `CON` or `nul.txt`, gets the prefix `_`. An empty name
+///   becomes `_`.
+/// - A name of more than 100 bytes becomes eight digits of its hash, `-` and the end of the name.
+/// - A name that another file already has, in upper or lower case, gets a number: `a_b-2`.
 ///
 /// ```
 /// use heavytail::FileNames;
@@ -26,16 +25,16 @@ const LONGEST: usize = 100;
 /// ```
 #[derive(Debug, Default)]
 pub struct FileNames {
-    /// In lower case: some systems do not tell it from upper case.
+    /// Names in lower case, because some systems ignore case.
     taken: HashSet<String>,
-    /// The number to try next, by the name in lower case.
+    /// The next number to try for each name, in lower case.
     next: HashMap<String, usize>,
 }
 
 impl FileNames {
-    /// A file name without its extension for each name, in the same order: the prefix, the name,
-    /// and a number if it needs one. Names that are safe as they are come before the others, so
-    /// that they stay as they are. The prefix must be safe itself.
+    /// The file name of each of `names`, in the same order: the prefix, the safe name, and a number
+    /// if it is taken. It has no extension. Names that are already safe take precedence, so they
+    /// stay unchanged. The prefix itself must be safe.
     pub fn stems<'a>(
         &mut self,
         prefix: &str,
@@ -56,7 +55,7 @@ impl FileNames {
             .collect()
     }
 
-    /// The stem, with the first number that makes it free if it is taken.
+    /// The stem if it is free, else the stem with the first number that is free.
     fn free(&mut self, stem: String) -> String {
         let lower = stem.to_ascii_lowercase();
         if self.taken.insert(lower.clone()) {
@@ -70,7 +69,7 @@ impl FileNames {
     }
 }
 
-/// The name in characters, and of a length, that every system accepts.
+/// The name with characters and a length that every system accepts.
 fn safe(name: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || "-_.".contains(c) {
@@ -80,7 +79,7 @@ fn safe(name: &str) -> String {
         }
     };
     let mut safe: String = name.chars().map(plain).collect();
-    // `.` and `..` are other folders, and Windows drops dots at the end.
+    // `.` and `..` are other folders, and Windows removes dots at the end.
     let kept = safe.trim_end_matches('.').len();
     let dots = safe.len() - kept;
     safe.replace_range(kept.., &"_".repeat(dots));
@@ -90,14 +89,15 @@ fn safe(name: &str) -> String {
     if safe.len() <= LONGEST {
         return safe;
     }
-    // Of the name itself: those that differ only in what was replaced or cut off stay apart.
+    // The hash is of the original name, so names that differ only in replaced or removed parts
+    // differ.
     let hash = Sha256::digest(name);
     let hash: String = hash.iter().take(4).map(|b| format!("{b:02x}")).collect();
     let end = safe.len() - (LONGEST - hash.len() - 1);
     format!("{hash}-{}", &safe[end..])
 }
 
-/// Whether Windows takes it for a device, with any extension and in either case.
+/// Whether Windows treats the name as a device. It ignores case and extension.
 fn is_reserved(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default();
     let stem = stem.to_ascii_uppercase();
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(stems(names), names);
         let longest = "x".repeat(LONGEST);
         assert_eq!(stems([&longest]), [longest.as_str()]);
-        // Also behind one that becomes the same.
+        // A safe name stays unchanged behind another that becomes the same.
         assert_eq!(stems(["a:b", "a_b"]), ["a_b-2", "a_b"]);
     }
 

@@ -1,4 +1,4 @@
-//! Files that are complete or absent, also after a crash.
+//! File operations after which a file is complete or absent, even after a crash.
 
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
@@ -7,10 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::error::{Error, Result};
 
-/// Write beside the path, flush to the disk, rename. Of several writers at once, the last one's file stays, whole;
-/// who needs more needs a lock.
+/// Write a temporary file next to `path`, flush it to the disk, and rename it to `path`.
+///
+/// If several writers run at once, the complete file of the last one remains. Callers that need
+/// more must use a lock.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    // Each has a part of its own, lest one renames what another has not yet written.
+    // Each writer has its own temporary file, so none renames one that another is still writing.
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
     let mut part = path.as_os_str().to_owned();
@@ -28,7 +30,8 @@ pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
     })
 }
 
-/// Visit every whole line and return where the last one ends.
+/// Call `visit` with the number and the text of every complete line, and return the byte offset of
+/// the end of the last one.
 pub(crate) fn scan_lines(
     path: &Path,
     file: &File,
@@ -42,7 +45,7 @@ pub(crate) fn scan_lines(
         let read = reader
             .read_until(b'\n', &mut bytes)
             .map_err(|e| Error::io(path, e))?;
-        // A crash may cut a line anywhere, also inside a character.
+        // A crash may cut a line anywhere, even inside a character.
         if !bytes.ends_with(b"\n") {
             break;
         }
@@ -54,12 +57,12 @@ pub(crate) fn scan_lines(
     Ok(whole)
 }
 
-/// Open a file to append to it; it and its folder are created.
+/// Open a file to append to it. The file and its folder are created if they are missing.
 pub(crate) fn open_for_append(path: &Path) -> Result<File> {
     for_append(path, OpenOptions::new().create(true))
 }
 
-/// Create a file to append to it, and its folder; it must not be there.
+/// Create a file to append to it, and its folder if it is missing. The file must not exist.
 pub(crate) fn create_for_append(path: &Path) -> Result<File> {
     for_append(path, OpenOptions::new().create_new(true))
 }
@@ -68,7 +71,7 @@ fn for_append(path: &Path, options: &mut OpenOptions) -> Result<File> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     }
-    // A device or a pipe has no lines to continue, and opening one may block for ever.
+    // Devices and pipes have no lines to continue, and opening one may block forever.
     if path.metadata().is_ok_and(|m| !m.is_file()) {
         return Err(Error::format(path, None, "not a regular file"));
     }
@@ -76,8 +79,8 @@ fn for_append(path: &Path, options: &mut OpenOptions) -> Result<File> {
     opened.map_err(|e| Error::io(path, e))
 }
 
-/// Append what is pending as one write. If that fails, as on a full disk, the file is cut back to
-/// its length before, and what is pending stays, to be tried again.
+/// Append the pending bytes in one write. If the write fails, for example on a full disk, the file
+/// is truncated to its old length and the bytes stay pending for the next attempt.
 pub(crate) fn append_pending(path: &Path, file: &mut File, pending: &mut Vec<u8>) -> Result<()> {
     if pending.is_empty() {
         return Ok(());
@@ -96,7 +99,7 @@ pub(crate) fn append_pending(path: &Path, file: &mut File, pending: &mut Vec<u8>
     }
 }
 
-/// Whether a path leads to this open file.
+/// Whether `path` refers to this open file.
 pub(crate) fn leads_to(path: &Path, file: &File) -> bool {
     match (path.metadata(), file.metadata()) {
         (Ok(named), Ok(opened)) => same_file(&named, &opened),
@@ -104,7 +107,7 @@ pub(crate) fn leads_to(path: &Path, file: &File) -> bool {
     }
 }
 
-/// Whether an open file has a name left: else it was deleted, not moved.
+/// Whether an open file still has a name. A file without one was deleted rather than moved.
 pub(crate) fn has_a_name(file: &File) -> bool {
     file.metadata().is_ok_and(|m| links(&m) > 0)
 }
@@ -114,7 +117,7 @@ fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
     identity(a) == identity(b)
 }
 
-/// What tells two files apart.
+/// Device and inode, which identify a file.
 #[cfg(unix)]
 pub(crate) fn identity(file: &std::fs::Metadata) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
@@ -126,7 +129,7 @@ fn links(file: &std::fs::Metadata) -> u64 {
     std::os::unix::fs::MetadataExt::nlink(file)
 }
 
-/// Elsewhere a file that is open stays where it is; its length tells.
+/// On other systems an open file cannot be moved, so its length decides.
 #[cfg(not(unix))]
 fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
     a.len() == b.len()

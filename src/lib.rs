@@ -1,17 +1,19 @@
 //! Watch the weights of a neural network while it learns.
 //!
-//! heavytail computes the spectrum of every layer's weights, fits the Marchenko–Pastur bulk and the
-//! power-law tail, and says in which of the 5+1 phases of training the layer is: Random-like,
-//! Bleeding-out, Bulk+Spikes, Bulk-decay, Heavy-tailed or Rank-collapse (Martin and Mahoney's theory
-//! of heavy-tailed self-regularisation). Data flows one way:
+//! heavytail computes the spectrum of every layer's weights and fits the Marchenko–Pastur bulk and
+//! the power-law tail. From these it determines in which of the 5+1 phases of training the layer
+//! is: Random-like, Bleeding-out, Bulk+Spikes, Bulk-decay, Heavy-tailed or Rank-collapse. The
+//! phases are those of Martin and Mahoney's theory of heavy-tailed self-regularisation. Data flows
+//! one way:
 //!
 //! ```text
-//! matrix ─► spectrum ─► law, fit, metrics, beyond ─► phase, controls ─► full, analysis ─► record ─► trajectory
-//!                                                                                │                   │
-//!                                   burn ─► monitor, checkpoint ─────────────────┘              sink, plot, report
+//! matrix ─► spectrum ─► law, fit, measures ─► phase, controls ─► analysis ─► record ─► run
+//!                                                                    │                 │
+//!                         burn ─► monitor, checkpoint, survey ───────┘      sink, plot, report
 //! ```
 //!
-//! Beside it stand [`sweep`], many runs from one plan, and [`correlation`], of ranks.
+//! Two modules are independent of this flow: [`sweep`] executes many runs from one plan, and
+//! [`rank_correlation`] computes Kendall's τ and Spearman's ρ.
 //!
 //! # One matrix
 //!
@@ -41,7 +43,7 @@
 //! # }
 //! ```
 //!
-//! # A loop of one's own
+//! # Your own training loop
 //!
 #![cfg_attr(feature = "flex", doc = "```no_run")]
 #![cfg_attr(not(feature = "flex"), doc = "```ignore")]
@@ -65,19 +67,19 @@
 //!
 //! | feature | default | gives |
 //! |---|---|---|
-//! | `burn` | yes | [`Monitor::watch`](monitor::Monitor), `Monitor::observe`, metrics for burn's dashboard |
+//! | `burn` | yes | [`Monitor`]'s `watch` and `observe`, metrics for burn's dashboard |
 //! | `flex` | yes | burn's CPU backend with SIMD and threads |
 //! | `plot` | yes | figures in SVG and PNG |
-//! | `report` | yes | a run as one self-contained page, `report.html` |
+//! | `report` | yes | a report of runs as one self-contained page, `report.html` |
 //! | `ndarray`, `wgpu` | | burn's other backends |
-//! | `checkpoint` | | weight files, tensor by tensor: safetensors, PyTorch, burn's records, NumPy |
+//! | `checkpoint` | | weight files, read by tensor: safetensors, PyTorch, burn's records, NumPy |
 //! | `tensorboard` | | event files for TensorBoard |
 //! | `parquet` | | the table of layers as Parquet |
-//! | `cli` | | the program `heavytail`, which judges checkpoints, watches and exports runs |
+//! | `cli` | | the program `heavytail`: it classifies checkpoints, watches and exports runs |
 //! | `watch` | | `heavytail watch`, a part of `cli` |
 //! | `lapack` | | the system's OpenBLAS as a second eigensolver |
 //!
-//! Without default features only the mathematics is left, and no burn is compiled.
+//! Without default features the crate contains only the mathematics and does not depend on burn.
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 #![warn(missing_docs)]
@@ -90,7 +92,7 @@ pub mod checkpoint;
 pub mod config;
 pub mod controls;
 pub mod rank_correlation;
-// A part of `burn` that needs no burn: this is how its tests run without it.
+// This part of `burn` does not use burn. The path lets its tests run without that feature.
 #[cfg(all(test, not(feature = "burn")))]
 #[path = "burn/epochs/mod.rs"]
 mod epochs;

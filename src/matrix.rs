@@ -1,11 +1,11 @@
-//! Weights as matrices: the first step of the pipeline.
+//! Weights as matrices, the first step of an analysis.
 //!
-//! A [`LayerTensor`] is a weight tensor of any rank as a framework stores it. [`LayerTensor::cut`]
-//! makes [`WeightMatrix`]es of it: the whole tensor, or for convolutions the unfolding
-//! (C_in·k)×C_out and, beside it, one C_in×C_out slice for each position of the kernel.
+//! A [`LayerTensor`] is a weight tensor of any rank, as a framework stores it. [`LayerTensor::cut`]
+//! makes [`WeightMatrix`]es of it. A rank-2 tensor is one matrix. A convolution becomes its
+//! unfolding (C_in·k)×C_out and one C_in×C_out slice for each of the k positions of the kernel.
 //!
-//! Singular values do not see transposition, so a matrix is stored as it came and merely *says*
-//! which side is N (the longer) and which is M.
+//! Transposition does not change singular values. So a matrix keeps its stored orientation, and its
+//! methods tell which side is N (the longer) and which is M.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,14 +22,14 @@ pub enum Cut {
     Whole,
     /// A convolution kernel as a (C_in·k)×C_out matrix.
     Unfolding,
-    /// One kernel position of a convolution: C_in×C_out.
+    /// One kernel position of a convolution, as a C_in×C_out matrix.
     Slice {
-        /// Which position, counted in row-major order from 0.
+        /// The position, counted in row-major order from 0.
         index: usize,
-        /// How many positions the kernel has.
+        /// Number of positions of the kernel.
         of: usize,
     },
-    /// The eigenvalues of all slices, taken together (a spectrum, not one matrix).
+    /// The eigenvalues of all slices together. This is a spectrum, not a matrix.
     Pooled,
 }
 
@@ -57,8 +57,8 @@ impl WeightMatrix {
     ///
     /// # Errors
     ///
-    /// If a side is zero or `rows * cols` is not the number of values. Non-finite values are
-    /// accepted here and reported by the analysis, so that one bad layer loses nothing else.
+    /// Fails if a side is zero or `rows * cols` is not the number of values. Non-finite values are
+    /// accepted here: the analysis reports them, so one bad layer does not affect the others.
     pub fn new<T: Copy + Into<f64>>(
         name: impl Into<String>,
         rows: usize,
@@ -106,8 +106,8 @@ impl WeightMatrix {
         })
     }
 
-    /// The same matrix in a buffer of this scratch. Whatever is computed from it takes its buffers
-    /// from there too.
+    /// The same matrix in a buffer of `scratch`. The analysis of the copy takes its buffers from
+    /// there too.
     pub(crate) fn clone_in(&self, scratch: &Scratch) -> Self {
         Self {
             name: self.name.clone(),
@@ -117,14 +117,14 @@ impl WeightMatrix {
         }
     }
 
-    /// A matrix made from this one, of the same name and in the same scratch.
+    /// A matrix made from this one, with the same name and the same scratch.
     pub(crate) fn derived(&self, rows: usize, cols: usize, values: Vec<f64>) -> Result<Self> {
         let values = Buffer::from_vec(values, self.scratch());
         let (name, shape) = (self.name.clone(), vec![rows, cols]);
         Self::from_parts(name, rows, cols, values, shape, Cut::Whole)
     }
 
-    /// Where the buffers of its analysis come from.
+    /// The pool from which the buffers of its analysis come.
     pub(crate) fn scratch(&self) -> &Scratch {
         self.values.scratch()
     }
@@ -134,12 +134,12 @@ impl WeightMatrix {
         &self.name
     }
 
-    /// The longer side.
+    /// The longer side N.
     pub fn n(&self) -> usize {
         self.rows.max(self.cols)
     }
 
-    /// The shorter side: the number of eigenvalues.
+    /// The shorter side M, which is the number of eigenvalues.
     pub fn m(&self) -> usize {
         self.rows.min(self.cols)
     }
@@ -149,17 +149,17 @@ impl WeightMatrix {
         self.n() as f64 / self.m() as f64
     }
 
-    /// Rows as stored.
+    /// Number of rows as stored.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Columns as stored.
+    /// Number of columns as stored.
     pub fn cols(&self) -> usize {
         self.cols
     }
 
-    /// The entries, row-major as stored.
+    /// The entries as stored, row-major.
     pub fn values(&self) -> &[f64] {
         &self.values
     }
@@ -169,18 +169,18 @@ impl WeightMatrix {
         &self.tensor_shape
     }
 
-    /// How it was cut.
+    /// How the matrix was cut from its tensor.
     pub fn cut(&self) -> Cut {
         self.cut
     }
 }
 
-/// What the axes of a weight tensor mean (burn's layouts; PyTorch's convolutions are the same).
+/// The meaning of the axes of a weight tensor. burn's layouts and PyTorch's convolutions agree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Layout {
-    /// Rank 2: linear layers, embeddings, recurrent gates, attention projections, as stored.
+    /// Rank 2 as stored: linear layers, embeddings, recurrent gates, attention projections.
     Matrix,
     /// Convolution: `[C_out, C_in/groups, k…]`.
     Conv,
@@ -188,12 +188,12 @@ pub enum Layout {
     ConvTranspose,
 }
 
-/// A weight tensor of any rank, row-major, in the precision in which networks keep it.
+/// A weight tensor of any rank, row-major, in the usual precision of networks.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LayerTensor {
     /// Dotted path of the parameter, for example `conv1.weight`.
     pub name: String,
-    /// What its axes mean.
+    /// The meaning of its axes.
     pub layout: Layout,
     /// Its shape.
     pub shape: Vec<usize>,
@@ -205,13 +205,14 @@ pub struct LayerTensor {
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Cuts {
-    /// The matrix that stands for the layer: the whole tensor or the unfolding.
+    /// The matrix that represents the layer: the whole tensor or the unfolding.
     pub primary: WeightMatrix,
-    /// Convolutions: one C_in×C_out matrix for each kernel position. Else empty.
+    /// One C_in×C_out matrix for each kernel position of a convolution. Empty for other layers.
     pub slices: Vec<WeightMatrix>,
 }
 
-/// Whether a tensor of this shape can be cut into matrices, decided without its values.
+/// The layout by which a tensor of this shape is cut into matrices, decided without its values. The
+/// error is the reason why it cannot be cut.
 pub fn analysable(layout: Option<Layout>, shape: &[usize]) -> Result<Layout, SkipReason> {
     let layout = match (shape.len(), layout) {
         (0 | 1, _) => return Err(SkipReason::Vector),
@@ -233,19 +234,19 @@ impl LayerTensor {
     ///
     /// # Errors
     ///
-    /// As [`Cuts::new`].
+    /// Returns the errors of [`Cuts::new`].
     pub fn cut(&self) -> Result<Cuts> {
         self.cut_in(&Scratch::default())
     }
 
-    /// As [`cut`](Self::cut), in buffers of this scratch.
+    /// [`cut`](Self::cut) with buffers of `scratch`.
     pub(crate) fn cut_in(&self, scratch: &Scratch) -> Result<Cuts> {
         Cuts::in_scratch(&self.name, self.layout, &self.shape, &self.values, scratch)
     }
 }
 
 impl Cuts {
-    /// A matrix as it is, without copying it.
+    /// The cuts of a rank-2 tensor, without a copy of its values.
     #[cfg(feature = "checkpoint")]
     pub(crate) fn whole(
         name: &str,
@@ -268,11 +269,12 @@ impl Cuts {
         })
     }
 
-    /// Cut row-major values of this shape into matrices.
+    /// Cut the row-major values of a tensor of this shape into matrices.
     ///
     /// # Errors
     ///
-    /// If the shape cannot be cut (see [`SkipReason`]) or does not fit the number of values.
+    /// Fails if the shape cannot be cut (see [`SkipReason`]) or does not match the number of
+    /// values.
     pub fn new<T: Copy + Into<f64>>(
         name: &str,
         layout: Layout,
@@ -282,7 +284,7 @@ impl Cuts {
         Self::in_scratch(name, layout, shape, values, &Scratch::default())
     }
 
-    /// As [`new`](Self::new), in buffers of this scratch.
+    /// [`new`](Self::new) with buffers of `scratch`.
     pub(crate) fn in_scratch<T: Copy + Into<f64>>(
         name: &str,
         layout: Layout,
@@ -314,9 +316,9 @@ impl Cuts {
         let k: usize = shape[2..].iter().product();
         let at = |i: usize, j: usize, p: usize| values[(i * b + j) * k + p].into();
         let primary = match layout {
-            // [C_out, C_in, k] is C_out×(C_in·k) as it lies in memory.
+            // The memory of [C_out, C_in, k] is that of a C_out×(C_in·k) matrix.
             Layout::Conv => matrix(a, b * k, Cut::Unfolding, all())?,
-            // [C_in, C_out, k]: C_out rows, each with all of (C_in, k).
+            // [C_in, C_out, k] becomes C_out rows, each with all values of (C_in, k).
             _ => {
                 let places = (0..b)
                     .flat_map(|j| (0..a).flat_map(move |i| (0..k).map(move |p| (i, j, p))))
@@ -376,7 +378,7 @@ mod tests {
     fn a_transposed_convolution_unfolds_to_its_outputs_too() {
         let cuts = tensor(Layout::ConvTranspose, &[2, 3, 5]).cut().unwrap();
         assert_eq!((cuts.primary.rows(), cuts.primary.cols()), (3, 10));
-        // Output 1 sees w[0][1][..] and w[1][1][..].
+        // Output 1 consists of w[0][1][..] and w[1][1][..].
         assert_eq!(
             cuts.primary.values()[10..20],
             [5., 6., 7., 8., 9., 20., 21., 22., 23., 24.]

@@ -1,16 +1,17 @@
-//! The colours of figures, page and terminal.
+//! The colours of figures, the report page and the terminal.
 //!
-//! They are Okabe and Ito's, which can be told apart with any of the common colour-vision
-//! deficiencies, and viridis where an order is shown. Colour never stands alone: phases have
-//! letters beside it, layers markers.
+//! Categories have the colours of Okabe and Ito, which people with any of the common colour-vision
+//! deficiencies can distinguish. Ordered values have those of viridis. Colour is never the only
+//! mark: phases also have letters, layers also have markers.
 //!
-//! Paper, frames and grey text are not here: a figure, a page and a terminal each have their own.
+//! The colours of paper, frames and grey text are not here. Figures, page and terminal define their
+//! own.
 
 use std::fmt;
 
 use crate::phase::Phase;
 
-/// Red, green and blue of a colour in sRGB. Displayed as in CSS: `#56b4e9`.
+/// Red, green and blue of a colour in sRGB. `Display` writes it as CSS does: `#56b4e9`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rgb(pub u8, pub u8, pub u8);
 
@@ -28,13 +29,13 @@ pub const BLUE: Rgb = Rgb(0x00, 0x72, 0xB2);
 pub const VERMILLION: Rgb = Rgb(0xD5, 0x5E, 0x00);
 /// Okabe and Ito's reddish purple.
 pub const PURPLE: Rgb = Rgb(0xCC, 0x79, 0xA7);
-/// In place of Okabe and Ito's black, which is for text.
+/// A near-black in place of Okabe and Ito's black, which is for text.
 const SOOT: Rgb = Rgb(0x1A, 0x1A, 0x1A);
 
-/// Categories, as long as they are few. Yellow is too pale for a line on white.
+/// Colours of a few categories. Yellow is left out, because it is too pale for a line on white.
 pub const SERIES: [Rgb; 6] = [BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY];
 
-/// The same on dark paper.
+/// [`SERIES`] for dark paper.
 #[cfg(feature = "report")]
 pub(crate) const SERIES_ON_DARK: [Rgb; 6] = [
     Rgb(0x3D, 0x9B, 0xE0),
@@ -45,7 +46,7 @@ pub(crate) const SERIES_ON_DARK: [Rgb; 6] = [
     Rgb(0x8F, 0xD0, 0xF5),
 ];
 
-/// viridis at equal steps.
+/// viridis at equal steps, from dark to light.
 #[cfg(any(feature = "plot", feature = "report"))]
 pub(crate) const VIRIDIS: [Rgb; 9] = [
     Rgb(0x44, 0x01, 0x54),
@@ -59,7 +60,7 @@ pub(crate) const VIRIDIS: [Rgb; 9] = [
     Rgb(0xFD, 0xE7, 0x25),
 ];
 
-/// Its steps for lines on white paper: the lightest are darker, or left out.
+/// viridis for lines on white paper. The lightest colours are darkened or left out.
 #[cfg(feature = "report")]
 pub(crate) const SEQUENCE: [Rgb; 8] = [
     VIRIDIS[0],
@@ -72,7 +73,7 @@ pub(crate) const SEQUENCE: [Rgb; 8] = [
     Rgb(0x9F, 0xCF, 0x20),
 ];
 
-/// Its steps for lines on dark paper: the darkest are lighter.
+/// viridis for lines on dark paper. The darkest colours are lightened.
 #[cfg(feature = "report")]
 pub(crate) const SEQUENCE_ON_DARK: [Rgb; 8] = [
     Rgb(0x8B, 0x6F, 0xC9),
@@ -85,8 +86,8 @@ pub(crate) const SEQUENCE_ON_DARK: [Rgb; 8] = [
     VIRIDIS[8],
 ];
 
-/// The colour of a phase: cool to hot in the order in which training walks through them; collapse
-/// is black.
+/// The colour of a phase. The order in which training passes through the phases goes from cool to
+/// hot colours. Rank-collapse is black.
 pub fn phase(phase: Phase) -> Rgb {
     match phase {
         Phase::RandomLike => SKY,
@@ -98,7 +99,7 @@ pub fn phase(phase: Phase) -> Rgb {
     }
 }
 
-/// The same on dark paper, where soot would not be seen.
+/// The colour of a phase on dark paper. There [`SOOT`] would not be visible.
 #[cfg(feature = "report")]
 pub(crate) fn phase_on_dark(of: Phase) -> Rgb {
     match of {
@@ -107,13 +108,13 @@ pub(crate) fn phase_on_dark(of: Phase) -> Rgb {
     }
 }
 
-/// The colour of a phase among a terminal's 256.
+/// The colour of a phase as an index into a terminal's 256 colours.
 pub fn phase_index(phase: Phase) -> u8 {
     match phase {
         Phase::RandomLike => 74,
         Phase::BleedingOut => 36,
         Phase::BulkPlusSpikes => 221,
-        // 178 is nearer, but a yellow, as the one above.
+        // 178 is nearer, but it is a yellow like the index above.
         Phase::BulkDecay => 172,
         Phase::HeavyTailed => 166,
         Phase::RankCollapse => 234,
@@ -121,8 +122,8 @@ pub fn phase_index(phase: Phase) -> u8 {
 }
 
 impl Rgb {
-    /// A colour of a terminal's 256: one of the cube of 6³ (from 16 on) or of the greys (from 232
-    /// on). What the first 16 look like is the terminal's choice; they are black here.
+    /// A colour of a terminal's 256: one of the 6×6×6 cube (from 16 on) or of the greys (from 232
+    /// on). The terminal defines the first 16, so they are black here.
     pub fn from_index(index: u8) -> Self {
         match index {
             0..=15 => Self(0, 0, 0),
@@ -138,7 +139,7 @@ impl Rgb {
         }
     }
 
-    /// Whether text on this colour is dark; else it is light.
+    /// Whether text on this colour should be dark rather than light.
     pub fn takes_dark_ink(self) -> bool {
         let Self(r, g, b) = self;
         0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b) > 115.0
@@ -175,8 +176,7 @@ mod tests {
         }
     }
 
-    /// What a figure is filled with, what the page's style defines and what this module says, for
-    /// each phase.
+    /// For each phase, figures, the style of the page and this module must agree.
     #[cfg(all(feature = "plot", feature = "report"))]
     #[test]
     fn figures_and_the_page_have_these_colours() {

@@ -1,44 +1,49 @@
-//! Rank correlations: does one number go up when another does?
+//! Rank correlations: whether one number increases when another does.
 //!
-//! Kendall's τ_b = (C − D)/√((P − T_x)(P − T_y)), with C concordant and D discordant pairs of all P = n(n−1)/2,
-//! T_x and T_y those tied in x and in y (Kendall, *The treatment of ties in ranking problems*, Biometrika 33,
-//! 1945). Spearman's ρ is the correlation of the ranks, tied values sharing the mean of theirs.
-//! p-values are of permutations: how often a random pairing is as far from zero, on either side. Intervals are
-//! Fieller, Hartley and Pearson's (*Tests for rank correlation coefficients*, Biometrika 44, 1957): atanh of the
-//! coefficient is nearly normal, with variance .437/(n − 4) for τ and 1.06/(n − 3) for ρ.
+//! Kendall's τ_b = (C − D)/√((P − T_x)(P − T_y)). Of all P = n(n−1)/2 pairs, C are concordant and D
+//! discordant, T_x are tied in x and T_y in y (Kendall, *The treatment of ties in ranking
+//! problems*, Biometrika 33, 1945). Spearman's ρ is the correlation of the ranks, where tied values
+//! share the mean of their ranks.
+//!
+//! A p-value is the share of random permutations with a coefficient as far from zero, on either
+//! side. Intervals are those of Fieller, Hartley and Pearson (*Tests for rank correlation
+//! coefficients*, Biometrika 44, 1957): atanh of the coefficient is nearly normal, with variance
+//! .437/(n − 4) for τ and 1.06/(n − 3) for ρ.
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 
-/// A rank correlation with its doubt.
+/// A rank correlation with its uncertainty.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
 pub struct Correlation {
-    /// From −1 to 1.
+    /// The coefficient, from −1 to 1.
     pub value: f64,
-    /// Pairs.
+    /// Number of pairs.
     pub n: usize,
-    /// Share of 2,000 random pairings that are as far from zero, the found one counted: never below 1/2001, and
-    /// an estimate (of few pairs, of k/n!) with a standard error of up to .011.
+    /// p-value: the share of 2,000 random pairings and the given one that are as far from zero. It
+    /// is never below 1/2001. It is an estimate (for few pairs, of k/n!) with a standard error of
+    /// up to .011.
     pub p: f64,
-    /// 95 % interval; none for fewer than 8 pairs, of which it would be no more than a guess, nor for a perfect order.
+    /// 95 % interval. `None` for fewer than 8 pairs, where it would be a guess, and for a perfect
+    /// order.
     pub interval: Option<[f64; 2]>,
 }
 
 /// Fewest pairs for an interval.
 const FEWEST: usize = 8;
-/// Normal 97.5 % point.
+/// The 97.5 % point of the normal law.
 const Z: f64 = 1.959_963_984_540_054;
 
 const PERMUTATIONS: usize = 2000;
 
 /// Kendall's τ_b of x and y. Pairs with a value that is not finite are left out. `None` for fewer
-/// than three, or if all x or all y are the same.
+/// than three remaining pairs, or if all x or all y are equal.
 pub fn kendall(pairs: &[(f64, f64)]) -> Option<Correlation> {
     correlate(pairs, tau, |n| 0.437 / (n - 4.0))
 }
 
-/// Spearman's ρ of x and y; else as [`kendall`].
+/// Spearman's ρ of x and y, with the rules of [`kendall`].
 pub fn spearman(pairs: &[(f64, f64)]) -> Option<Correlation> {
     let rho = |x: &[f64], y: &[f64]| pearson(&ranks(x), &ranks(y));
     correlate(pairs, rho, |n| 1.06 / (n - 3.0))

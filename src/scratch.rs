@@ -1,20 +1,20 @@
-//! Large buffers that one analysis leaves to the next.
+//! Large buffers that one analysis reuses from another.
 //!
-//! A monitor analyses the same layers again and again. Allocating and freeing megabytes each time,
-//! between small records that stay, leaves holes that the allocator cannot return: the process
-//! grows. An [`Analyzer`](crate::Analyzer) owns a [`Scratch`], and every large buffer of its
-//! analyses comes from there and returns to it.
+//! A monitor analyses the same layers repeatedly. If it allocated and freed megabytes each time,
+//! small records that stay would leave holes between them. The allocator cannot return such holes,
+//! so the process would grow. Instead an [`Analyzer`](crate::Analyzer) owns a [`Scratch`]. Every
+//! large buffer of its analyses comes from there and returns to it.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Smaller buffers are left to the allocator.
+/// Size in bytes below which a buffer does not come from a scratch.
 const LARGE: usize = 32 << 10;
-/// A scratch holds at most this many times its largest buffer for each thread: a layer, its slices,
+/// A scratch keeps at most this many times its largest buffer for each thread: a layer, its slices,
 /// its Gram matrix and the workspace of the reduction.
 const SHARE: usize = 4;
 
-/// Buffers that wait for their next use. Clones share them. The default keeps nothing.
+/// A pool of buffers for reuse. Clones share the pool. The default keeps nothing.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scratch(Option<Arc<Pools>>);
 
@@ -25,7 +25,7 @@ pub(crate) struct Pools {
 }
 
 impl Scratch {
-    /// For so many threads at once.
+    /// A pool that `threads` threads use at once.
     pub(crate) fn new(threads: usize) -> Self {
         Self(Some(Arc::new(Pools {
             f64: Mutex::new(Pool::new(threads)),
@@ -34,7 +34,7 @@ impl Scratch {
     }
 }
 
-/// A number whose buffers a scratch keeps.
+/// A number type with its own pool of buffers.
 pub(crate) trait Pooled: Copy + 'static {
     fn pool(pools: &Pools) -> &Mutex<Pool<Self>>;
 }
@@ -54,7 +54,7 @@ impl Pooled for f32 {
 #[derive(Debug)]
 pub(crate) struct Pool<T> {
     free: Vec<Vec<T>>,
-    /// Values in all free buffers, and in the largest buffer that was seen.
+    /// Capacity of all free buffers, and of the largest buffer so far, in values.
     total: usize,
     largest: usize,
     threads: usize,
@@ -70,12 +70,12 @@ impl<T> Pool<T> {
         }
     }
 
-    /// The smallest buffer that is large enough, emptied.
+    /// The smallest buffer that is large enough, emptied. `None` if there is no suitable one.
     fn take(&mut self, len: usize) -> Option<Vec<T>> {
         let fits = |v: &&Vec<T>| v.capacity() >= len;
         let sizes = self.free.iter().filter(fits).map(Vec::capacity);
         let best = sizes.min()?;
-        // A small matrix in a large buffer would leave the large one without.
+        // A large buffer stays free for a large matrix.
         if best > 2 * len {
             return None;
         }
@@ -119,14 +119,14 @@ impl<T: Pooled> Buffer<T> {
         }
     }
 
-    /// `len` times the same value.
+    /// A buffer of `len` copies of `value`.
     pub(crate) fn filled(len: usize, value: T, scratch: &Scratch) -> Self {
         let mut buffer = Self::with_capacity(len, scratch);
         buffer.values.resize(len, value);
         buffer
     }
 
-    /// These values, of which there are `len`.
+    /// A buffer of these `len` values.
     pub(crate) fn collect(
         len: usize,
         values: impl IntoIterator<Item = T>,
@@ -137,7 +137,7 @@ impl<T: Pooled> Buffer<T> {
         buffer
     }
 
-    /// A vector, whose memory goes to a scratch when it is dropped.
+    /// A buffer of a vector. Its memory goes to `scratch` when the buffer is dropped.
     pub(crate) fn from_vec(values: Vec<T>, scratch: &Scratch) -> Self {
         Self {
             values,
@@ -145,7 +145,7 @@ impl<T: Pooled> Buffer<T> {
         }
     }
 
-    /// Where its memory returns to.
+    /// The scratch to which its memory returns.
     pub(crate) fn scratch(&self) -> &Scratch {
         &self.scratch
     }

@@ -1,44 +1,45 @@
-//! Why a tensor is left out.
+//! The reasons why a tensor is not analysed.
 
 use serde::{Deserialize, Serialize};
 
-/// Why a tensor is left out of the analysis.
+/// Why a tensor is not analysed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "reason")]
 #[non_exhaustive]
 pub enum SkipReason {
-    /// Rank 0 or 1 (biases, normalisation): no matrix, no spectrum.
+    /// Rank 0 or 1, such as biases and normalisation. Such a tensor is no matrix and has no
+    /// spectrum.
     Vector,
-    /// One side of the matrix is 1 or 0, so that at most one eigenvalue exists.
+    /// One side of the matrix is 0 or 1, so there is at most one eigenvalue.
     TooSmall,
     /// The user's patterns exclude the layer.
     Excluded,
-    /// Rank 3 or more, and what the axes mean is not known.
+    /// The rank is 3 or more, and the meaning of the axes is unknown.
     UnknownLayout,
-    /// The framework had not drawn its values when the model was first observed.
+    /// The framework had not initialised the values when the model was first observed.
     NotInitialised,
-    /// Fewer eigenvalues than the user asks for.
+    /// The matrix has fewer eigenvalues than the user requires.
     TooFewEigenvalues {
-        /// How many the matrix has.
+        /// Number of eigenvalues of the matrix.
         found: usize,
-        /// How many are asked for.
+        /// Required number.
         needed: usize,
     },
-    /// It shares its storage with another tensor, which has the row.
+    /// The tensor shares its storage with another one, which is analysed.
     Tied {
-        /// The other tensor.
+        /// Name of the other tensor.
         to: String,
     },
-    /// Its values are those of another tensor, which has the row.
+    /// The tensor has the values of another one, which is analysed.
     SameValues {
-        /// The other tensor.
+        /// Name of the other tensor.
         to: String,
     },
-    /// The file's reader refuses it.
+    /// The reader of the file cannot read the tensor.
     Unreadable {
-        /// Why.
+        /// The reader's message.
         message: String,
     },
-    /// It belongs to a part of the survey that is made elsewhere or later.
+    /// Another part of the survey analyses the tensor, elsewhere or later.
     NotYet,
 }

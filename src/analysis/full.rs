@@ -1,4 +1,4 @@
-//! What a full analysis adds to a live one: how much of it to believe.
+//! The full analysis of a matrix: uncertainty of the fits, controls and further measures.
 
 use std::time::Instant;
 
@@ -16,36 +16,41 @@ use crate::measures::{Erg, FarmsConfig, FarmsFit, VectorStats, erg, farms_alpha,
 use crate::phase::{Annotation, Verdict};
 use crate::spectrum::Spectrum;
 
-/// Below so many replicates a bootstrap's p cannot fall under 5 %.
+/// With fewer replicates, no p-value of a bootstrap can reach 5 %.
 const FEWEST: usize = 19;
 
-/// The doubt beside a layer's numbers. Dear: for a 2450×500 layer about ten
-/// live analyses.
+/// How certain the numbers of a layer are, and further measures of the layer.
+///
+/// For a 2450×500 layer a full analysis costs about as much as ten live analyses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FullAnalysis {
-    /// 90 % interval of α, the search for xmin included.
+    /// 90 % interval of α. The search for xmin is part of every replicate. `None` without a tail,
+    /// or with fewer than 19 replicates.
     pub alpha_interval: Option<AlphaInterval>,
-    /// Whether the tail could be a power law.
+    /// Whether the tail could be a power law. `None` under the same conditions as `alpha_interval`.
     pub goodness_of_fit: Option<GoodnessOfFit>,
-    /// The power law against its rivals.
+    /// The power law compared with the exponential, the lognormal and the truncated power law.
+    /// `None` without a tail, or if the tail has fewer than two distinct values.
     pub comparison: Option<Comparison>,
-    /// The same entries in another arrangement.
+    /// Analyses of the same entries in other arrangements.
     #[serde(rename = "reruns")]
     pub controls: Controls,
-    /// FARMS α: comparable between layers of different shape.
+    /// FARMS α, which is comparable between layers of different shape. `None` if the layer is too
+    /// small or half of the eigenvalues in its windows are zero.
     pub farms: Option<FarmsFit>,
-    /// The determinant (ERG) condition of the tail.
+    /// The ERG (determinant) condition of the tail. `None` if the eigenvalues are all zero or all
+    /// equal.
     pub erg: Option<Erg>,
-    /// The top singular vectors, as many as [`Config::vectors`] asks for.
+    /// Statistics of the vectors of the [`Config::vectors`] largest singular values.
     pub vectors: Vec<VectorStats>,
-    /// What the controls say about the phase. A report's verdict holds them too.
+    /// What the controls reveal about the phase. The verdict of the layer's report repeats them.
     pub annotations: Vec<Annotation>,
-    /// Wall time.
+    /// Wall time of the full analysis, in seconds.
     pub seconds: f64,
 }
 
-/// What is known of a matrix before its full analysis.
+/// The results of the live analysis that the full analysis builds on.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Live<'a> {
     pub spectrum: &'a Spectrum,
@@ -55,16 +60,16 @@ pub(crate) struct Live<'a> {
 }
 
 impl FullAnalysis {
-    /// The doubt about what is known of this matrix.
+    /// The full analysis of a matrix whose live analysis is known.
     ///
     /// # Errors
     ///
-    /// If the eigensolver fails on a control.
+    /// Fails if the eigensolver fails on one of the controls.
     pub(crate) fn new(matrix: &WeightMatrix, live: Live<'_>, config: &Config) -> Result<Self> {
         let start = Instant::now();
         let Live { spectrum, tail, .. } = live;
         let x = spectrum.eigenvalues();
-        // Without a tail there is no doubt about it.
+        // Without a tail there is nothing to resample.
         let alpha_interval = tail
             .filter(|_| config.replicates >= FEWEST)
             .and_then(|_| alpha_interval(x, config.replicates, config.seed).ok());
@@ -78,7 +83,7 @@ impl FullAnalysis {
             }
             _ => Vec::new(),
         };
-        // A layer that is too small or all zero has no such measure.
+        // A layer that is too small or all zero has no FARMS α and no ERG condition.
         let farms = farms_alpha(matrix, &FarmsConfig::default(), config.solver).ok();
         let erg = erg(spectrum, tail).ok();
         let vectors = if config.vectors > 0 {

@@ -1,4 +1,4 @@
-//! The whole pure pipeline: matrix → spectrum → metrics and fits → phase.
+//! The analysis of one layer: matrix → spectrum → metrics and fits → phase.
 
 mod full;
 
@@ -20,15 +20,15 @@ use crate::spectrum::Spectrum;
 pub use full::FullAnalysis;
 use full::Live;
 
-/// What one matrix, or one pooled spectrum, says.
+/// Results for one matrix or one pooled spectrum.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct CutReport {
     /// Eigenvalues of X = WᵀW/N.
     pub spectrum: Spectrum,
-    /// Norms, ranks, entropy.
+    /// Norms, ranks and entropy.
     pub metrics: Metrics,
-    /// The power-law tail.
+    /// The fitted power-law tail, or why there is none.
     pub tail: Result<TailFit, NoFit>,
 }
 
@@ -47,33 +47,36 @@ impl CutReport {
     }
 }
 
-/// What one layer says.
+/// Results for one layer.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct LayerReport {
     /// Name of the layer.
     pub layer: String,
-    /// Shape of its tensor.
+    /// Shape of its weight tensor.
     pub tensor_shape: Vec<usize>,
-    /// The matrix that stands for the layer.
+    /// Results for the whole matrix or, for a convolution, for its unfolding.
     pub primary: CutReport,
-    /// The Marchenko–Pastur bulk.
+    /// The fitted Marchenko–Pastur bulk, or why there is none.
     pub bulk: Result<BulkFit, NoFit>,
-    /// The fitted tail against an exponential.
+    /// The fitted tail compared with an exponential. `None` without a tail, or if the tail has
+    /// fewer than two distinct values.
     pub likelihood_ratio: Option<LikelihoodRatio>,
-    /// α of pure noise of the same N and M.
+    /// α of pure noise of the same N and M. `None` if M is below the simulated range.
     pub noise_alpha: Option<NoiseAlpha>,
-    /// Hill's α over the upper half.
+    /// Hill's α of the larger half of the eigenvalues. `None` if half of all eigenvalues are zero
+    /// or the larger half are equal.
     pub hill_alpha: Option<f64>,
-    /// The phase and its evidence.
+    /// The phase with its evidence, or why there is none.
     pub phase: Result<Verdict, Unclassifiable>,
-    /// What [`Depth::Full`] adds.
+    /// The results that [`Depth::Full`] adds. `None` after a live analysis.
     pub full: Option<FullAnalysis>,
-    /// Convolutions: each kernel position.
+    /// Results for each kernel position of a convolution. Empty for other layers and without
+    /// [`Config::slices`].
     pub slices: Vec<CutReport>,
-    /// Convolutions: the eigenvalues of all slices together.
+    /// Results for the eigenvalues of all slices together. `None` without slices.
     pub pooled: Option<CutReport>,
-    /// Wall time of the analysis.
+    /// Wall time of the analysis, in seconds.
     pub seconds: f64,
 }
 
@@ -94,17 +97,17 @@ pub struct LayerReport {
 ///
 /// # Errors
 ///
-/// If the weights are not finite or the eigensolver fails. A *fit* that fails is not an error: its
-/// reason is in the report.
+/// Fails if the weights are not finite or the eigensolver fails. A *fit* that fails is not an
+/// error: the report contains its reason.
 pub fn analyze(matrix: &WeightMatrix, config: &Config) -> Result<LayerReport> {
     Analyzer::new(config.clone()).analyze(matrix)
 }
 
-/// Analyse one layer, slices included; `baseline` is what its initial weights were.
+/// Analyse one layer and its slices. `baseline` describes its weights before training.
 ///
 /// # Errors
 ///
-/// As [`analyze`], and if the tensor cannot be cut into matrices.
+/// Returns the errors of [`analyze`], and an error if the tensor cannot be cut into matrices.
 pub fn analyze_tensor(
     tensor: &LayerTensor,
     config: &Config,
@@ -113,10 +116,11 @@ pub fn analyze_tensor(
     Analyzer::new(config.clone()).analyze_tensor(tensor, baseline)
 }
 
-/// Analyses one matrix after another and keeps its large buffers between them.
+/// Analyses one matrix after another and reuses its large buffers.
 ///
-/// The numbers are those of [`analyze`] to the last bit. An analyzer saves a loop over many matrices
-/// the allocations: it holds at most four times its largest buffer. Threads may share it.
+/// The results are those of [`analyze`] to the last bit. An analyzer avoids allocations in a loop
+/// over many matrices. It keeps at most four times its largest buffer. Several threads may share
+/// it.
 ///
 /// ```
 /// use heavytail::{Analyzer, Config, WeightMatrix};
@@ -141,7 +145,7 @@ impl Analyzer {
         Self::with_threads(config, 1)
     }
 
-    /// An analyzer that so many threads use at once.
+    /// An analyzer that `threads` threads use at once.
     pub(crate) fn with_threads(config: Config, threads: usize) -> Self {
         Self {
             config,
@@ -149,12 +153,12 @@ impl Analyzer {
         }
     }
 
-    /// How it analyses.
+    /// The options of its analyses.
     pub fn config(&self) -> &Config {
         &self.config
     }
 
-    /// Where its buffers come from.
+    /// The pool from which its buffers come.
     pub(crate) fn scratch(&self) -> &Scratch {
         &self.scratch
     }
@@ -163,7 +167,7 @@ impl Analyzer {
     ///
     /// # Errors
     ///
-    /// As [`analyze`].
+    /// Returns the errors of the function [`analyze`].
     pub fn analyze(&self, matrix: &WeightMatrix) -> Result<LayerReport> {
         let cuts = Cuts {
             primary: matrix.clone_in(&self.scratch),
@@ -172,11 +176,11 @@ impl Analyzer {
         self.analyze_cuts(&cuts, None)
     }
 
-    /// Analyse one layer, slices included; `baseline` is what its initial weights were.
+    /// Analyse one layer and its slices. `baseline` describes its weights before training.
     ///
     /// # Errors
     ///
-    /// As [`analyze_tensor`].
+    /// Returns the errors of the function [`analyze_tensor`].
     pub fn analyze_tensor(
         &self,
         tensor: &LayerTensor,
@@ -185,7 +189,7 @@ impl Analyzer {
         self.analyze_cuts(&tensor.cut_in(&self.scratch)?, baseline)
     }
 
-    /// Analyse the matrices of one layer; `baseline` is what its initial weights were.
+    /// Analyse the matrices of one layer. `baseline` describes its weights before training.
     pub(crate) fn analyze_cuts(
         &self,
         cuts: &Cuts,
@@ -195,7 +199,7 @@ impl Analyzer {
     }
 }
 
-/// The pipeline.
+/// Analyse the matrices of one layer, with buffers from the scratch of the matrices.
 fn analyze_cuts(cuts: &Cuts, config: &Config, baseline: Option<&Baseline>) -> Result<LayerReport> {
     let start = Instant::now();
     let spectrum = Spectrum::from_matrix(&cuts.primary, config.solver)?;
@@ -243,11 +247,12 @@ fn analyze_cuts(cuts: &Cuts, config: &Config, baseline: Option<&Baseline>) -> Re
 }
 
 impl LayerReport {
-    /// Add the full analysis to a live one of the same matrix, and return what was added.
+    /// Add the full analysis to the report of a live one, and return it. `matrix` must be the
+    /// matrix of that report.
     ///
     /// # Errors
     ///
-    /// If the eigensolver fails on a control of the matrix.
+    /// Fails if the eigensolver fails on one of the controls.
     pub fn deepen(&mut self, matrix: &WeightMatrix, config: &Config) -> Result<FullAnalysis> {
         let live = Live {
             spectrum: &self.primary.spectrum,
@@ -264,8 +269,10 @@ impl LayerReport {
     }
 }
 
-/// In order; at once where the caller runs in a pool of its own. Never in rayon's global pool: a training
-/// computes there.
+/// Apply `work` to every item, with results in the order of the items.
+///
+/// They run in parallel if the caller runs in its own rayon pool, else one after another. They
+/// never run in rayon's global pool, because the training uses it.
 fn each<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
     match rayon::current_thread_index() {
         Some(_) => items.into_par_iter().map(work).collect(),

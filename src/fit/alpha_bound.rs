@@ -1,24 +1,29 @@
-//! How far a matrix may move before its α can change: what allows an observation to be skipped.
+//! A bound on the change of α when a matrix moves. It lets the monitor skip an observation.
 
 use super::search::{SMALL, SMALL_TAIL, Search};
 use super::tail::{FLAT, FLOOR, logs, usable};
 
-/// Whether α of a matrix that has moved by ΔW is within `tolerance` of the α of its old `eigenvalues`
-/// (ascending, of X = WᵀW/N), for certain. `drift` is ‖ΔW‖_F/√N, in the units of √λ; `error` bounds what the
-/// eigensolver is off by, in units of λmax.
+/// Whether α of a matrix that moved by ΔW is certainly within `tolerance` of its old α.
+///
+/// `eigenvalues` are those of X = WᵀW/N before the move, ascending. `drift` is ‖ΔW‖_F/√N, in units
+/// of √λ. `error` bounds the error of the eigensolver, in units of λmax.
 ///
 /// # Formula
 ///
-/// With σ = √λ: no σ moves by more than `drift` (Weyl), and Σ(Δσ)² ≤ drift² (Mirsky). So each ln λ_j lies in a
-/// known interval, and by Cauchy's inequality Σ_{j>i} ln λ_j moves by at most 2·drift·√(Σ_{j>i} 1/(σ_j − drift)²).
-/// Both are widened by what the solver may be off by before and after.
-/// These bound α_i and D_i of every start i of the tail. A start whose D_i cannot fall to what the old best start
-/// can rise to cannot win; every other start must keep its α_i within the tolerance.
+/// With σ = √λ: no σ moves by more than `drift` (Weyl), and Σ(Δσ)² ≤ drift² (Mirsky). So each ln
+/// λ_j lies in a known interval. By Cauchy's inequality Σ_{j>i} ln λ_j moves by at most
+/// 2·drift·√(Σ_{j>i} 1/(σ_j − drift)²). Both intervals are widened by the error of the solver
+/// before and after the move.
+///
+/// These intervals bound α_i and D_i of every start i of the tail. The old best start can reach
+/// some largest D. A start whose D_i must stay above it cannot win. Every other start must keep its
+/// α_i within the tolerance.
 ///
 /// # When it misleads
 ///
-/// Never on the side of skipping: `false` says that nothing is certain. The bound is far from tight, since a
-/// drift of that size could go into the one eigenvalue at which the tail begins; what passes has hardly moved at all.
+/// It never misleads towards skipping: `false` means that nothing is certain. The bound is far from
+/// tight, because the whole drift could go into the one eigenvalue at which the tail begins. A
+/// matrix that passes has hardly moved.
 ///
 /// # Source
 ///
@@ -39,7 +44,7 @@ pub(crate) fn alpha_holds(eigenvalues: &[f64], drift: f64, error: f64, tolerance
     }
 }
 
-/// What the solver may say of λ after the move.
+/// The interval of values that the solver may return for λ after the move.
 fn after(lambda: f64, drift: f64, error: f64) -> Range {
     let low = ((lambda - error).max(0.0).sqrt() - drift).max(0.0);
     let high = (lambda + error).sqrt() + drift;
@@ -49,7 +54,7 @@ fn after(lambda: f64, drift: f64, error: f64) -> Range {
     }
 }
 
-/// Whether the same eigenvalues take part in the fit after the move: none crosses the floor, and they stay
+/// Whether the fit uses the same eigenvalues after the move: none crosses the floor, and they stay
 /// unequal.
 fn same_values(below: &[f64], x: &[f64], drift: f64, error: f64) -> bool {
     let low = after(x[0], drift, error);
@@ -60,21 +65,21 @@ fn same_values(below: &[f64], x: &[f64], drift: f64, error: f64) -> bool {
         && low.high < (1.0 - FLAT) * top.low
 }
 
-/// An interval.
+/// A closed interval.
 #[derive(Debug, Clone, Copy)]
 struct Range {
     low: f64,
     high: f64,
 }
 
-/// What ln λ and its sums can be after the move, relative to the old λmax.
+/// The intervals of ln λ and of its sums after the move, relative to the old λmax.
 struct Moved {
     logs: Vec<Range>,
-    /// Σ of the logarithms above each start.
+    /// Σ_{j>i} ln λ_j for each start i.
     above: Vec<Range>,
 }
 
-/// Rounding, far above what these sums lose.
+/// Allowance for rounding, far above the rounding error of these sums.
 const SLACK: f64 = 1e-9;
 
 impl Moved {
@@ -103,7 +108,7 @@ impl Moved {
         let (mut sum, mut steepness, mut off) = (0.0, 0.0, 0.0);
         for i in (0..x.len() - 1).rev() {
             let lambda = x[i + 1];
-            // The true σ is at least this, before and after.
+            // The true σ is at least this large, before and after the move.
             let sigma = (lambda - error).sqrt() - drift;
             sum += ln(lambda);
             steepness += sigma.powi(-2);
@@ -131,7 +136,8 @@ impl Moved {
         })
     }
 
-    /// The distance of the k-th point of the tail from i on.
+    /// The distance between the empirical and the model cdf at the k-th point of the tail from i
+    /// on.
     fn distance(&self, i: usize, k: usize, slope: Range) -> Range {
         let (first, point) = (self.logs[i], self.logs[i + k]);
         let cdf = |slope: f64, gap: f64| -(-slope * gap.max(0.0)).exp_m1();
@@ -208,7 +214,8 @@ mod tests {
         x
     }
 
-    /// Singular values moved by exactly `drift`: all of it at one place, spread, or in the worst direction for α.
+    /// Moves the singular values by exactly `drift`: spread at random, all at one place, or in
+    /// proportion to 1/σ, the worst direction for α.
     fn moved(x: &[f64], drift: f64, way: usize, rng: &mut Pcg64) -> Vec<f64> {
         let mut by: Vec<f64> = match way {
             0 => (0..x.len()).map(|_| rng.random::<f64>() - 0.5).collect(),
@@ -258,7 +265,7 @@ mod tests {
     #[test]
     fn what_the_solver_may_be_off_by_counts() {
         let x: Vec<f64> = (0..60).map(|i| 0.7f64.powi(60 - i)).collect();
-        // From 1e-9 of the largest upwards.
+        // The eigenvalues range down to 1e-9 of the largest.
         assert!(alpha_holds(&x, 1e-9, 1e-15, 0.1));
         assert!(!alpha_holds(&x, 1e-9, 1e-6, 0.1));
         assert!(alpha_holds(&x, 0.0, 1e-6, 0.1));

@@ -1,5 +1,5 @@
-//! How far α can be trusted, and whether the tail is a power law at all: by fitting again, search for
-//! xmin included, what could as well have been observed.
+//! Bootstraps of the tail: a confidence interval for α, and a test whether the tail is a power law.
+//! Each replicate repeats the search for xmin.
 
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
@@ -10,10 +10,10 @@ use super::search::{Search, Start};
 use super::tail::{logs, usable};
 use crate::law::normal;
 
-/// Replicates that are enough for a 90 % interval and for p at the 10 % level.
+/// Number of replicates that suffices for a 90 % interval and for p at the 10 % level.
 pub const REPLICATES: usize = 200;
 
-/// Nominal coverage of [`AlphaInterval`]; [`expanded`] is for this level.
+/// Nominal coverage of [`AlphaInterval`], for which [`expanded`] is made.
 const LEVEL: f64 = 0.9;
 
 /// A confidence interval for α.
@@ -24,20 +24,20 @@ pub struct AlphaInterval {
     pub low: f64,
     /// Upper end.
     pub high: f64,
-    /// How often such intervals are meant to cover α.
+    /// Nominal coverage: the share of such intervals that should contain α.
     pub level: f64,
-    /// Resampled spectra that could be fitted.
+    /// Number of resampled spectra that could be fitted.
     pub replicates: usize,
 }
 
-/// Whether a power law is a plausible law of the tail.
+/// Test of the power law as the law of the tail.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct GoodnessOfFit {
-    /// How probable a tail as far from its power law is, if the law is true; below 0.1 it is ruled
-    /// out.
+    /// Probability of a tail at least as far from its power law if the law is true. Below 0.1 the
+    /// law is ruled out.
     pub p: f64,
-    /// Synthetic spectra that could be fitted.
+    /// Number of synthetic spectra that could be fitted.
     pub replicates: usize,
 }
 
@@ -45,15 +45,17 @@ pub struct GoodnessOfFit {
 ///
 /// # Formula
 ///
-/// The q and 1−q points of α over `replicates` fits, each to as many eigenvalues drawn with replacement.
-/// xmin is searched in each of them, so that the interval knows of the search. q is a little below 5 %:
-/// the percentiles are expanded for the size m of the fitted tail, q = Φ(−√(m/(m−1))·t), t being
-/// Student's 95 % point with m−1 degrees of freedom.
+/// The interval lies between the q and 1−q quantiles of α over `replicates` fits. Each fit is to as
+/// many eigenvalues, drawn with replacement, and repeats the search for xmin. So the interval
+/// includes the uncertainty of the search.
+///
+/// q is a little below 5 %. The percentiles are expanded for the size m of the fitted tail:
+/// q = Φ(−√(m/(m−1))·t), where t is Student's 95 % point with m−1 degrees of freedom.
 ///
 /// # Source
 ///
-/// Efron (1979), the percentile bootstrap; Hesterberg, *What teachers should know about the bootstrap*
-/// (2015), for the expansion.
+/// Efron (1979), the percentile bootstrap; Hesterberg, *What teachers should know about the
+/// bootstrap* (2015), for the expansion.
 ///
 /// # When it misleads
 ///
@@ -67,18 +69,21 @@ pub struct GoodnessOfFit {
 /// | half of n a lognormal body | .77 | .93 | .97 | .96 | .93 | .91 | .91 | .92 |
 /// | four fifths a lognormal body | .72 | .83 | .96 | .95 | .94 | .94 | .96 | .93 |
 ///
-/// What it misses is mostly an α below the interval: the search favours short tails and α is biased
-/// upwards (pure power laws at n = 50 by .12·(α−1)). For the same reason an interval need not hold the
-/// fitted α. Rivals were measured before the expansion, n ≥ 50, on other seeds: plain percentiles .86 for
-/// pure power laws at n = 50; basic and bias-corrected intervals as little as .70 and .75 somewhere; draws
-/// whose tail is from the fitted law .82; a normal interval on ln(α−1) .93 for pure power laws at n = 50,
-/// but .88 in the last row.
+/// Most intervals that miss α lie above it. The search favours short tails, so α is biased upwards
+/// (for pure power laws at n = 50 by .12·(α−1)). For the same reason an interval need not contain
+/// the fitted α.
 ///
-/// Eigenvalues repel each other; the draws do not know it, and repeat values that never repeat.
+/// Other intervals were measured before the expansion, with n ≥ 50 and other seeds. Plain
+/// percentiles cover .86 for pure power laws at n = 50. Basic and bias-corrected intervals cover as
+/// little as .70 and .75 in some cell. Draws whose tail comes from the fitted law cover .82. A
+/// normal interval on ln(α−1) covers .93 for pure power laws at n = 50, but .88 in the last row.
+///
+/// Eigenvalues repel each other. The draws are independent, and they repeat values that never
+/// repeat in a spectrum.
 ///
 /// # Errors
 ///
-/// [`NoFit`], as [`fit_tail`](super::fit_tail).
+/// Returns the same [`NoFit`] as [`fit_tail`](super::fit_tail).
 pub fn alpha_interval(
     eigenvalues: &[f64],
     replicates: usize,
@@ -103,9 +108,10 @@ pub fn alpha_interval(
     })
 }
 
-/// The share of replicates beyond each end, for a tail of m eigenvalues: Φ(−√(m/(m−1))·t), t being
-/// Student's 95 % point with m−1 degrees of freedom (by Cornish's and Fisher's expansion). A percentile
-/// interval is to the normal one what σ with 1/m is to σ with 1/(m−1): too narrow for few values.
+/// The share of replicates beyond each end of the interval, for a tail of m eigenvalues:
+/// Φ(−√(m/(m−1))·t), where t is Student's 95 % point with m−1 degrees of freedom, by Cornish and
+/// Fisher's expansion. A plain percentile interval is too narrow for few values, as σ is with 1/m
+/// instead of 1/(m−1).
 fn expanded(m: usize) -> f64 {
     let nu = (m.max(3) - 1) as f64;
     let z: f64 = 1.644_853_627;
@@ -119,14 +125,15 @@ fn expanded(m: usize) -> f64 {
 ///
 /// # Formula
 ///
-/// p = (1 + #{D* ≥ D})/(1 + `replicates`), where D* is the distance of the fit to synthetic spectra of
-/// as many eigenvalues: each is from the fitted law with probability n_tail/n, else drawn from the
-/// eigenvalues below xmin. xmin is searched in each of them.
+/// p = (1 + #{D* ≥ D})/(1 + `replicates`), where D* is the distance of the fit to a synthetic
+/// spectrum of as many eigenvalues. Each of them comes from the fitted law with probability
+/// n_tail/n, else it is drawn from the eigenvalues below xmin. Each replicate repeats the search
+/// for xmin.
 ///
 /// # Source
 ///
-/// Clauset, Shalizi, Newman (2009), §4.1. A bootstrap's p is never zero: Davison and Hinkley (1997),
-/// §4.2.3.
+/// Clauset, Shalizi, Newman (2009), §4.1. A bootstrap's p is never zero: Davison and Hinkley
+/// (1997), §4.2.3.
 ///
 /// # When it misleads
 ///
@@ -140,15 +147,15 @@ fn expanded(m: usize) -> f64 {
 /// | exponential, rate·xmin = 1.9 | | | .44 | .52 |
 /// | uniform | | | .75 | |
 ///
-/// So a small p is to be trusted and a large one is not: the search runs away from what is no power
-/// law to a short tail that could be one. Where it kept 100 of 500 values from an exponential, .88 were
-/// refused; a large p beside a small `n_tail` says nothing. At n = 15 to 30 power laws are refused in
-/// .07 to .09 of samples, exponentials in .19, uniform values in .41 to .44. Eigenvalues are more rigid
-/// than the independent draws they are compared with, which should make p larger.
+/// A small p can be trusted, a large one cannot. If the sample is not a power law, the search moves
+/// to a short tail that could be one. Where the search kept 100 of 500 values from an exponential,
+/// .88 were refused. A large p with a small `n_tail` means nothing. At n = 15 to 30 power laws are
+/// refused in .07 to .09 of samples, exponentials in .19, uniform values in .41 to .44. Eigenvalues
+/// are more rigid than the independent draws they are compared with, which should make p larger.
 ///
 /// # Errors
 ///
-/// [`NoFit`], as [`fit_tail`](super::fit_tail).
+/// Returns the same [`NoFit`] as [`fit_tail`](super::fit_tail).
 pub fn goodness_of_fit(
     eigenvalues: &[f64],
     replicates: usize,
@@ -171,7 +178,7 @@ pub fn goodness_of_fit(
     })
 }
 
-/// Samples that might have been, ascending, one after the other in the same memory.
+/// Generates ascending samples, one after the other in the same memory.
 struct Resampled {
     rng: Pcg64,
     counts: Vec<usize>,
@@ -187,17 +194,17 @@ impl Resampled {
         }
     }
 
-    /// As many of `logs`, drawn with replacement.
+    /// As many values as `logs`, drawn from them with replacement.
     fn with_replacement(&mut self, logs: &[f64]) -> &[f64] {
         self.draw(logs, logs.len());
         &self.logs
     }
 
-    /// The body drawn with replacement, the tail from the fitted law.
+    /// The body is drawn with replacement, the tail comes from the fitted law.
     fn of_the_fit(&mut self, logs: &[f64], start: Start) -> &[f64] {
         let tail = self.draw(logs, start.index);
-        // Rényi: the gaps of m sorted exponentials are exponentials of mean 1/m, …, 1/1, so that
-        // nothing needs to be sorted.
+        // Rényi: the gaps of m sorted exponentials are exponentials of mean 1/m, …, 1/1. So no sort
+        // is needed.
         let mut y = logs[start.index];
         for left in (1..=tail).rev() {
             let e = -(1.0 - self.rng.random::<f64>()).ln();
@@ -207,7 +214,8 @@ impl Resampled {
         &self.logs
     }
 
-    /// Draw as many indices as there are `logs`, keep those below `body`, and say how many are not.
+    /// Draw as many indices as there are `logs`. Keep the values of those below `body`, and return
+    /// the number of the others.
     fn draw(&mut self, logs: &[f64], body: usize) -> usize {
         self.counts.clear();
         self.counts.resize(body, 0);
@@ -226,7 +234,7 @@ impl Resampled {
     }
 }
 
-/// The p-quantile of sorted values, linear between them.
+/// The p-quantile of sorted values, with linear interpolation. `None` without values.
 fn quantile(sorted: &[f64], p: f64) -> Option<f64> {
     let at = p * sorted.len().checked_sub(1)? as f64;
     let below = at.floor();
@@ -271,8 +279,8 @@ mod tests {
             .count();
         // 18.3 are expected from the measured rate.
         assert!(passed >= 14, "{passed} of 20");
-        // The search often flees from an exponential to a short tail, and then p cannot tell; where it
-        // has kept 100 values, 88 % were refused when this was measured.
+        // From an exponential the search often moves to a short tail, for which p decides nothing.
+        // Where it kept 100 values, 88 % were refused when this was measured.
         let long: Vec<bool> = (0..40)
             .map(|seed| {
                 (
@@ -292,7 +300,7 @@ mod tests {
         let x = sample(&PowerLaw::new(2.2, 1.0).unwrap(), 150, 3);
         let (fit, interval) = (fit_tail(&x).unwrap(), alpha_interval(&x, 100, 1).unwrap());
         let p = goodness_of_fit(&x, 100, 1).unwrap();
-        // W and 1e-6·W; a factor that keeps the bits, and one that does not.
+        // W and 1e-6·W. The first factor keeps the bits, the second does not.
         for (scale, tolerance) in [(2f64.powi(-40), 0.0), (1e-12, 1e-9)] {
             let scaled: Vec<f64> = x.iter().map(|v| scale * v).collect();
             let close = |a: f64, b: f64| (a - b).abs() <= tolerance * a;

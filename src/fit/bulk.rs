@@ -1,3 +1,5 @@
+//! The fit of the Marchenko–Pastur bulk, and the test of the eigenvalues beyond it.
+
 use serde::{Deserialize, Serialize};
 
 use super::{NoFit, noise};
@@ -5,98 +7,101 @@ use crate::law::numeric::kolmogorov;
 use crate::law::{Law, MarchenkoPastur, TracyWidom, edge};
 use crate::spectrum::{Spectrum, null_directions};
 
-/// The Marchenko–Pastur bulk of a spectrum, and what lies outside it.
+/// The Marchenko–Pastur bulk of a spectrum, and the eigenvalues outside it.
 ///
 /// # Formula
 ///
-/// σ² is the slope through the origin of the eigenvalues on Marchenko–Pastur quantiles over the
-/// middle 60 % of the bulk, so that neither spikes nor null directions move it. An eigenvalue is a
-/// spike when it lies beyond the 99 % quantile of the Tracy–Widom law for noise of the bulk's own
-/// shape (k directions removed on both sides); k and σ² are found together by iteration. Rows that
-/// carry nothing do not count in the shape.
+/// σ² is the slope of a regression through the origin of the eigenvalues on Marchenko–Pastur
+/// quantiles. It uses the middle 60 % of the bulk, so neither spikes nor null directions move it.
+/// An eigenvalue is a spike if it lies beyond the 99 % quantile of the Tracy–Widom law for noise of
+/// the bulk's own shape, (N−k)×(M−k). The number k of spikes and σ² are found together by
+/// iteration. Dead vectors do not count in the shape.
 ///
-/// The distance D = sup|F − F_MP| of the bulk has its p-value from simulated noise, fitted in the same
-/// way: eigenvalues repel each other, so that D falls like ln(M)/M and Kolmogorov's own table, made for
-/// independent values, would accept almost anything. Trained layers reject the null exactly; whether the
-/// difference matters is told by its size, `d`, next to `d95`.
+/// D = sup|F − F_MP| is the distance of the bulk from the law. Its p-value comes from simulated
+/// noise that is fitted in the same way. Kolmogorov's table for independent values would accept
+/// almost anything, because eigenvalues repel each other and D falls like ln(M)/M. Trained layers
+/// always reject the null. Whether the difference matters is a question of its size: compare `d`
+/// with `d95`.
 ///
 /// # Source
 ///
 /// Ke, Ma, Lin, *Estimation of the number of spiked eigenvalues* (BEMA, 2021), with Johnstone's
-/// (2001) centring and scaling of the edge. Testing one eigenvalue after the other is Kritchman's and
-/// Nadler's procedure (2009); Holm (1979) corrects for their number.
+/// (2001) centring and scaling of the edge. The test of one eigenvalue after the other is the
+/// procedure of Kritchman and Nadler (2009). Holm (1979) corrects for the number of tests.
 ///
 /// # When it misleads
 ///
-/// A variance that differs between rows or columns widens the bulk and looks like spikes.
+/// A variance that differs between rows or columns widens the bulk, so some eigenvalues look like
+/// spikes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BulkFit {
-    /// Variance of the bulk's entries, σ², in units of X = WᵀW/N.
+    /// Variance of the bulk's entries, σ².
     pub sigma2: f64,
     /// σ = √σ².
     pub sigma_mp: f64,
-    /// Lower edge λ₋ of the bulk, with a minus in the formula of λ₊.
+    /// Lower edge λ₋ = σ²(√(N−k) − √(M−k))²/N of the bulk, in units of X = WᵀW/N.
     pub lambda_minus: f64,
-    /// Upper edge λ₊ of the bulk: σ²(√(N−k) + √(M−k))²/N, the noise of an (N−k)×(M−k) matrix (N without
-    /// dead vectors, but for the normalisation).
+    /// Upper edge λ₊ = σ²(√(N−k) + √(M−k))²/N of the bulk, the noise of an (N−k)×(M−k) matrix.
+    /// Under the roots N is without dead vectors and M without null directions.
     pub lambda_plus: f64,
-    /// λ₊ plus the Tracy–Widom fluctuation: beyond it, noise lands once in a hundred matrices.
+    /// λ₊ plus the Tracy–Widom fluctuation. λmax of noise exceeds it in one of a hundred matrices.
     pub threshold: f64,
-    /// One Tracy–Widom scale at this edge, in units of λ.
+    /// One Tracy–Widom scale at the upper edge, in units of λ.
     pub edge_scale: f64,
-    /// Eigenvalues beyond `threshold`.
+    /// Number of eigenvalues beyond `threshold`.
     pub num_spikes: usize,
-    /// The largest spikes, at most [`LISTED`] of them, the largest first.
+    /// The largest spikes in descending order, at most [`LISTED`] of them.
     pub outliers: Vec<Outlier>,
-    /// P(λmax of noise > λmax), Tracy–Widom, for noise of the bulk's variance and the whole shape.
+    /// P(λmax of noise > λmax), Tracy–Widom, for noise of the bulk's variance and the shape with k
+    /// = 0.
     pub lambda_max_p: f64,
     /// MP soft rank R_mp = λ₊/λmax.
     pub soft_rank: f64,
-    /// D = sup|F − F_MP| over the bulk (spikes and null directions left out).
+    /// D = sup|F − F_MP| over the bulk, without spikes and null directions.
     pub d: f64,
     /// 95 % point of D for pure noise of the same shape.
     pub d95: f64,
-    /// P(D of noise > D), at most 0.95, where the table begins. `d95` and this are for one matrix; a pooled
-    /// spectrum is less rigid.
+    /// P(D of noise > D), at most 0.95, where the table begins. Both `d95` and `d_p` are for one
+    /// matrix: a pooled spectrum is less rigid.
     pub d_p: f64,
-    /// Null directions: eigenvalues below 1e-6 of the median of the others (1e-3 in singular values) that
-    /// a gap of at least 10 separates from them.
+    /// Number of null directions: eigenvalues below 1e-6 of the median of the others (1e-3 in
+    /// singular values), with a gap of at least a factor of 10 to them.
     pub num_null: usize,
 }
 
-/// How many spikes a fit lists; the number of all of them is [`BulkFit::num_spikes`].
+/// How many spikes a fit lists. [`BulkFit::num_spikes`] counts all of them.
 pub const LISTED: usize = 16;
 
 /// An eigenvalue beyond the noise edge.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Outlier {
-    /// Its place, X = WᵀW/N.
+    /// The eigenvalue, in units of X = WᵀW/N.
     pub lambda: f64,
-    /// P(the largest of what is left would lie beyond it), Tracy–Widom: the eigenvalues above it are
-    /// taken for signals and removed from the shape.
+    /// P(λmax of noise > λ), Tracy–Widom. The larger eigenvalues count as signals, and the noise
+    /// matrix is smaller by their number.
     pub p: f64,
-    /// The same after Holm's correction for all the spikes that were tested.
+    /// `p` after Holm's correction for the number of spikes.
     pub p_holm: f64,
 }
 
 impl BulkFit {
-    /// The law of the bulk.
+    /// The Marchenko–Pastur law of the bulk.
     pub fn law(&self) -> MarchenkoPastur {
         MarchenkoPastur::from_edges_unchecked(self.lambda_minus, self.lambda_plus)
     }
 }
 
-/// Below this many eigenvalues a bulk has no shape to speak of.
+/// Fewest eigenvalues of a bulk. With fewer it has no shape.
 const NEEDED: usize = 10;
-/// Share trimmed at each end before the regression.
+/// Share of the bulk that the regression leaves out at each end.
 const TRIM: f64 = 0.2;
 /// Fit the bulk of a spectrum.
 ///
 /// # Errors
 ///
-/// [`NoFit`], if the spectrum is zero or too small.
+/// Returns [`NoFit`] if the spectrum is zero or too small.
 pub fn fit_bulk(spectrum: &Spectrum) -> Result<BulkFit, NoFit> {
     let all = spectrum.eigenvalues();
     if spectrum.lambda_max() <= 0.0 {
@@ -104,7 +109,7 @@ pub fn fit_bulk(spectrum: &Spectrum) -> Result<BulkFit, NoFit> {
     }
     let num_null = null_directions(all);
     let x = &all[num_null..];
-    // A pooled spectrum is k bulks of the same law: its shape is the slices'.
+    // A pooled spectrum consists of `copies` bulks of the same law, each with the shape of a slice.
     let copies = all.len() / spectrum.m();
     let shape = Shape {
         norm: spectrum.n(),
@@ -124,7 +129,7 @@ pub fn fit_bulk(spectrum: &Spectrum) -> Result<BulkFit, NoFit> {
         let sigma2 = noise.regress(&x[..x.len() - k]);
         let threshold = sigma2 * noise.threshold;
         let beyond = x.len() - x.partition_point(|&v| v <= threshold);
-        // Half of the spectrum stays bulk whatever happens, or the regression has nothing left.
+        // At least half of the spectrum stays bulk, because the regression needs values.
         let next = beyond.min(x.len() / 2);
         seen.push(k);
         if next == k || seen.contains(&next) {
@@ -156,7 +161,7 @@ pub fn fit_bulk(spectrum: &Spectrum) -> Result<BulkFit, NoFit> {
     })
 }
 
-/// The p-values of the spikes, the largest first. Ascending input.
+/// The p-values of ascending spikes, the largest spike first.
 fn outliers(spikes: &[f64], shape: Shape, copies: usize, sigma2: f64) -> Vec<Outlier> {
     // p grows from the largest eigenvalue down, so this is Holm's order.
     let mut floor = 0f64;
@@ -177,7 +182,7 @@ fn outliers(spikes: &[f64], shape: Shape, copies: usize, sigma2: f64) -> Vec<Out
         .collect()
 }
 
-/// What the noise is: n×m entries, normalised by `norm`.
+/// The shape of the noise: n×m entries, normalised by `norm`.
 #[derive(Debug, Clone, Copy)]
 struct Shape {
     norm: usize,
@@ -185,7 +190,7 @@ struct Shape {
     m: usize,
 }
 
-/// Noise of an (n−k)×(m−k) matrix: what is left when k directions are signal.
+/// The noise that remains if k directions are signal: an (n−k)×(m−k) matrix.
 struct Noise {
     rows: usize,
     cols: usize,
@@ -221,7 +226,7 @@ impl Noise {
         MarchenkoPastur::unchecked(sigma2 * self.scale, self.rows, self.cols)
     }
 
-    /// Slope through the origin of eigenvalues on quantiles, over the trimmed range.
+    /// The slope through the origin of the eigenvalues on the quantiles, over the trimmed range.
     fn regress(&self, bulk: &[f64]) -> f64 {
         let quantiles = self.law(1.0).midpoint_quantiles(bulk.len());
         let trim = (TRIM * bulk.len() as f64) as usize;
@@ -243,7 +248,7 @@ mod tests {
     use crate::matrix::WeightMatrix;
     use crate::spectrum::Solver;
 
-    /// Rigid noise: eigenvalues at the quantiles of the law.
+    /// Perfectly rigid noise: eigenvalues at the quantiles of the law.
     fn noise(n: usize, m: usize, sigma2: f64) -> Vec<f64> {
         MarchenkoPastur::new(sigma2, n, m)
             .unwrap()

@@ -1,64 +1,70 @@
+//! Likelihood-ratio tests of the power law against other laws on the fitted tail.
+
 use serde::{Deserialize, Serialize};
 
 use super::TailFit;
 use crate::law::exponential_family::{Bend, ExponentialFamily, fit as fit_family};
 use crate::law::normal::{erfc, two_sided};
 
-/// A likelihood ratio between two laws on the same tail.
+/// A likelihood ratio of two laws on the same tail.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct LikelihoodRatio {
-    /// Σ (ln p₁ − ln p₂): positive when the first law fits better.
+    /// Σ (ln p₁ − ln p₂). It is positive if the first law fits better.
     pub ratio: f64,
-    /// Vuong's statistic: the ratio over √n times its standard deviation; |·| > 2 is decisive.
+    /// Vuong's statistic: the ratio divided by √n times the standard deviation of its terms. A
+    /// magnitude above 2 is decisive.
     pub normalised: f64,
-    /// How probable a statistic as far from zero is if both laws are equally far from the truth.
+    /// Probability of a statistic at least as far from zero if both laws are equally far from the
+    /// truth.
     pub p: f64,
 }
 
-/// A likelihood ratio between the power law and a law that contains it.
+/// A likelihood ratio of the power law and a wider law that contains it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NestedRatio {
     /// L_power − L_wider ≤ 0, both at their maximum.
     pub ratio: f64,
-    /// How probable a ratio as small is if the power law is true; below 0.1 the wider law is needed.
+    /// Probability of a ratio at least as small if the power law is true. Below 0.1 the wider law
+    /// is needed.
     pub p: f64,
 }
 
-/// The power law against its rivals, on the fitted tail.
+/// The power law compared with three other laws on the fitted tail.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Comparison {
     /// Against the exponential.
     pub exponential: LikelihoodRatio,
-    /// Against the lognormal, cut off at xmin.
+    /// Against the lognormal above xmin.
     pub lognormal: LikelihoodRatio,
     /// Against the power law with an exponential cut-off.
     pub truncated: NestedRatio,
 }
 
 /// The power law against the exponential, the lognormal and the truncated power law on the fitted
-/// tail of ascending `eigenvalues`; `None` if the tail has fewer than two distinct values.
+/// tail. `eigenvalues` are ascending. `None` if the tail has fewer than two distinct values.
 ///
 /// # Formula
 ///
-/// Every rival has its own maximum likelihood above xmin. The exponential and the lognormal are
-/// compared by Vuong's test: with l_i = ln p₁(x_i) − ln p₂(x_i), the ratio R = Σ l_i is normal with
-/// variance n·Var l if the laws are equally far from the truth. The truncated power law contains the
-/// power law at the boundary rate = 0 of its parameters, where −2R is 0 half of the time and χ² with
-/// one degree of freedom otherwise: p = ½·erfc(√−R), and 1 for R = 0.
+/// Each of the other laws has its own maximum likelihood above xmin. Vuong's test compares the
+/// power law with the exponential and the lognormal. With l_i = ln p₁(x_i) − ln p₂(x_i), the ratio
+/// R = Σ l_i is normal with variance n·Var l if the laws are equally far from the truth. The
+/// truncated power law contains the power law at the boundary rate = 0 of its parameters. There −2R
+/// is 0 half of the time and χ² with one degree of freedom otherwise: p = ½·erfc(√−R), and 1 for R
+/// = 0.
 ///
 /// # Source
 ///
 /// Vuong (1989), as used by Clauset, Shalizi, Newman (2009), §5; for the boundary Self and Liang
-/// (1987). (The `powerlaw` package takes χ²₁ there, so that its p is twice ours.)
+/// (1987). The `powerlaw` package uses χ²₁ there, so its p is twice ours.
 ///
 /// # When it misleads
 ///
-/// The lognormal, too, becomes a power law, as its variance grows: when it has (R = 0) Vuong's
-/// statistic is 0 and p is 1, and close to it p is approximate. Neither test knows that xmin was
-/// chosen to please the power law.
+/// As its variance grows, the lognormal becomes a power law too. When it is one (R = 0), Vuong's
+/// statistic is 0 and p is 1. Close to that limit p is approximate. Neither test accounts for the
+/// choice of xmin in favour of the power law.
 pub fn compare(eigenvalues: &[f64], fit: &TailFit) -> Option<Comparison> {
     let tail = Tail::new(eigenvalues, fit)?;
     Some(Comparison {
@@ -68,12 +74,13 @@ pub fn compare(eigenvalues: &[f64], fit: &TailFit) -> Option<Comparison> {
     })
 }
 
-/// The power law against the exponential on the fitted tail: the first part of [`compare`].
+/// The power law against the exponential on the fitted tail, as in [`compare`]. `None` under the
+/// same condition.
 pub fn against_exponential(eigenvalues: &[f64], fit: &TailFit) -> Option<LikelihoodRatio> {
     Tail::new(eigenvalues, fit)?.against_exponential()
 }
 
-/// The tail as y = ln(x/xmin), in which no scale is left. Densities are those of y.
+/// The tail as y = ln(x/xmin), which has no scale. Densities are those of y.
 struct Tail {
     y: Vec<f64>,
     n: f64,
@@ -125,7 +132,7 @@ impl Tail {
             self.mean,
             self.mean_of(Bend::Exponential),
         )?;
-        // The power law at its own maximum, whichever estimator α is from.
+        // The power law at its own maximum. α of the fit may come from another estimator.
         let power = -self.mean.ln() - 1.0;
         let ratio = (self.n * (power - wider)).min(0.0);
         let inside = b > 0.0 && ratio < 0.0;
@@ -139,7 +146,7 @@ impl Tail {
         })
     }
 
-    /// The power law against a rival's ln p(y).
+    /// Vuong's test of the power law against a law with this ln p(y).
     fn vuong(&self, rival: impl Fn(f64) -> f64) -> Option<LikelihoodRatio> {
         let slope = self.alpha - 1.0;
         let terms: Vec<f64> = self
@@ -165,7 +172,8 @@ mod tests {
     use crate::fit::fit_tail;
     use crate::law::{Exponential, Law, Lognormal, PowerLaw, TruncatedPowerLaw};
 
-    /// The whole sample, so that a rival is not cut to the part of it that looks like a power law.
+    /// The fit to the whole sample, so that a law is not compared on the part that looks like a
+    /// power law.
     fn whole(x: &[f64]) -> TailFit {
         let mut fit = fit_tail(x).unwrap();
         fit.xmin = x[0];

@@ -1,7 +1,16 @@
-/// Hill's estimator over the upper half, α = 1 + k/Σ_{i≤k} ln(λ_i/λ_{k+1}), k = ⌊M/2⌋: no search,
-/// so it moves smoothly from epoch to epoch.
+//! Hill's estimator of the tail exponent.
+
+/// Hill's estimator of α over the upper half of ascending `eigenvalues`. It has no search for xmin,
+/// so it changes smoothly from epoch to epoch. `None` if half of the eigenvalues are zero, if the
+/// upper half are equal, or for fewer than two.
 ///
-/// Source: Hill (1975), with the fixed median cut of Zhou et al., *Temperature Balancing* (2023).
+/// # Formula
+///
+/// With λ descending and k = ⌊M/2⌋: α = 1 + k/Σ_{i≤k} ln(λ_i/λ_{k+1}).
+///
+/// # Source
+///
+/// Hill (1975), with the fixed median cut of Zhou et al., *Temperature Balancing* (2023).
 pub fn hill_alpha(eigenvalues: &[f64]) -> Option<f64> {
     let k = eigenvalues.len() / 2;
     let threshold = *eigenvalues.get(eigenvalues.len().checked_sub(k + 1)?)?;

@@ -1,6 +1,6 @@
-//! What is fitted to a spectrum: the Marchenko–Pastur bulk, the power-law tail with its interval and
-//! its goodness of fit, and how the tail compares with rival laws. A fit that cannot be made is a
-//! [`NoFit`], never a number.
+//! Fits to a spectrum: the Marchenko–Pastur bulk, the power-law tail with its confidence interval
+//! and goodness of fit, and the comparison of the tail with other laws. A fit that cannot be made
+//! is a [`NoFit`], never a number.
 
 mod alpha_bound;
 mod bootstrap;
@@ -28,13 +28,14 @@ pub use tail::{TailFit, fit_tail};
 pub enum NoFit {
     /// Every eigenvalue is zero.
     AllZero,
-    /// All eigenvalues are equal to rounding: an orthogonal or constant matrix has no tail.
+    /// All eigenvalues are equal up to rounding, as those of an orthogonal matrix. There is no
+    /// tail.
     AllEqual,
-    /// Not enough eigenvalues above the numerical floor.
+    /// There are not enough eigenvalues above the numerical floor.
     TooFew {
-        /// How many there are.
+        /// Number of these eigenvalues.
         found: usize,
-        /// How many the fit needs.
+        /// Number that the fit needs.
         needed: usize,
     },
     /// No candidate for xmin gave α > 1.

@@ -1,15 +1,16 @@
-//! What pure noise of a layer's own shape gives: the null that stands beside α and beside the bulk's D.
+//! Pure noise of a layer's own shape: the null distributions of α and of the bulk's D.
 //!
-//! `noise.json` holds quantiles of both over a grid of (M, M/N), simulated with the fits of this crate by
-//! `cargo run --release --example calibrate`. Between grid points the logarithms are interpolated
-//! linearly in (ln M, √(M/N)); outside, the nearest edge of the grid is used, but for M, where the
-//! last step is continued up to four times (M = 16,384).
+//! `noise.json` contains quantiles of both over a grid of (M, M/N). The program `cargo run
+//! --release --example calibrate` simulates them with the fits of this crate. Between grid points
+//! the logarithms are interpolated linearly in (ln M, √(M/N)). Outside the grid the value at its
+//! nearest edge is used, except for large M: there the last step is extrapolated up to four times
+//! (M = 16,384).
 
 use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
-/// Exponent of the tail that a fit finds in pure noise of the same N and M.
+/// Exponent that the tail fit finds in pure noise of the same N and M.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NoiseAlpha {
@@ -21,22 +22,22 @@ pub struct NoiseAlpha {
     pub high: f64,
 }
 
-/// The quantiles' levels of the table.
+/// Levels of the table's quantiles.
 pub const LEVELS: [f64; 7] = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
 
-/// Simulated quantiles over the grid.
+/// Simulated quantiles over a grid of shapes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Table {
-    /// How it was made.
+    /// How the table was made.
     pub provenance: String,
-    /// Sizes M, ascending.
+    /// The sizes M, ascending.
     pub m: Vec<usize>,
-    /// Shapes M/N, ascending.
+    /// The shapes M/N, ascending.
     pub c: Vec<f64>,
-    /// Quantiles of α at [`LEVELS`], for each M and each shape.
+    /// Quantiles of α at [`LEVELS`], for each M (outer) and each shape (inner).
     pub alpha: Vec<Vec<[f64; 7]>>,
-    /// Quantiles of M·D at [`LEVELS`].
+    /// Quantiles of M·D at [`LEVELS`], in the same order.
     pub bulk_d: Vec<Vec<[f64; 7]>>,
 }
 
@@ -48,7 +49,7 @@ fn table() -> Option<&'static Table> {
 }
 
 impl Table {
-    /// The quantiles at a shape.
+    /// The quantiles at a shape, interpolated in one of the two tables.
     fn at(&self, cells: &[Vec<[f64; 7]>], n: usize, m: usize) -> [f64; 7] {
         let ms: Vec<f64> = self.m.iter().map(|&m| (m as f64).ln()).collect();
         let cs: Vec<f64> = self.c.iter().map(|c| c.sqrt()).collect();
@@ -65,7 +66,8 @@ impl Table {
     }
 }
 
-/// Which interval of an ascending grid holds x, and where in it.
+/// The interval of an ascending grid that holds x, and the position of x in it. Inside the interval
+/// the position is from 0 to 1. Beyond the grid it is 0 or 1, or up to 4 above a `continued` grid.
 fn cell(grid: &[f64], x: f64, continued: bool) -> (usize, f64) {
     let i = grid
         .partition_point(|&g| g <= x)
@@ -75,7 +77,8 @@ fn cell(grid: &[f64], x: f64, continued: bool) -> (usize, f64) {
     (i, part.clamp(0.0, if continued { 4.0 } else { 1.0 }))
 }
 
-/// α of pure n×m noise, n ≥ m: median and 5–95 %.
+/// α of pure n×m noise, n ≥ m: median, 5 % and 95 % quantiles. `None` if m is below the table's
+/// smallest M.
 pub fn noise_alpha(n: usize, m: usize) -> Option<NoiseAlpha> {
     let table = table()?;
     (m >= *table.m.first()?).then(|| {
@@ -88,13 +91,13 @@ pub fn noise_alpha(n: usize, m: usize) -> Option<NoiseAlpha> {
     })
 }
 
-/// The law of D for noise.
+/// The distribution of D for noise.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BulkDistance {
     quantiles: [f64; 7],
 }
 
-/// The law of D for a bulk of `count` eigenvalues of noise with the longer side n.
+/// The distribution of D for a bulk of `count` eigenvalues of noise with longer side n.
 pub(crate) fn bulk_distance(n: usize, count: usize) -> BulkDistance {
     let count = count.max(1);
     let scaled = match table() {
@@ -107,14 +110,14 @@ pub(crate) fn bulk_distance(n: usize, count: usize) -> BulkDistance {
 }
 
 impl BulkDistance {
-    /// The D with P(D of noise ≤ D) = level, one of [`LEVELS`] or between.
+    /// The D with P(D of noise ≤ D) = `level`, for levels in the range of [`LEVELS`].
     pub(crate) fn quantile(&self, level: f64) -> f64 {
         let (i, t) = cell(&LEVELS, level, false);
         self.quantiles[i] * (1.0 - t) + self.quantiles[i + 1] * t
     }
 
-    /// P(D of noise > d). Beyond the table's 99 % point the tail is continued exponentially: good for
-    /// an order of magnitude, not for digits.
+    /// P(D of noise > d). Beyond the table's 99 % point the tail is extrapolated exponentially,
+    /// which is right to an order of magnitude only.
     pub(crate) fn survival(&self, d: f64) -> f64 {
         let (i, t) = cell(&self.quantiles, d, false);
         let tail = |level: f64| (1.0 - level).ln();
@@ -133,7 +136,7 @@ mod tests {
 
     #[test]
     fn noise_of_known_shapes() {
-        // Medians that an independent simulation found (NumPy), within its own error.
+        // Medians of an independent simulation (NumPy), within its own error.
         for (n, m, median) in [
             (4096, 384, 14.7),
             (2450, 500, 12.8),

@@ -1,40 +1,41 @@
-//! The search for xmin, exact and fast: the same index, α and D as trying every point of every tail.
+//! The search for xmin. It is fast and exact: it finds the same index, α and D as a test of every
+//! point of every tail.
 
-/// Where the tail begins.
+/// The best tail.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Start {
     /// Index of xmin among the ascending logarithms.
     pub(crate) index: usize,
-    /// Exponent of the tail from there on.
+    /// Exponent of the tail from that index on.
     pub(crate) alpha: f64,
     /// Kolmogorov–Smirnov distance of that tail.
     pub(crate) d: f64,
 }
 
-/// Below this many values the small-sample estimator is used.
+/// Samples with fewer values use the small-sample estimator.
 pub(crate) const SMALL: usize = 20;
-/// The shortest tail that it accepts, and the fewest values that a fit needs.
+/// Shortest tail of the small-sample estimator, and fewest values that a fit needs.
 pub(crate) const SMALL_TAIL: usize = 8;
 
-/// Points between two whose distance is known at the start.
+/// Distance in the sample between the points that are computed first.
 const BLOCK: usize = 64;
-/// Rounding that the bounds allow for: an exp that is not monotone in its last bit.
+/// Rounding that the bounds allow for: an exp may not be monotone in its last bit.
 const SLACK: f64 = 1e-12;
-/// Tails whose distance is found first, so that the others have something to fall short of.
+/// Number of tails that are tried first, so that the others are compared with a small D early.
 const SEEDS: usize = 8;
 
-/// The search; keeps its memory from one sample to the next.
+/// The search for xmin. It reuses its memory from one sample to the next.
 ///
 /// # Method
 ///
-/// A tail is left as soon as one of its points is as far off as the best tail's D. The points that
-/// rejected its neighbours are tried first, and reject most. A tail that survives is cut into blocks;
-/// both cdfs ascend, so that between two known points F_a, F_b the distance is at most
-/// max(F_b − a/m, b/m − F_a), and a block whose bound is below the D reached so far needs no look;
-/// the others are halved.
+/// A tail is rejected as soon as one of its points has a distance of at least the best D so far.
+/// The points that rejected the previous tails are tried first, and they reject most tails. A tail
+/// that passes is cut into blocks. Both cdfs ascend, so between two known points F_a, F_b the
+/// distance is at most max(F_b − a/m, b/m − F_a). A block whose bound is below the largest distance
+/// so far is skipped. The others are halved.
 ///
-/// Against every point of every tail (one core, release, four kinds of samples): n = 192 73 → 5 µs,
-/// 1000 1.9 ms → 20 µs, 4096 32 ms → 80 µs.
+/// Time compared with a test of every point of every tail (one core, release, four kinds of
+/// samples): n = 192 73 → 5 µs, 1000 1.9 ms → 20 µs, 4096 32 ms → 80 µs.
 #[derive(Debug, Default)]
 pub(crate) struct Search {
     /// suffix[i] = Σ_{j≥i} ln x_j.
@@ -43,7 +44,8 @@ pub(crate) struct Search {
 }
 
 impl Search {
-    /// The tail of ascending logarithms that is closest to a power law; the first among equals.
+    /// The tail of ascending logarithms that is closest to a power law. Of equally close ones, the
+    /// first.
     pub(crate) fn run(&mut self, logs: &[f64]) -> Option<Start> {
         let n = logs.len();
         let candidates = if n < SMALL {
@@ -53,7 +55,7 @@ impl Search {
         };
         self.suffix.clear();
         self.suffix.extend_from_slice(logs);
-        // From the top down, so that small terms are added first.
+        // The sums start at the largest value, so small terms are added first.
         for i in (0..n.saturating_sub(1)).rev() {
             self.suffix[i] += self.suffix[i + 1];
         }
@@ -68,7 +70,7 @@ impl Search {
         best
     }
 
-    /// Replace `best` by the tail from i on, if that is closer, or as close and longer.
+    /// Replace `best` by the tail from i on if that is closer, or as close and longer.
     fn attempt(&mut self, logs: &[f64], i: usize, best: &mut Option<Start>) {
         let bound = match best {
             Some(b) if b.index == i => return,
@@ -94,7 +96,7 @@ impl Search {
     }
 }
 
-/// Points, by their index in the sample, that rejected the latest tails; the last one first.
+/// The points that rejected the latest tails, the latest first, as indices in the sample.
 #[derive(Debug, Default)]
 struct Probes([usize; 4]);
 
@@ -122,7 +124,7 @@ struct Known {
     model: f64,
 }
 
-/// The largest distance so far, where it is, and what may not be reached.
+/// The largest distance so far, its point, and the bound that it must not reach.
 struct Reached {
     d: f64,
     at: usize,
@@ -130,7 +132,7 @@ struct Reached {
 }
 
 impl Tail<'_> {
-    /// D, or `None` if it reaches `bound`; `start` is the tail's place in the sample.
+    /// D, or `None` if it reaches `bound`. `start` is the tail's index in the sample.
     fn distance(&self, start: usize, bound: f64, probes: &mut Probes) -> Option<f64> {
         let mut reached = Reached {
             d: 0.0,
@@ -151,13 +153,13 @@ impl Tail<'_> {
         inside.then_some(reached.d)
     }
 
-    /// The first point of every block, and the last of all.
+    /// The first point of every block, and the last point of the tail.
     fn ends(&self) -> impl Iterator<Item = usize> {
         let last = self.logs.len() - 1;
         (0..last).step_by(BLOCK).chain([last])
     }
 
-    /// Look at the ends of all blocks; whether D is still below the bound.
+    /// Compute the distance at the ends of all blocks. Returns whether D is still below the bound.
     fn coarse(&self, reached: &mut Reached) -> bool {
         for k in self.ends() {
             self.look(k, reached);
@@ -165,7 +167,7 @@ impl Tail<'_> {
         reached.d < reached.bound
     }
 
-    /// Look at whatever may be further off; whether D is still below the bound.
+    /// Compute the distance wherever it may be larger. Returns whether D is still below the bound.
     fn fine(&self, reached: &mut Reached) -> bool {
         let mut left: Option<Known> = None;
         self.ends().all(|k| {
@@ -176,7 +178,8 @@ impl Tail<'_> {
         })
     }
 
-    /// Look between two known points; whether D is still below the bound.
+    /// Compute the distance between two known points where it may be larger. Returns whether D is
+    /// still below the bound.
     fn between(&self, a: Known, b: Known, reached: &mut Reached) -> bool {
         if b.k - a.k < 2 {
             return true;
@@ -213,7 +216,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_pcg::Pcg64;
 
-    /// Every point of every tail.
+    /// The search that tests every point of every tail.
     fn brute_force(logs: &[f64]) -> Option<Start> {
         let n = logs.len();
         let small = n < 20;
@@ -250,11 +253,11 @@ mod tests {
                 0 => -(1.0 - u()).ln() / 1.5,
                 // A lognormal.
                 1 => (-2.0 * (1.0 - u()).ln()).sqrt() * (std::f64::consts::TAU * u()).cos(),
-                // An edge on both sides, as Marchenko and Pastur have it.
+                // An edge on both sides, as in the Marchenko–Pastur law.
                 2 => (1.25 - (std::f64::consts::PI * u()).cos()).ln(),
                 // Ties.
                 3 => (1.0 + (20.0 * u()).floor()).ln(),
-                // Nothing but ties.
+                // Ties only.
                 4 => (1.0 + (3.0 * u()).floor()).ln(),
                 // 300 decades.
                 5 => -700.0 * u(),

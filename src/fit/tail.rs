@@ -1,3 +1,5 @@
+//! The fit of a power law to the upper tail of a spectrum.
+
 use serde::{Deserialize, Serialize};
 
 use super::NoFit;
@@ -7,40 +9,43 @@ use super::search::{SMALL_TAIL, Search};
 ///
 /// # Formula
 ///
-/// With the eigenvalues ascending, x_i ≤ … ≤ x_n, and m = n−i of them from x_i on, every i is tried as xmin = x_i:
-/// α_i = 1 + m / Σ_{j≥i} ln(x_j/x_i),
-/// D_i = max_k |1 − (x_{i+k}/x_i)^(1−α_i) − k/m|, k = 0 … m−1.
-/// The first i with the smallest D_i wins; σ = (α−1)/√m.
-/// With fewer than 20 eigenvalues α_i = 1 + (m−1)/Σ… (unbiased) and m ≥ 8.
+/// The eigenvalues ascend, x_0 ≤ … ≤ x_{n−1}. Each i is tried as xmin = x_i, with the m = n−i
+/// eigenvalues from x_i on:
+///
+/// - α_i = 1 + m / Σ_{j≥i} ln(x_j/x_i),
+/// - D_i = max_k |1 − (x_{i+k}/x_i)^(1−α_i) − k/m|, k = 0 … m−1.
+///
+/// The first i with the smallest D_i wins, and σ = (α−1)/√m. With fewer than 20 eigenvalues the
+/// estimator is the unbiased α_i = 1 + (m−1)/Σ…, and m ≥ 8.
 ///
 /// # Source
 ///
-/// Clauset, Shalizi, Newman (2009), with the one-sided empirical cdf and the search over every
-/// eigenvalue as WeightWatcher 0.7 has them, so that α can be compared with its users' numbers.
+/// Clauset, Shalizi, Newman (2009). The one-sided empirical cdf and the search over every
+/// eigenvalue are those of WeightWatcher 0.7, so α can be compared with the numbers of its users.
 /// Unlike there, the cut at the small end is relative (1e-12·λmax): W and 1e-6·W give the same α.
 ///
 /// # When it misleads
 ///
-/// σ ignores that xmin was searched: the true spread is larger, most of all for short tails. Noise
-/// has an α as well, and for small matrices it lies in the range that is called heavy-tailed.
+/// σ ignores the search for xmin. The true spread is larger, most of all for short tails. Noise has
+/// an α too, and for small matrices this α lies in the range that is called heavy-tailed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TailFit {
-    /// Exponent of the density λ^−α.
+    /// Exponent of the density λ^−α, above 1.
     pub alpha: f64,
-    /// Where the tail begins, in units of X = WᵀW/N.
+    /// The smallest eigenvalue of the tail, in units of X = WᵀW/N.
     pub xmin: f64,
-    /// Kolmogorov–Smirnov distance of the tail from the fitted law.
+    /// Kolmogorov–Smirnov distance D of the tail from the fitted law.
     pub d: f64,
-    /// Textbook standard error of α.
+    /// Textbook standard error of α, (α−1)/√`n_tail`.
     pub sigma: f64,
-    /// Eigenvalues from xmin on.
+    /// Number of eigenvalues from xmin on.
     pub n_tail: usize,
-    /// Eigenvalues that took part (above 1e-12·λmax).
+    /// Number of eigenvalues that the fit used, those above 1e-12·λmax.
     pub n: usize,
 }
 
-/// Relative numerical floor: eigenvalues below it are zero to rounding.
+/// Relative numerical floor. Eigenvalues below it are zero up to rounding.
 pub(crate) const FLOOR: f64 = 1e-12;
 
 /// Relative spread that f32 rounding alone gives to equal eigenvalues.
@@ -50,7 +55,7 @@ pub(super) const FLAT: f64 = 1e-5;
 ///
 /// # Errors
 ///
-/// [`NoFit`], if the spectrum is zero, flat or too small.
+/// Returns [`NoFit`] if the spectrum is zero, flat, too small, or no xmin gives α > 1.
 pub fn fit_tail(eigenvalues: &[f64]) -> Result<TailFit, NoFit> {
     let x = usable(eigenvalues)?;
     let start = Search::default().run(&logs(x)).ok_or(NoFit::NoPowerLaw)?;
@@ -83,7 +88,7 @@ pub(crate) fn usable(eigenvalues: &[f64]) -> Result<&[f64], NoFit> {
     }
 }
 
-/// ln(x/x_max), in which no overall scale is left.
+/// ln(x/x_max), which does not depend on the overall scale.
 pub(crate) fn logs(x: &[f64]) -> Vec<f64> {
     let top = x.last().copied().unwrap_or(1.0);
     x.iter().map(|v| (v / top).ln()).collect()

@@ -1,11 +1,13 @@
+//! The exponential law above a threshold.
+
 use super::{Law, require};
 use crate::error::Result;
 
-/// The exponential law above `xmin`: the rival of a power-law tail.
+/// The exponential law above `xmin`, an alternative to the power law of a tail.
 ///
 /// # Formula
 ///
-/// pdf(x) = rate · exp(−rate·(x − xmin)), for x ≥ xmin; its maximum-likelihood rate on a tail is
+/// pdf(x) = rate · exp(−rate·(x − xmin)), for x ≥ xmin. The maximum-likelihood rate of a tail is
 /// 1/(mean − xmin).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Exponential {
@@ -14,11 +16,11 @@ pub struct Exponential {
 }
 
 impl Exponential {
-    /// The law above `xmin` with this rate, in 1/x.
+    /// The law above `xmin` with this rate, per unit of x.
     ///
     /// # Errors
     ///
-    /// Unless rate > 0 and xmin is finite.
+    /// Fails unless `rate` is above 0 and finite, and `xmin` is finite.
     pub fn new(rate: f64, xmin: f64) -> Result<Self> {
         const NAME: &str = "exponential law";
         require(rate > 0.0, NAME, "rate", rate, "above 0 and finite")?;

@@ -1,13 +1,13 @@
-//! Exponential families that contain the power law: what the truncated power law and the truncated
-//! lognormal have in common.
+//! Exponential families that contain the power law. The truncated power law and the truncated
+//! lognormal both belong to one.
 //!
-//! With y = ln(x/xmin) ≥ 0 both have the density p(y) = exp(−a·y − b·t(y))/Z(a, b), b ≥ 0; the power
-//! law is b = 0, a = α − 1. The log-likelihood is concave in (a, b), so that its maximum is unique and
-//! Newton's method finds it.
+//! With y = ln(x/xmin) ≥ 0 both have the density p(y) = exp(−a·y − b·t(y))/Z(a, b), b ≥ 0. The
+//! power law is the case b = 0, a = α − 1. The log-likelihood is concave in (a, b), so its maximum
+//! is unique and Newton's method finds it.
 
 use super::numeric::GaussLegendre;
 
-/// What bends the power law.
+/// The statistic t(y), which bends the power law.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bend {
     /// t(y) = eʸ − 1: an exponential cut-off in x.
@@ -25,7 +25,7 @@ impl Bend {
     }
 }
 
-/// ln Z and the moments of (y, t).
+/// ln Z, and the mean and covariance of (y, t).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moments {
     pub(crate) ln_z: f64,
@@ -39,7 +39,8 @@ fn exponent(bend: Bend, a: f64, b: f64, y: f64) -> f64 {
     -a * y - if b > 0.0 { b * bend.at(y) } else { 0.0 }
 }
 
-/// The mode, and where the density beyond `from` has fallen to 1e-20 of its largest value there.
+/// The mode, and the point where the density has fallen to 1e-20 of its value at the mode. Both are
+/// for y ≥ `from`.
 fn reach(bend: Bend, a: f64, b: f64, from: f64) -> (f64, f64) {
     let mode = match bend {
         _ if a >= 0.0 || b <= 0.0 => 0.0,
@@ -69,10 +70,10 @@ thread_local! {
     static RULE: GaussLegendre = GaussLegendre::new(12);
 }
 
-/// Panels of the quadrature.
+/// Number of panels of the quadrature beyond the mode.
 const PANELS: usize = 24;
 
-/// ∫ exp(−a·y − b·t(y)) over y ≥ `from`, and its moments; finite if b > 0 or a > 0.
+/// ∫ exp(−a·y − b·t(y)) over y ≥ `from`, and its moments. They are finite if b > 0 or a > 0.
 pub(crate) fn moments(bend: Bend, a: f64, b: f64, from: f64) -> Moments {
     let (mode, end) = reach(bend, a, b, from);
     let top = exponent(bend, a, b, mode);
@@ -96,7 +97,7 @@ pub(crate) fn moments(bend: Bend, a: f64, b: f64, from: f64) -> Moments {
         let at = |i: usize| from + (mode - from) * i as f64 / below as f64;
         add(at(i), at(i + 1));
     }
-    // Denser towards the mode, where a steep law lives.
+    // The panels are denser towards the mode, where a steep density has its mass.
     for i in 0..PANELS {
         let at = |i: usize| mode + (end - mode) * (i as f64 / PANELS as f64).powi(2);
         add(at(i), at(i + 1));
@@ -110,20 +111,20 @@ pub(crate) fn moments(bend: Bend, a: f64, b: f64, from: f64) -> Moments {
     }
 }
 
-/// Maximum likelihood for n values with means of y and of t: (a, b), and the log-likelihood per value
-/// Σ ln p(y)/n.
+/// The maximum-likelihood (a, b) for values with these means of y and t, and the log-likelihood per
+/// value, Σ ln p(y)/n. `None` if a mean is not finite or that of y is not positive.
 pub(crate) fn fit(bend: Bend, mean_y: f64, mean_t: f64) -> Option<(f64, f64, f64)> {
     let pareto = 1.0 / mean_y;
     if !(pareto.is_finite() && mean_t.is_finite() && pareto > 0.0) {
         return None;
     }
     let value = |a: f64, b: f64, m: &Moments| -a * mean_y - b * mean_t - m.ln_z;
-    // Start a little inside: at b = 0 the moments of t may not exist.
+    // At b = 0 the moments of t may not exist, so the search starts inside.
     let (mut a, mut b) = (pareto, 0.01 / mean_t.max(1e-12));
     let mut at = moments(bend, a, b, 0.0);
     let mut best = value(a, b, &at);
     for _ in 0..100 {
-        // Gradient of the log-likelihood, and Newton's step.
+        // The gradient of the log-likelihood and the Newton step.
         let g = [at.mean[0] - mean_y, at.mean[1] - mean_t];
         let [yy, yt, tt] = at.cov;
         let det = yy * tt - yt * yt;
@@ -160,7 +161,7 @@ pub(crate) fn fit(bend: Bend, mean_y: f64, mean_t: f64) -> Option<(f64, f64, f64
     })
 }
 
-/// p(y) and P(Y > y) of a member of the family, its normalisation kept.
+/// A member of the family with its normalisation.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct ExponentialFamily {
     pub(crate) bend: Bend,

@@ -1,12 +1,15 @@
+//! The lognormal law above a threshold.
+
 use super::exponential_family::{Bend, ExponentialFamily};
 use super::{Law, require};
 use crate::error::Result;
 
-/// The lognormal law, cut off below `xmin` as comparisons on a tail need it.
+/// The lognormal law, restricted to values above `xmin` as for the comparison of tails.
 ///
 /// # Formula
 ///
-/// pdf(x) ∝ exp(−(ln x − mu)²/(2 s²))/x, for x ≥ xmin. As s grows and mu falls it becomes a power law.
+/// pdf(x) ∝ exp(−(ln x − mu)²/(2 s²))/x, for x ≥ xmin. As s grows and mu falls, the law becomes a
+/// power law.
 ///
 /// # Source
 ///
@@ -19,11 +22,11 @@ pub struct Lognormal {
 }
 
 impl Lognormal {
-    /// The law of exp(mu + s·z), z standard normal, given that it exceeds xmin.
+    /// The law of exp(mu + s·z) for standard normal z, on condition that it exceeds `xmin`.
     ///
     /// # Errors
     ///
-    /// Unless s > 0 and xmin > 0, and all three are finite.
+    /// Fails unless `s` and `xmin` are above 0, and all three parameters are finite.
     pub fn new(mu: f64, s: f64, xmin: f64) -> Result<Self> {
         const NAME: &str = "lognormal law";
         require(true, NAME, "mu", mu, "finite")?;
@@ -37,12 +40,12 @@ impl Lognormal {
         })
     }
 
-    /// Mean of ln x before the cut.
+    /// Mean of ln x without the restriction to x ≥ xmin.
     pub fn mu(&self) -> f64 {
         self.xmin.ln() - self.law.a / (2.0 * self.law.b)
     }
 
-    /// Standard deviation of ln x before the cut.
+    /// Standard deviation of ln x without the restriction to x ≥ xmin.
     pub fn s(&self) -> f64 {
         (0.5 / self.law.b).sqrt()
     }

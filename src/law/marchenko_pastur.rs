@@ -1,3 +1,5 @@
+//! The Marchenko–Pastur law, the spectrum of pure noise.
+
 use std::f64::consts::{FRAC_PI_2, PI};
 
 use super::{Law, require};
@@ -5,8 +7,8 @@ use crate::error::Result;
 
 const NAME: &str = "Marchenko–Pastur law";
 
-/// The Marchenko–Pastur law: eigenvalues of X = WᵀW/N for an N×M matrix, N ≥ M, of independent
-/// entries with variance σ².
+/// The Marchenko–Pastur law: eigenvalues of X = WᵀW/N for an N×M matrix W, N ≥ M, with independent
+/// entries of variance σ².
 ///
 /// # Formula
 ///
@@ -25,8 +27,8 @@ const NAME: &str = "Marchenko–Pastur law";
 ///
 /// # When it misleads
 ///
-/// Entries with infinite fourth moment, or with a variance profile over rows or columns, leave it
-/// without any correlation being present.
+/// A spectrum can leave this law without any correlation: if its entries have an infinite fourth
+/// moment, or if their variance differs between rows or columns.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct MarchenkoPastur {
     sigma2: f64,
@@ -40,7 +42,7 @@ impl MarchenkoPastur {
     ///
     /// # Errors
     ///
-    /// Unless σ² > 0, finite, and n ≥ m ≥ 1.
+    /// Fails unless σ² is above 0 and finite, and n ≥ m ≥ 1.
     pub fn new(sigma2: f64, n: usize, m: usize) -> Result<Self> {
         require(sigma2 > 0.0, NAME, "sigma2", sigma2, "above 0 and finite")?;
         require(m > 0, NAME, "m", m as f64, "at least 1")?;
@@ -48,7 +50,7 @@ impl MarchenkoPastur {
         Ok(Self::unchecked(sigma2, n, m))
     }
 
-    /// As [`new`](Self::new), for parameters that come from a matrix.
+    /// The law of [`new`](Self::new), for parameters that come from a matrix and need no check.
     pub(crate) fn unchecked(sigma2: f64, n: usize, m: usize) -> Self {
         let c = m as f64 / n as f64;
         Self {
@@ -63,14 +65,15 @@ impl MarchenkoPastur {
     ///
     /// # Errors
     ///
-    /// Unless 0 ≤ lower < upper, both finite.
+    /// Fails unless 0 ≤ `lower` < `upper`, and both are finite.
     pub fn from_edges(lower: f64, upper: f64) -> Result<Self> {
         require(lower >= 0.0, NAME, "lower", lower, "0 or more and finite")?;
         require(upper > lower, NAME, "upper", upper, "above the lower edge")?;
         Ok(Self::from_edges_unchecked(lower, upper))
     }
 
-    /// As [`from_edges`](Self::from_edges), for edges that come from a fit.
+    /// The law of [`from_edges`](Self::from_edges), for edges that come from a fit and need no
+    /// check.
     pub(crate) fn from_edges_unchecked(lower: f64, upper: f64) -> Self {
         let (a, b) = (lower.sqrt(), upper.sqrt());
         Self {
@@ -91,13 +94,15 @@ impl MarchenkoPastur {
         self.upper
     }
 
-    /// λ = mid − half·cos θ maps θ ∈ [0, π] onto the support and takes the edges' roots away.
+    /// λ at angle θ. λ = mid − half·cos θ maps θ ∈ [0, π] onto the support and removes the square
+    /// roots of the density at the edges.
     fn at(&self, theta: f64) -> f64 {
-        // 1 − cos θ = 2 sin²(θ/2) keeps the digits near a lower edge of 0.
+        // 1 − cos θ = 2 sin²(θ/2) loses no digits near a lower edge of 0.
         self.lower + (self.upper - self.lower) * (theta / 2.0).sin().powi(2)
     }
 
-    /// The quantiles at (i + ½)/count, ascending: where `count` rigid eigenvalues belong.
+    /// The quantiles at (i + ½)/count for i from 0, ascending. Perfectly rigid eigenvalues lie
+    /// there.
     pub fn midpoint_quantiles(&self, count: usize) -> Vec<f64> {
         let mut theta = 0.0;
         (0..count)
@@ -108,7 +113,7 @@ impl MarchenkoPastur {
             .collect()
     }
 
-    /// Newton's method on θ, kept inside a bracket that starts at `from`.
+    /// The angle of the p-quantile, at least `from`, by Newton's method inside a bracket.
     fn theta_of(&self, p: f64, from: f64) -> f64 {
         let (mut low, mut high) = (from, PI);
         let mut theta = if from > 0.0 { from } else { FRAC_PI_2 };
@@ -125,7 +130,8 @@ impl MarchenkoPastur {
             let inside = newton > low && newton < high;
             let next = if inside { newton } else { 0.5 * (low + high) };
             let change = (next - theta).abs();
-            // Newton's error is squared at each step: the next one would be rounding.
+            // Newton's method squares the error at each step, so the next step would only be
+            // rounding.
             if change < 1e-14 || (inside && change < 1e-8) {
                 return next;
             }

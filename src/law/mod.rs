@@ -1,5 +1,5 @@
-//! Probability laws, one file each: formula, source, tests. All of them obey [`Law`], and one
-//! generic test holds every law to it.
+//! Probability laws, one file each, with formula, source and tests. Each implements [`Law`], and
+//! one generic test checks every law against that trait.
 
 mod exponential;
 pub(crate) mod exponential_family;
@@ -24,7 +24,7 @@ pub use truncated_power_law::TruncatedPowerLaw;
 
 use crate::error::{Error, Result};
 
-/// Refuse a parameter unless `holds`, which states the domain as a condition.
+/// An error unless the parameter is finite and `holds`, the condition of its domain, is true.
 fn require(
     holds: bool,
     law: &'static str,
@@ -44,12 +44,13 @@ fn require(
     })
 }
 
-/// A continuous law on an interval. Its constructor refuses parameters outside of their domain.
+/// A continuous probability law on an interval. Constructors refuse parameters outside their
+/// domain.
 pub trait Law {
-    /// Where the density is positive.
+    /// The interval on which the density is positive. Its ends may be infinite.
     fn support(&self) -> (f64, f64);
 
-    /// Density at x; 0 outside the support.
+    /// Density at x, per unit of x. It is 0 outside the support.
     fn pdf(&self, x: f64) -> f64;
 
     /// P(X ≤ x).
@@ -58,7 +59,7 @@ pub trait Law {
     /// The x with `cdf(x) = p`, for p in [0, 1].
     fn quantile(&self, p: f64) -> f64;
 
-    /// One value at random.
+    /// A random value of the law.
     fn sample(&self, rng: &mut dyn Rng) -> f64 {
         self.quantile(rng.random())
     }

@@ -1,4 +1,4 @@
-//! The normal law, for p-values.
+//! The normal law, as far as p-values need it.
 
 pub(crate) use libm::erfc;
 

@@ -1,4 +1,5 @@
-//! What the laws share: Gauss–Legendre quadrature, the inversion of a cdf, Kolmogorov's distance.
+//! Numerical methods for the laws: Gauss–Legendre quadrature, inversion of a cdf, Kolmogorov
+//! distance.
 
 use std::f64::consts::PI;
 
@@ -12,7 +13,8 @@ impl GaussLegendre {
     pub(crate) fn new(n: usize) -> Self {
         let points = (0..n)
             .map(|i| {
-                // Newton on Legendre's polynomial from Chebyshev's guess.
+                // Newton's method for the roots of Legendre's polynomial, from Chebyshev's
+                // approximation.
                 let mut x = (PI * (i as f64 + 0.75) / (n as f64 + 0.5)).cos();
                 let mut slope = 1.0;
                 for _ in 0..100 {
@@ -34,7 +36,7 @@ impl GaussLegendre {
         Self { points }
     }
 
-    /// Nodes and weights on [a, b].
+    /// The nodes and weights on [a, b].
     pub(crate) fn on(&self, a: f64, b: f64) -> impl Iterator<Item = (f64, f64)> + '_ {
         let half = 0.5 * (b - a);
         self.points
@@ -43,8 +45,8 @@ impl GaussLegendre {
     }
 }
 
-/// The x in (0, ∞) with `survival(x) = q` for a survival function that falls from 1 to 0: bracketed
-/// upwards from 0, then bisected.
+/// The x in (0, ∞) with `survival(x) = q`, for a survival function that falls from 1 to 0. The
+/// search doubles an upper bound from 1 and then bisects.
 pub(crate) fn invert_survival(q: f64, survival: impl Fn(f64) -> f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     while survival(high) > q {
@@ -68,7 +70,7 @@ pub(crate) fn invert_survival(q: f64, survival: impl Fn(f64) -> f64) -> f64 {
     0.5 * (low + high)
 }
 
-/// Kolmogorov's distance sup|F_emp − F| of ascending values from a cdf.
+/// Kolmogorov distance sup|F_emp − F| between ascending values and a cdf.
 pub(crate) fn kolmogorov(sorted: &[f64], cdf: impl Fn(f64) -> f64) -> f64 {
     let n = sorted.len() as f64;
     sorted

@@ -1,3 +1,5 @@
+//! The continuous power law.
+
 use super::{Law, require};
 use crate::error::Result;
 
@@ -17,11 +19,11 @@ pub struct PowerLaw {
 }
 
 impl PowerLaw {
-    /// The law above `xmin` with exponent α.
+    /// The law above `xmin` with exponent `alpha` of the density.
     ///
     /// # Errors
     ///
-    /// Unless α > 1 and xmin > 0, both finite.
+    /// Fails unless `alpha` is above 1 and `xmin` above 0, and both are finite.
     pub fn new(alpha: f64, xmin: f64) -> Result<Self> {
         const NAME: &str = "power law";
         require(alpha > 1.0, NAME, "alpha", alpha, "above 1 and finite")?;

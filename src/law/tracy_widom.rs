@@ -1,38 +1,41 @@
+//! The Tracy–Widom law and the edge of a noise spectrum.
+
 use super::tracy_widom_table::{LOG_ODDS, START, STEP};
 use super::{Law, require};
 use crate::error::Result;
 
-/// The Tracy–Widom law for real matrices (β = 1): fluctuations of the largest eigenvalue of noise.
+/// The Tracy–Widom law for real matrices (β = 1), which describes the largest eigenvalue of noise.
 ///
 /// # Formula
 ///
 /// F(s) = det(1 − B_s) on L²(0, ∞) with the kernel B_s(x, y) = Ai(x + y + s).
-/// The log odds ln F/(1−F) are tabulated on [−6, 12] and joined by cubic Hermite pieces; beyond, both
-/// tails follow their asymptotic series. Both F and 1 − F are right to a *relative* 1e-7 inside the
-/// table (so are p-values down to 2e-14), and to a few per cent in p far outside it.
+/// The log odds ln F/(1−F) are tabulated on [−6, 12] and interpolated by cubic Hermite polynomials.
+/// Beyond the table both tails follow their asymptotic series. Inside the table both F and 1 − F
+/// have a *relative* error of 1e-7, so p-values are reliable down to 2e-14. Far outside it the
+/// error of p is a few per cent.
 ///
 /// # Source
 ///
-/// Tracy, Widom (1996); the determinant is Ferrari's and Spohn's (J. Phys. A 38, 2005), its evaluation
-/// by quadrature Bornemann's (Math. Comp. 79, 2010). Agrees with the quantiles tabulated by Bejan (2005)
-/// to all their digits.
+/// Tracy, Widom (1996). The determinant is from Ferrari, Spohn (J. Phys. A 38, 2005), its
+/// evaluation by quadrature from Bornemann (Math. Comp. 79, 2010). All digits of the quantiles
+/// tabulated by Bejan (2005) agree.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct TracyWidom;
 
 impl TracyWidom {
-    /// P(X > x), exact in the far tail.
+    /// P(X > x), without cancellation in the far tail.
     pub fn survival(&self, x: f64) -> f64 {
         let (odds, _) = log_odds(x);
         1.0 / (1.0 + odds.exp())
     }
 }
 
-/// ℓ = ln F/(1−F) and its derivative.
+/// The log odds ℓ = ln F/(1−F) and their derivative.
 fn log_odds(s: f64) -> (f64, f64) {
     let last = LOG_ODDS.len() - 1;
     let at = (s - START) / STEP;
     if at <= 0.0 {
-        // ln F ≈ −|s|³/24 − |s|^{3/2}/(3√2) − ln|s|/16, joined to the table's first value.
+        // ln F ≈ −|s|³/24 − |s|^{3/2}/(3√2) − ln|s|/16, shifted to the table's first value.
         let tail = |a: f64| -a.powi(3) / 24.0 - a.powf(1.5) / (3.0 * 2f64.sqrt()) - a.ln() / 16.0;
         let a = -s;
         let slope = a * a / 8.0 + a.sqrt() / (2.0 * 2f64.sqrt()) + 1.0 / (16.0 * a);
@@ -40,7 +43,7 @@ fn log_odds(s: f64) -> (f64, f64) {
     }
     let i = at as usize;
     if i >= last {
-        // 1 − F ≈ ½∫Ai ≈ exp(−⅔ s^{3/2}) / (4√π s^{3/4}), joined to the table's last value.
+        // 1 − F ≈ ½∫Ai ≈ exp(−⅔ s^{3/2}) / (4√π s^{3/4}), shifted to the table's last value.
         let end = START + STEP * last as f64;
         let tail = |s: f64| 2.0 / 3.0 * s.powf(1.5) + 0.75 * s.ln();
         return (LOG_ODDS[last].0 + tail(s) - tail(end), s.sqrt() + 0.75 / s);
@@ -80,7 +83,7 @@ impl Law for TracyWidom {
         if p >= 1.0 {
             return f64::INFINITY;
         }
-        // The log odds ascend: bisection brackets, Newton finishes.
+        // The log odds ascend, so Newton's method inside a bracket finds the quantile.
         let target = p.ln() - (-p).ln_1p();
         let (mut low, mut high) = (-50.0, 50.0);
         let mut x = -1.2;
@@ -106,8 +109,8 @@ impl Law for TracyWidom {
     }
 }
 
-/// Where the largest eigenvalue of X = WᵀW/N lies for pure noise of variance 1: centre and scale of
-/// its Tracy–Widom law.
+/// Centre and scale of the largest eigenvalue of X = WᵀW/N for an n×m matrix W of pure noise with
+/// variance 1. (λmax − centre)/scale follows the Tracy–Widom law.
 ///
 /// # Formula
 ///
@@ -120,7 +123,7 @@ impl Law for TracyWidom {
 ///
 /// # Errors
 ///
-/// Unless n ≥ m ≥ 1.
+/// Fails unless n ≥ m ≥ 1.
 pub fn noise_edge(n: usize, m: usize) -> Result<(f64, f64)> {
     const NAME: &str = "edge of noise";
     require(m > 0, NAME, "m", m as f64, "at least 1")?;
@@ -128,7 +131,7 @@ pub fn noise_edge(n: usize, m: usize) -> Result<(f64, f64)> {
     Ok(edge(n, m))
 }
 
-/// As [`noise_edge`], for the sides of a matrix.
+/// The edge of [`noise_edge`], for sides that come from a matrix and need no check.
 pub(crate) fn edge(n: usize, m: usize) -> (f64, f64) {
     let (a, b) = (((n.max(2) - 1) as f64).sqrt(), (m as f64).sqrt());
     let n = n as f64;
@@ -191,7 +194,8 @@ mod tests {
         0.355_028_053_887_817_2 * f - 0.258_819_403_792_806_8 * g
     }
 
-    /// F and 1 − F by Bornemann's method, with the traces of powers where F is near 1.
+    /// F and 1 − F by Bornemann's method. Where F is near 1, the traces of powers replace the
+    /// determinant.
     fn determinant(s: f64) -> (f64, f64) {
         let rule = GaussLegendre::new(48);
         let nodes: Vec<(f64, f64)> = rule.on(0.0, 16.0).collect();
@@ -212,7 +216,7 @@ mod tests {
         for (i, v) in a.iter_mut().enumerate() {
             *v = f64::from(u8::from(i / size == i % size)) - *v;
         }
-        // 1 − B is positive definite: no pivots are needed.
+        // 1 − B is positive definite, so the elimination needs no pivots.
         let mut det = 1.0;
         for k in 0..size {
             det *= a[k * size + k];
@@ -233,7 +237,8 @@ mod tests {
         ] {
             let (below, above) = determinant(s);
             let (p, q) = (TracyWidom.cdf(s), TracyWidom.survival(s));
-            // The determinant itself loses digits of F on the far left and of 1 − F on the right.
+            // The determinant itself loses digits of F on the far left and digits of 1 − F on the
+            // right.
             let (left, right): (f64, f64) = if s < -4.0 { (1e-5, 1e-7) } else { (2e-7, 2e-7) };
             assert!(
                 (p / below - 1.0).abs() < left,

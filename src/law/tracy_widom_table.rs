@@ -1,11 +1,11 @@
-//! The Tracy–Widom law of β = 1 at s = −6, −5⅞, …, 12: (ℓ, ℓ′) of its log odds ℓ = ln F/(1−F).
+//! The Tracy–Widom law of β = 1 at s = −6, −5⅞, …, 12, as (ℓ, ℓ′) of its log odds ℓ = ln F/(1−F).
 //!
-//! Computed from Ferrari and Spohn's determinant by 120-point Gauss–Legendre quadrature; a test in
-//! `tracy_widom.rs` recomputes the table by the same formula with another quadrature.
+//! The values come from Ferrari and Spohn's determinant by 120-point Gauss–Legendre quadrature. A
+//! test in `tracy_widom.rs` recomputes the table by the same formula with another quadrature.
 
-/// Where the table begins.
+/// The first s of the table.
 pub(super) const START: f64 = -6.0;
-/// Its step.
+/// The step of s.
 pub(super) const STEP: f64 = 0.125;
 /// (ℓ, dℓ/ds).
 pub(super) const LOG_ODDS: [(f64, f64); 145] = [

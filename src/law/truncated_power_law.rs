@@ -1,3 +1,5 @@
+//! The power law with an exponential cut-off.
+
 use super::exponential_family::{Bend, ExponentialFamily};
 use super::{Law, require};
 use crate::error::Result;
@@ -6,13 +8,13 @@ use crate::error::Result;
 ///
 /// # Formula
 ///
-/// pdf(x) ∝ x^−α · exp(−rate·x), for x ≥ xmin, rate > 0. α may have any sign.
+/// pdf(x) ∝ x^−α · exp(−rate·x), for x ≥ xmin, rate ≥ 0. For rate > 0, α may have any sign.
 ///
 /// # Source
 ///
 /// Clauset, Shalizi, Newman, *Power-law distributions in empirical data*, SIAM Review 51 (2009),
-/// table 2.1. The normalisation is integrated numerically, so that no incomplete gamma function of
-/// negative order is needed.
+/// table 2.1. The normalisation is integrated numerically, which avoids the incomplete gamma
+/// function of negative order.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct TruncatedPowerLaw {
     xmin: f64,
@@ -20,11 +22,12 @@ pub struct TruncatedPowerLaw {
 }
 
 impl TruncatedPowerLaw {
-    /// The law above `xmin` with exponent α and this rate of the cut-off, in 1/x.
+    /// The law above `xmin` with exponent `alpha` and this rate of the cut-off, per unit of x.
     ///
     /// # Errors
     ///
-    /// Unless xmin > 0 and rate ≥ 0, and α > 1 where the rate is 0. All three are finite.
+    /// Fails unless `xmin` > 0 and `rate` ≥ 0, and `alpha` > 1 if `rate` is 0. All three must be
+    /// finite.
     pub fn new(alpha: f64, rate: f64, xmin: f64) -> Result<Self> {
         const NAME: &str = "power law with cut-off";
         require(xmin > 0.0, NAME, "xmin", xmin, "above 0 and finite")?;
@@ -41,7 +44,7 @@ impl TruncatedPowerLaw {
         Ok(Self { xmin, law })
     }
 
-    /// The exponent.
+    /// The exponent α.
     pub fn alpha(&self) -> f64 {
         self.law.a + 1.0
     }

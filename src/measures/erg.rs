@@ -1,62 +1,66 @@
+//! The ERG (determinant) condition of the tail.
+
 use serde::{Deserialize, Serialize};
 
 use crate::fit::{NoFit, TailFit};
 use crate::spectrum::Spectrum;
 
-/// Where the largest eigenvalues stop multiplying to more than one.
+/// The number of largest eigenvalues whose product first falls below one.
 ///
 /// # Formula
 ///
-/// λ̃ = λ/mean(λ), descending; `detx_num` is the smallest k with Σ_{i≤k} ln λ̃_i < 0. Since the mean
-/// is divided out, X = WᵀW/N, WᵀW and any multiple of W give the same k. Such a k exists unless all
-/// eigenvalues are equal (the geometric mean is below the arithmetic one).
+/// With λ̃ = λ/mean(λ) in descending order, `detx_num` is the smallest k with Σ_{i≤k} ln λ̃_i < 0.
+/// The division by the mean makes k the same for X = WᵀW/N, WᵀW and any multiple of W. Such a k
+/// exists unless all eigenvalues are equal, because the geometric mean is below the arithmetic one.
 ///
 /// # Source
 ///
 /// Martin, Hinrichs, *SETOL: A Semi-Empirical Theory of (Deep) Learning* (arXiv:2507.17912): the
-/// ERG or trace-log condition ln det X̃ = 0 on the tail of an ideally trained layer. `detx_num` and
-/// `erg_gap` are WeightWatcher's `detX_num` and `ERG_gap`, which count the eigenvalue that takes the
-/// product below one; here in sums of logarithms, so that nothing under- or overflows.
+/// ERG or trace-log condition ln det X̃ = 0 holds on the tail of an ideally trained layer.
+/// `detx_num` and `erg_gap` are WeightWatcher's `detX_num` and `ERG_gap`, which count the
+/// eigenvalue that takes the product below one. Here sums of logarithms replace the product, so
+/// nothing under- or overflows.
 ///
 /// # When it misleads
 ///
-/// The theory expects it of heavy-tailed, converged layers only: noise has a `detx_num` too (about
-/// 0.7·M at Q = 1 and 0.9·M at Q = 5). Null directions lower the mean and so move it.
+/// The theory expects the condition of heavy-tailed, converged layers only. Noise has a `detx_num`
+/// too (about 0.7·M at Q = 1 and 0.9·M at Q = 5). Null directions lower the mean, which changes k.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Erg {
-    /// k, counting the eigenvalue that takes the product below one.
+    /// k, including the eigenvalue that takes the product below one.
     pub detx_num: usize,
     /// The k-th largest eigenvalue, in units of X = WᵀW/N.
     pub lambda_detx: f64,
-    /// The condition against a fitted power law, where one was given.
+    /// The tail of a fitted power law compared with the condition. `None` without a tail.
     pub against_tail: Option<ErgGap>,
 }
 
-/// How far a power-law tail is from the ERG condition; all of it is 0 for an ideal layer.
+/// How far a power-law tail is from the ERG condition. All fields are 0 for an ideal layer.
 ///
 /// # When it misleads
 ///
-/// It is as uncertain as the tail's xmin, which jumps when two candidates fit equally well.
+/// The gaps are as uncertain as the tail's xmin, which jumps if two candidates fit equally well.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ErgGap {
-    /// `detx_num` less the number of eigenvalues in the tail: positive when the tail starts above.
+    /// `detx_num` minus the number of eigenvalues in the tail. It is positive if xmin is above
+    /// `lambda_detx`.
     pub erg_gap: i64,
     /// Σ ln λ̃ over the eigenvalues λ ≥ xmin.
     pub ln_det_tail: f64,
-    /// (xmin − `lambda_detx`)/mean(λ).
+    /// (xmin − `lambda_detx`)/mean(λ), without unit.
     pub delta_lambda: f64,
 }
 
 /// Relative spread that f32 rounding alone gives to equal eigenvalues.
 const FLAT: f64 = 1e-5;
 
-/// The ERG condition of a spectrum, and of the tail that was fitted to it.
+/// The ERG condition of a spectrum, compared with its fitted `tail` if there is one.
 ///
 /// # Errors
 ///
-/// [`NoFit::AllZero`], or [`NoFit::AllEqual`]: then every product is one and rounding would decide.
+/// Returns [`NoFit::AllZero`] or [`NoFit::AllEqual`]. With equal eigenvalues rounding would decide.
 pub fn erg(spectrum: &Spectrum, tail: Option<&TailFit>) -> Result<Erg, NoFit> {
     let x = spectrum.eigenvalues();
     let top = spectrum.lambda_max();
@@ -66,7 +70,7 @@ pub fn erg(spectrum: &Spectrum, tail: Option<&TailFit>) -> Result<Erg, NoFit> {
     if top - x[0] <= FLAT * top {
         return Err(NoFit::AllEqual);
     }
-    // Relative to λmax first, so that the sum does not overflow.
+    // Dividing by λmax first keeps the sum from overflowing.
     let mean = x.iter().map(|v| v / top).sum::<f64>() / x.len() as f64;
     let ln = |v: f64| (v / top / mean).ln();
     let mut sum = 0.0;
@@ -114,7 +118,7 @@ mod tests {
         // Mean 2: λ̃ = 3, ½, ½, ½, ½; 3 · ½ > 1 > 3 · ½ · ½.
         let e = erg(&spectrum(vec![1.0, 1.0, 6.0, 1.0, 1.0]), None).unwrap();
         assert_eq!((e.detx_num, e.lambda_detx), (3, 1.0));
-        // One direction only: the first zero ends the product.
+        // With one direction only, the first zero takes the product below one.
         let mut one = vec![0.0; 9];
         one.push(1.0);
         assert_eq!(erg(&spectrum(one), None).unwrap().detx_num, 2);
@@ -130,7 +134,7 @@ mod tests {
         let gap = erg(&s, Some(&fit)).unwrap().against_tail.unwrap();
         assert_eq!((gap.erg_gap, gap.delta_lambda), (0, 0.0));
         assert!(gap.ln_det_tail < 0.0 && gap.ln_det_tail > -1.0, "{gap:?}");
-        // A tail that starts further up: fewer eigenvalues, a positive gap in both units.
+        // A tail that starts further up has fewer eigenvalues: both gaps are positive.
         fit.xmin = x[300 - k / 2];
         let gap = erg(&s, Some(&fit)).unwrap().against_tail.unwrap();
         assert_eq!(gap.erg_gap, (k - k / 2) as i64);

@@ -1,3 +1,5 @@
+//! FARMS: α from windows of one fixed aspect ratio.
+
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
@@ -8,36 +10,37 @@ use crate::fit::hill_alpha;
 use crate::matrix::WeightMatrix;
 use crate::spectrum::{Solver, Spectrum};
 
-/// Where the windows lie.
+/// How the windows are chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Placement {
-    /// Contiguous, evenly spaced from one corner to the other (the paper's).
+    /// Contiguous windows, evenly spaced from one corner to the opposite one. This is the paper's
+    /// choice.
     #[default]
     Sliding,
-    /// Rows and columns drawn without replacement, so that neurons that are stored side by side
-    /// (the channels of one attention head) are not kept together.
+    /// Rows and columns drawn without replacement. Neurons that are stored side by side, such as
+    /// the channels of one attention head, are then not kept together.
     Random {
         /// Seed of the draw.
         seed: u64,
     },
 }
 
-/// How windows are cut for [`farms_alpha`].
+/// Options of [`farms_alpha`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
 pub struct FarmsConfig {
-    /// Aspect ratio of every window, longer over shorter side, ≥ 1. The same for all layers that are
-    /// to be compared.
+    /// Aspect ratio of every window, longer over shorter side, at least 1. Layers are comparable
+    /// only with the same value.
     pub q: f64,
-    /// Shorter side of a window; half of the matrix's when absent. Smaller where the longer side
-    /// would not fit. A fixed number bounds the cost of large layers.
+    /// Shorter side of a window. `None` means half of the matrix's shorter side. Windows are
+    /// smaller if the longer side would not fit. A fixed number bounds the cost of large layers.
     pub window: Option<usize>,
-    /// At most so many windows; when half-overlapping ones would be more, they are spread thinner.
+    /// Maximum number of windows. Windows overlap by half, or less if there would be more of them.
     pub max_windows: usize,
-    /// Where they lie.
+    /// How the windows are chosen.
     pub placement: Placement,
 }
 
@@ -56,57 +59,59 @@ impl Default for FarmsConfig {
 ///
 /// # Formula
 ///
-/// Submatrices of ⌊q·m⌋×m entries, longer side along N, are taken from the N×M matrix; α is
-/// Hill's estimator over the upper half of all their eigenvalues together ([`hill_alpha`]).
-/// The noise's own contribution to α depends on N/M, so that layers of different shape cannot be
-/// compared by α; a fixed q takes it away.
+/// Submatrices of ⌊q·m⌋×m entries are taken from the N×M matrix, with their longer side along N. α
+/// is Hill's estimator over the upper half of all their eigenvalues together ([`hill_alpha`]). The
+/// contribution of noise to α depends on N/M, so α cannot compare layers of different shape. A
+/// fixed q removes this dependence.
 ///
 /// # Source
 ///
 /// Hu, Goel, Killiakov, Yang, *Eigenspectrum Analysis of Neural Networks without Aspect Ratio Bias*
 /// (ICML 2025, arXiv:2506.06280). Its code uses q = 1, grids of 5 to 20 windows a side, and for
-/// LLaMA-7B windows of 500 to 4096 out of 4096; hence the defaults here: q = 1, half of the shorter
-/// side, windows that overlap by half while they are at most 32. There q is columns over rows as
-/// stored; here it does not see transposition.
+/// LLaMA-7B windows of 500 to 4096 out of 4096. Hence the defaults here: q = 1, half of the shorter
+/// side, and windows that overlap by half while they are at most 32. In the paper q is columns over
+/// rows as stored. Here transposition has no effect.
 ///
 /// # Cost
 ///
-/// With the defaults about that of the whole spectrum for a square matrix, and up to seven times that
-/// for a long one, whose spectrum is cheap (measured: 1–2 at 400×400, 5 at 1000×500, 7 at 2048×192).
+/// With the defaults, about the cost of the whole spectrum for a square matrix, and up to seven
+/// times that cost for a long matrix, whose spectrum is cheap (measured: 1–2 at 400×400, 5 at
+/// 1000×500, 7 at 2048×192).
 ///
 /// # When it misleads
 ///
-/// A window of m×m keeps a low-rank signal only as far as √m does against its noise: a few spikes
-/// fade, a heavy tail in random directions stays. Where scale drifts along a side, contiguous windows
-/// see less of the heaviness than random ones. The windows overlap and their eigenvalues are not
-/// independent, so no textbook error of α applies; `alpha_spread` shows how much parts of the
-/// layer differ.
+/// In an m×m window the ratio of a low-rank signal to the noise falls with √m. So a few spikes
+/// fade, while a heavy tail in random directions stays. If the scale drifts along a side,
+/// contiguous windows show less of the heaviness than random ones. The windows overlap and their
+/// eigenvalues are not independent, so no textbook error of α applies. `alpha_spread` shows how
+/// much the parts of the layer differ.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FarmsFit {
     /// Hill's α of the pooled eigenvalues.
     pub alpha: f64,
-    /// Standard deviation of the windows' own Hill α, where two or more have one.
+    /// Standard deviation of the windows' own Hill α. `None` if fewer than two windows have one.
     pub alpha_spread: Option<f64>,
     /// Longer side of a window.
     pub window_n: usize,
     /// Shorter side of a window.
     pub window_m: usize,
-    /// How many windows were taken.
+    /// Number of windows.
     pub num_windows: usize,
-    /// How many eigenvalues were pooled.
+    /// Number of pooled eigenvalues.
     pub num_evals: usize,
 }
 
-/// Below this many eigenvalues a window has no upper half to speak of.
+/// Fewest eigenvalues of a window. With fewer its upper half has no shape.
 const NEEDED: usize = 10;
 
 /// FARMS α of a matrix.
 ///
 /// # Errors
 ///
-/// If an option makes no sense, the matrix is too small for a window of 10 eigenvalues, an entry is
-/// not finite, half of the pooled eigenvalues are zero, or the solver fails.
+/// Fails if an option is invalid, the matrix is too small for a window of 10 eigenvalues, an entry
+/// is not finite, half of the pooled eigenvalues are zero, the larger half are equal, or the solver
+/// fails.
 pub fn farms_alpha(
     matrix: &WeightMatrix,
     config: &FarmsConfig,
@@ -141,7 +146,7 @@ pub fn farms_alpha(
     })
 }
 
-/// Longer and shorter side of the windows.
+/// The longer and the shorter side of the windows.
 fn window(matrix: &WeightMatrix, config: &FarmsConfig) -> Result<(usize, usize)> {
     let refuse = |option, cause: String| Err(Error::Config { option, cause });
     let q = config.q;
@@ -172,7 +177,7 @@ fn window(matrix: &WeightMatrix, config: &FarmsConfig) -> Result<(usize, usize)>
     Ok((((m as f64 * q) as usize).clamp(m, matrix.n()), m))
 }
 
-/// Indices along N and along M of every window.
+/// The indices along N and along M of every window.
 fn windows(
     matrix: &WeightMatrix,
     config: &FarmsConfig,
@@ -180,7 +185,7 @@ fn windows(
     window_m: usize,
 ) -> Vec<(Vec<usize>, Vec<usize>)> {
     let (n, m) = (matrix.n(), matrix.m());
-    // Overlapping by half at least, and never more than a square grid of `max_windows` across M.
+    // Windows overlap by at least half, with at most √`max_windows` of them across M.
     let half_steps = |len: usize, window: usize| (len - window).div_ceil((window / 2).max(1)) + 1;
     let across = half_steps(m, window_m).min(config.max_windows.isqrt());
     let along = half_steps(n, window_n).min(config.max_windows / across);
@@ -203,7 +208,7 @@ fn windows(
     list
 }
 
-/// Start of window i of `count`, from 0 to `last`; a single one lies in the middle.
+/// Start of window i of `count` windows, from 0 to `last`. A single window lies in the middle.
 fn start(i: usize, count: usize, last: usize) -> usize {
     if count < 2 {
         last / 2
@@ -216,7 +221,7 @@ fn run(start: usize, len: usize) -> Vec<usize> {
     (start..start + len).collect()
 }
 
-/// `len` of 0..of without replacement, ascending (Fisher and Yates).
+/// `len` of the numbers 0..`of` without replacement, ascending (Fisher and Yates).
 fn draw(rng: &mut Pcg64, of: usize, len: usize) -> Vec<usize> {
     let mut all: Vec<usize> = (0..of).collect();
     for i in 0..len {
@@ -236,7 +241,7 @@ fn submatrix(matrix: &WeightMatrix, long: &[usize], short: &[usize]) -> Vec<f64>
         .collect()
 }
 
-/// Standard deviation of two or more values.
+/// Standard deviation of the values. `None` for fewer than two.
 fn deviation(values: &[f64]) -> Option<f64> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
@@ -283,7 +288,7 @@ mod tests {
     #[test]
     fn a_heavy_tail_is_heavier_than_noise() {
         let noise = gaussian(240, 120, 3);
-        // Column scales i^(−1): a power-law population spectrum.
+        // The column scales i^(−1) give a power-law population spectrum.
         let heavy = map(&noise, |_, j, v| v / (j + 1) as f64);
         let config = FarmsConfig {
             placement: Placement::Random { seed: 1 },
@@ -323,7 +328,7 @@ mod tests {
         assert_eq!((list[0].0[0], list[0].1[0]), (0, 0));
         let (long, short) = &list[list.len() - 1];
         assert_eq!((long[9], short[9]), (1999, 19));
-        // Half-overlapping windows where there are enough.
+        // Windows overlap by half if that needs few enough of them.
         assert_eq!(windows(&gaussian(40, 20, 6), &config, 20, 20).len(), 3);
     }
 

@@ -3,8 +3,10 @@
 use crate::law::normal;
 use crate::law::numeric::kolmogorov;
 
-/// P(K > x) of Kolmogorov's law: 2 Σ (−1)^(j−1) e^(−2j²x²), or for small x
-/// 1 − √(2π)/x · Σ e^(−(2j−1)²π²/8x²).
+/// P(K > x) of Kolmogorov's law.
+///
+/// - For large x it is 2 Σ (−1)^(j−1) e^(−2j²x²).
+/// - For small x it is 1 − √(2π)/x · Σ e^(−(2j−1)²π²/8x²).
 fn survival(x: f64) -> f64 {
     use std::f64::consts::{PI, TAU};
     if x <= 0.0 {

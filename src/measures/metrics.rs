@@ -1,31 +1,33 @@
-//! Norms, ranks and entropy of one spectrum. Everything here is in the papers' normalisation,
-//! X = WᵀW/N and natural logarithms; [`Record`](crate::Record) turns it into WeightWatcher's
-//! columns (WᵀW, log10) and names both.
+//! Norms, ranks and entropy of one spectrum, in the papers' normalisation X = WᵀW/N with natural
+//! logarithms. [`Record`](crate::Record) converts them to WeightWatcher's columns (WᵀW, log10) and
+//! contains both.
 
 use serde::{Deserialize, Serialize};
 
 use crate::spectrum::Spectrum;
 
-/// Scalar measures of one spectrum, X = WᵀW/N.
+/// Scalar measures of one spectrum of X = WᵀW/N.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Metrics {
-    /// λmax.
+    /// Largest eigenvalue λmax.
     pub lambda_max: f64,
-    /// λmin.
+    /// Smallest eigenvalue λmin.
     pub lambda_min: f64,
     /// Σλ = ‖W‖²_F/N.
     pub total: f64,
-    /// R_s = Σλ/λmax.
+    /// Stable rank R_s = Σλ/λmax, from 1 to M. 0 for a zero matrix.
     pub stable_rank: f64,
-    /// Singular values above the tolerance sv_max·(ε_f32/2)·√(N+M+1) (Numerical Recipes).
+    /// Hard rank: the number of singular values above the tolerance sv_max·(ε_f32/2)·√(N+M+1)
+    /// (Numerical Recipes).
     pub hard_rank: usize,
-    /// S = −Σ p ln p / ln M, p = λ/Σλ: 1 for equal eigenvalues, 0 for a single one.
+    /// Entropy S = −Σ p ln p / ln M, p = λ/Σλ. It is 1 for equal eigenvalues and 0 for a single
+    /// one.
     pub entropy: f64,
 }
 
 impl Metrics {
-    /// The measures of a spectrum; an all-zero one has rank and entropy 0.
+    /// The measures of a spectrum. An all-zero spectrum has ranks and entropy 0.
     pub fn new(spectrum: &Spectrum) -> Self {
         let x = spectrum.eigenvalues();
         let lambda_max = spectrum.lambda_max();
@@ -60,7 +62,7 @@ impl Metrics {
     }
 }
 
-/// ln Σ λ^α, kept in range whatever the scale.
+/// ln Σ λ^α, computed so that no scale over- or underflows. `None` for an all-zero spectrum.
 pub(crate) fn ln_alpha_norm(spectrum: &Spectrum, alpha: f64) -> Option<f64> {
     let top = spectrum.lambda_max();
     (top > 0.0).then(|| {
@@ -73,8 +75,8 @@ pub(crate) fn ln_alpha_norm(spectrum: &Spectrum, alpha: f64) -> Option<f64> {
     })
 }
 
-/// R_s^log = ln‖W‖²_F / ln λmax in a normalisation where both are `scale` times ours; `None` where
-/// |ln λmax| < 0.1, since the quotient then says nothing.
+/// R_s^log = ln‖W‖²_F / ln λmax, in a normalisation that multiplies both by `scale`. `None` if
+/// |ln λmax| < 0.1, because the quotient is then meaningless.
 pub(crate) fn stable_rank_log(metrics: &Metrics, scale: f64) -> Option<f64> {
     let denominator = (metrics.lambda_max * scale).ln();
     (denominator.is_finite() && denominator.abs() >= 0.1)

@@ -1,12 +1,16 @@
-//! Measures of one matrix: [`Metrics`], the norms, ranks and entropy of every analysis, and measures
-//! beyond the original papers, which only a full analysis computes. None of the latter enters the
-//! phase.
+//! Measures of one matrix. [`Metrics`] holds the norms, ranks and entropy of every analysis. The
+//! other measures go beyond the original papers. Only a full analysis computes them, and they have
+//! no effect on the phase.
 //!
-//! | measure | says | source | misleads when |
-//! |---|---|---|---|
-//! | [`farms_alpha`] | how heavy the spectrum is, comparable across layer shapes | Hu et al. (ICML 2025) | the signal is a few spikes: a window keeps less of them than of the noise |
-//! | [`erg`] | whether the power-law tail is the part of the spectrum with ∏λ̃ = 1 | Martin and Hinrichs, SETOL (2025) | the start of the tail is poorly determined, or many eigenvalues are null |
-//! | [`top_vectors`] | whether the largest singular vectors are random, and on how many entries they sit | Thamm, Staats, Rosenow (2022) | singular values nearly coincide, or rows differ in scale |
+//! - [`farms_alpha`] measures how heavy the spectrum is, comparably across layer shapes. Source: Hu
+//!   et al. (ICML 2025). It misleads if the signal is a few spikes, because a window keeps less of
+//!   them than of the noise.
+//! - [`erg`] tests whether the power-law tail is the part of the spectrum with ∏λ̃ = 1. Source:
+//!   Martin and Hinrichs, SETOL (2025). It misleads if the start of the tail is poorly determined
+//!   or many eigenvalues are null.
+//! - [`top_vectors`] tests whether the largest singular vectors are random, and how many entries
+//!   they involve. Source: Thamm, Staats, Rosenow (2022). It misleads if singular values nearly
+//!   coincide or rows differ in scale.
 
 mod erg;
 mod farms;
@@ -23,7 +27,8 @@ pub use vectors::{VectorShape, VectorStats, top_vectors};
 use crate::error::{Error, LayerError, Result};
 use crate::matrix::WeightMatrix;
 
-/// What every measure of a matrix needs, with the whole matrix in the message rather than a part.
+/// An error if an entry is not finite. It counts the entries of the whole matrix, not of one
+/// window.
 fn all_finite(matrix: &WeightMatrix) -> Result<()> {
     let values = matrix.values();
     match values.iter().filter(|v| !v.is_finite()).count() {
@@ -56,7 +61,7 @@ mod tests {
         WeightMatrix::new("w", rows, cols, values).unwrap()
     }
 
-    /// Every entry of `matrix` through `f(row, col, entry)`.
+    /// Replace every entry of `matrix` by `f(row, col, entry)`.
     pub(super) fn map(
         matrix: &WeightMatrix,
         mut f: impl FnMut(usize, usize, f64) -> f64,

@@ -1,3 +1,5 @@
+//! Tests of the largest singular vectors for randomness and localisation.
+
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
 use faer::linalg::evd;
@@ -9,61 +11,63 @@ use super::{all_finite, kolmogorov};
 use crate::error::{Error, Result};
 use crate::matrix::WeightMatrix;
 
-/// One of the largest singular values with what its two vectors look like.
+/// One of the largest singular values, with the statistics of its two vectors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VectorStats {
-    /// 0 for the largest singular value.
+    /// Rank of the singular value, 0 for the largest.
     pub index: usize,
     /// Its eigenvalue λ of X = WᵀW/N.
     pub lambda: f64,
-    /// The left singular vector: one entry for each row of W as stored.
+    /// The left singular vector, with one entry for each row of W as stored.
     pub left: VectorShape,
-    /// The right singular vector: one entry for each column.
+    /// The right singular vector, with one entry for each column of W as stored.
     pub right: VectorShape,
 }
 
-/// How random and how localised a unit vector v of L entries is; blind to its sign and scale.
+/// How random and how localised a unit vector v of L entries is. Sign and scale of v have no
+/// effect.
 ///
 /// # Formula
 ///
-/// `porter_thomas_p`: Kolmogorov–Smirnov test of √L·v_i against the standard normal law, which a
-/// direction at random has. Localisation ratio ‖v‖₁/‖v‖∞: from 1 (one entry) to L (equal entries),
-/// about L·√(2/π)/√(2 ln L) at random. Participation ‖v‖₂/‖v‖₄: from 1 to L^¼, (L/3)^¼ at random.
+/// `porter_thomas_p` is the p-value of the Kolmogorov–Smirnov test of √L·v_i against the standard
+/// normal law, the law of a random direction. The localisation ratio ‖v‖₁/‖v‖∞ ranges from 1 (one
+/// entry) to L (equal entries), and is about L·√(2/π)/√(2 ln L) for a random direction. The
+/// participation ‖v‖₂/‖v‖₄ ranges from 1 to L^¼, and is (L/3)^¼ for a random direction.
 ///
 /// # Source
 ///
-/// Thamm, Staats, Rosenow, *Random matrix analysis of deep neural network weight matrices* (2022);
-/// the ratios as in Martin, Mahoney, *Implicit Self-Regularization* (2021).
+/// Thamm, Staats, Rosenow, *Random matrix analysis of deep neural network weight matrices* (2022).
+/// The ratios are those of Martin, Mahoney, *Implicit Self-Regularization* (2021).
 ///
 /// # When it misleads
 ///
-/// A small p says *not random*, not *localised*: a constant vector (weights with a mean) has p ≈ 0
-/// and the largest possible ratios. Rows or columns of different scale make the vectors of noise
-/// non-normal. Vectors of nearly equal singular values are determined only up to rotation, which
-/// looks random. Since ‖v‖ = 1 is given, p is slightly too large: 1 % is reached by 0.9 % of random
-/// vectors, 50 % by 44 % (simulated, L = 20 to 4000).
+/// A small p means *not random*, which need not mean *localised*: a constant vector (weights with a
+/// mean) has p ≈ 0 and the largest possible ratios. Rows or columns of different scale make the
+/// vectors of noise non-normal. Vectors of nearly equal singular values are determined only up to a
+/// rotation, which looks random. The condition ‖v‖ = 1 makes p slightly too large: 0.9 % of random
+/// vectors have p below 1 %, and 44 % have p below 50 % (simulated, L = 20 to 4000).
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct VectorShape {
     /// Number of entries L.
     pub len: usize,
-    /// p-value of the Porter–Thomas test; none with fewer than 8 entries.
+    /// p-value of the Porter–Thomas test. `None` with fewer than 8 entries.
     pub porter_thomas_p: Option<f64>,
-    /// ‖v‖₁/‖v‖∞.
+    /// Localisation ratio ‖v‖₁/‖v‖∞.
     pub localisation_ratio: f64,
-    /// ‖v‖₂/‖v‖₄.
+    /// Participation ‖v‖₂/‖v‖₄.
     pub participation: f64,
 }
 
-/// The asymptotic p-value is off below.
+/// Fewest entries of a test. With fewer the asymptotic p-value is wrong.
 const TESTABLE: usize = 8;
 
-/// Eigenvalues below this share of λmax have no vector that f32 weights resolve.
+/// f32 weights do not resolve the vectors of eigenvalues below this share of λmax.
 const FLOOR: f64 = 1e-12;
 
 impl VectorShape {
-    /// The shape of any vector that is not zero.
+    /// The statistics of a vector of any norm above zero.
     fn new(v: &[f64]) -> Self {
         let sum = |f: fn(f64) -> f64| v.iter().map(|&x| f(x)).sum::<f64>();
         let square = sum(|x| x * x);
@@ -80,15 +84,15 @@ impl VectorShape {
     }
 }
 
-/// The vectors of the `k` largest singular values, the largest first; fewer when W has fewer that
-/// are not zero to rounding.
+/// Statistics of the vectors of the `k` largest singular values, the largest first. There are fewer
+/// if fewer singular values of W are above zero up to rounding.
 ///
-/// From all eigenvectors of the smaller Gram matrix, on one thread: two to four times the cost of
-/// a spectrum, so it is done on request only.
+/// All eigenvectors of the smaller Gram matrix are computed on one thread. This takes two to four
+/// times as long as a spectrum, so an analysis does it on request only.
 ///
 /// # Errors
 ///
-/// If W is zero, an entry is not finite, the scale overflows f64, or the solver fails.
+/// Fails if W is zero, an entry is not finite, the scale overflows f64, or the solver fails.
 pub fn top_vectors(matrix: &WeightMatrix, k: usize) -> Result<Vec<VectorStats>> {
     let fail = |cause: String| Error::layer(matrix.name(), cause);
     all_finite(matrix)?;
@@ -96,7 +100,7 @@ pub fn top_vectors(matrix: &WeightMatrix, k: usize) -> Result<Vec<VectorStats>> 
     if largest == 0.0 {
         return Err(fail("every weight is zero: no singular vectors".into()));
     }
-    // A power of two keeps every digit and the squares in range.
+    // A power of two keeps every digit, and it keeps the squares in range.
     let scale = (-largest.log2().floor()).min(1000.0).exp2();
     let scaled: Vec<f64> = matrix.values().iter().map(|v| v * scale).collect();
     let w = MatRef::from_row_major_slice(&scaled, matrix.rows(), matrix.cols());
@@ -112,7 +116,7 @@ pub fn top_vectors(matrix: &WeightMatrix, k: usize) -> Result<Vec<VectorStats>> 
         .count();
     let short = vectors.as_ref().subcols(m - kept, kept);
     let mut long = Mat::<f64>::zeros(tall.nrows(), kept);
-    // W v is σ u: the shape does not see σ.
+    // W v is σ u. The statistics do not depend on σ.
     let accum = Accum::Replace;
     matmul::matmul(long.as_mut(), accum, tall, short, 1.0, Par::Seq);
     let shape = |vectors: MatRef<'_, f64>, j: usize| {
@@ -137,7 +141,7 @@ pub fn top_vectors(matrix: &WeightMatrix, k: usize) -> Result<Vec<VectorStats>> 
         .collect()
 }
 
-/// Eigenvalues, ascending, and eigenvectors of WᵀW.
+/// The ascending eigenvalues of WᵀW and their eigenvectors.
 fn eigen(w: MatRef<'_, f64>) -> Result<(Vec<f64>, Mat<f64>), String> {
     let m = w.ncols();
     let mut gram = Mat::<f64>::zeros(m, m);
@@ -203,7 +207,7 @@ mod tests {
 
     #[test]
     fn a_localised_spike_is_seen_and_nothing_else() {
-        // 60 on one entry, against a noise edge of √120 + √60 ≈ 19.
+        // 60 on one entry, compared with a noise edge of √120 + √60 ≈ 19.
         let w = map(&gaussian(120, 60, 1), |i, j, v| {
             v + if (i, j) == (7, 11) { 60.0 } else { 0.0 }
         });
@@ -213,7 +217,7 @@ mod tests {
             assert!(side.localisation_ratio < 15.0 && side.participation < 1.1);
         }
         assert!(p(&top[1].left) > 1e-3 && top[1].left.localisation_ratio > 15.0);
-        // A mean is not random either, but spread over all entries.
+        // The vector of a mean is not random either, but all its entries take part.
         let mean = map(&gaussian(120, 60, 2), |_, _, v| v + 1.0);
         let top = top_vectors(&mean, 1).unwrap();
         assert!(p(&top[0].left) < 1e-6 && top[0].left.localisation_ratio > 60.0);

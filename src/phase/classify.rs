@@ -1,3 +1,5 @@
+//! The classifier: from a spectrum and its fits to a phase.
+
 use serde::{Deserialize, Serialize};
 
 use super::features::features;
@@ -6,97 +8,104 @@ use super::{Annotation, Evidence, Phase, Verdict};
 use crate::fit::{BulkFit, LikelihoodRatio, NoFit, TailFit};
 use crate::spectrum::Spectrum;
 
-/// What a layer looked like before training; only soft rank collapse needs it.
+/// The state of a layer before training. Only soft rank collapse needs it.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Baseline {
-    /// σ² of the bulk of the initial weights.
+    /// σ² of the bulk of the initial weights, in units of X = WᵀW/N.
     pub sigma2: f64,
 }
 
 impl Baseline {
-    /// The baseline of a layer whose initial bulk has this variance.
+    /// The baseline of a layer whose initial bulk has variance `sigma2`.
     pub fn new(sigma2: f64) -> Self {
         Self { sigma2 }
     }
 }
 
-/// Why there is no phase.
+/// Why a layer has no phase.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "reason")]
 #[non_exhaustive]
 pub enum Unclassifiable {
-    /// Fewer than 10 eigenvalues have no shape.
+    /// There are fewer than 10 eigenvalues, too few for a shape.
     TooSmall {
-        /// M.
+        /// Number of eigenvalues.
         m: usize,
     },
     /// There is no bulk to compare with.
     NoBulk {
-        /// Why not.
+        /// Why there is no bulk.
         cause: NoFit,
     },
-    /// Null directions are there by construction, as in a low-rank adapter's product: they say
-    /// nothing.
+    /// The matrix has null directions by construction, such as the product of a low-rank adapter.
+    /// They reveal nothing about training.
     LowRank {
-        /// The rank.
+        /// The rank by construction.
         rank: usize,
     },
-    /// The numbers are those of a convolution's slices together, and a phase is one of a matrix.
+    /// The numbers are those of all slices of a convolution together. Only a single matrix has a
+    /// phase.
     PooledSlices,
 }
 
-/// Below this many eigenvalues there is no phase.
+/// Fewest eigenvalues of a layer with a phase.
 const MIN_M: usize = 10;
-/// Below this many, only noise, collapse and "neither" can be told apart.
+/// With fewer eigenvalues only noise, collapse and neither of them can be distinguished.
 const TINY_M: usize = 30;
-/// Below this many, neighbouring phases blur.
+/// With fewer eigenvalues neighbouring phases are hard to distinguish.
 const SMALL_M: usize = 50;
 
-/// Hard collapse: more null directions than this share, …
+/// Hard collapse: a larger share of directions is null.
 const NULL_SHARE: f64 = 0.05;
-/// … which is a matter of course this far above it.
+/// Width of the transition around [`NULL_SHARE`], as the scale of a logistic function.
 const NULL_SOFTNESS: f64 = 0.01;
-/// Soft collapse: the bulk has faded to this share of its initial variance, …
+/// Soft collapse: the bulk's σ² is below this share of its initial value, and the spikes have
+/// [`SPIKE_MASS`].
 const FADED: f64 = 0.05;
-/// … and spikes hold this share of the squared norm.
+/// Soft collapse: the spikes have more than this share of the squared norm.
 const SPIKE_MASS: f64 = 0.9;
-/// The same without initial weights: spikes hold this share, …
+/// Soft collapse without initial weights: the spikes have more than this share of the squared norm,
+/// and the noise edge is below [`ALONE_EDGE`].
 const ALONE_MASS: f64 = 0.99;
-/// … and the noise edge lies this far below the spikes' median (3 % in singular values).
+/// Soft collapse without initial weights: the noise edge is below this share of the spikes' median
+/// (3 % in singular values).
 const ALONE_EDGE: f64 = 1e-3;
-/// Single entries make the spikes if their fourth powers are this share of the spikes' squares.
+/// Single entries make the spikes if their fourth powers are at least this share of the spikes'
+/// squares.
 const ENTRY_SHARE: f64 = 0.5;
 
 /// The phase of a spectrum, from its fits.
 ///
 /// # Rank-collapse
 ///
-/// *Hard*: more than 5 % of the directions are null, that is, separated by a gap from the rest and below
-/// 1e-3 of its median in singular values. *Soft*: the bulk's variance has faded to 5 % of what it was
-/// before training (`baseline`), while spikes hold 90 % of the squared norm; without a baseline, spikes
-/// hold 99 % and the bulk's edge lies below 1/1000 of their median. Spikes that single huge entries
-/// make are no soft collapse: such an entry hides the other directions, but they are there
+/// *Hard*: more than 5 % of the directions are null. A null direction is below 1e-3 of the median
+/// of the others in singular values, and a gap separates it from them. *Soft*: the bulk's variance
+/// has shrunk to less than 5 % of its value before training (`baseline`), while the spikes have
+/// more than 90 % of the squared norm. Without a baseline, the spikes must have more than 99 %, and
+/// the bulk's edge must be below 1/1000 of their median. Spikes that single huge entries make are
+/// no soft collapse: such an entry hides the other directions, but they still exist
 /// ([`Annotation::EntryOutliers`]).
 ///
 /// # The other five
 ///
-/// The part of the spectrum that is not null is described by numbers without scale
-/// ([`features`](super::features)): by how much order statistics depart from their Marchenko–Pastur
-/// quantiles, at the top in units of the Tracy–Widom scale and in the bulk in units of its rigidity, and
-/// the fits' own statistics. A small network, calibrated by simulation over 10 ≤ M ≤ 900 and
-/// 1 ≤ Q ≤ 11, turns them into probabilities. The verdict is the most probable phase; below a confidence
-/// of 0.6 it is `indeterminate`. With M < 30 every verdict but Random-like and Rank-collapse is.
+/// [`features`](super::features) describes the part of the spectrum that is not null by numbers
+/// without scale. Some are the deviations of order statistics from their Marchenko–Pastur
+/// quantiles: at the top in units of the Tracy–Widom scale, in the bulk in units of its rigidity.
+/// The others are statistics of the fits. A small network turns them into probabilities. It is
+/// calibrated by simulation over 10 ≤ M ≤ 900 and 1 ≤ Q ≤ 11. The verdict is the most probable
+/// phase, and it is `indeterminate` below a confidence of 0.6. With M < 30 every verdict other than
+/// Random-like and Rank-collapse is `indeterminate`.
 ///
 /// # When it misleads
 ///
-/// Independent entries of unequal variance, or with a heavy tail, leave Marchenko–Pastur with no
-/// correlation being present: the annotations of the full analysis tell. Beyond M ≈ 900 the network is
-/// extrapolated, in units in which noise hardly depends on M any more.
+/// Independent entries of unequal variance or with a heavy tail also depart from Marchenko–Pastur.
+/// The annotations of the full analysis reveal these causes. Beyond M ≈ 900 the network
+/// extrapolates, in units in which noise hardly depends on M.
 ///
 /// # Errors
 ///
-/// [`Unclassifiable`], if M < 10 or there is no bulk.
+/// Returns [`Unclassifiable`] if M < 10 or there is no bulk.
 pub fn classify(
     spectrum: &Spectrum,
     bulk: &Result<BulkFit, NoFit>,
@@ -123,7 +132,7 @@ pub fn classify(
             }
             Verdict::new(probabilities, evidence)
         }
-        // Fewer live eigenvalues than a bulk needs.
+        // Too few eigenvalues are above zero for a bulk.
         Err(NoFit::TooFew { found, .. }) => wholly_collapsed(count, *found),
         Err(NoFit::AllZero) => wholly_collapsed(count, 0),
         Err(cause) => {
@@ -154,7 +163,7 @@ pub fn classify(
     Ok(verdict)
 }
 
-/// The network's probabilities, Rank-collapse left at 0.
+/// The network's probabilities, with 0 for Rank-collapse.
 fn living(
     spectrum: &Spectrum,
     bulk: &BulkFit,
@@ -174,7 +183,7 @@ fn wholly_collapsed(count: usize, live: usize) -> Verdict {
     Verdict::new(probabilities, vec![Evidence::HardlyAny { share }])
 }
 
-/// The probability of Rank-collapse.
+/// The probability of Rank-collapse. Its findings are added to `evidence`.
 fn collapse(
     spectrum: &Spectrum,
     bulk: &BulkFit,
@@ -218,8 +227,8 @@ fn collapse(
 /// Whether single entries make the spikes.
 ///
 /// A spike of singular value s and vectors u, v has the entries s·uᵢvⱼ. The sum of their fourth
-/// powers is s⁴·Σuᵢ⁴·Σvⱼ⁴: all of s⁴ if it is one entry, next to nothing if its directions are
-/// spread.
+/// powers is s⁴·Σuᵢ⁴·Σvⱼ⁴. This is s⁴ if the spike is one entry, and much less if its vectors have
+/// many entries.
 fn entries_make_spikes(spectrum: &Spectrum, bulk: &BulkFit) -> bool {
     let x = spectrum.eigenvalues();
     let share = |v: &f64| v / spectrum.total();
@@ -227,12 +236,12 @@ fn entries_make_spikes(spectrum: &Spectrum, bulk: &BulkFit) -> bool {
         .iter()
         .map(|v| share(v).powi(2))
         .sum();
-    // In units of the squared norm, as the spikes.
+    // In units of the squared norm, like the sum over the spikes.
     let entries = spectrum.entry_kurtosis() / (spectrum.live_n() * spectrum.m()) as f64;
     spikes > 0.0 && entries >= ENTRY_SHARE * spikes
 }
 
-/// What the fits say.
+/// Add the findings of the fits to `evidence`.
 fn describe(
     spectrum: &Spectrum,
     bulk: &BulkFit,

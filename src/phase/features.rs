@@ -1,30 +1,38 @@
-//! The spectrum as the classifier sees it: numbers without scale, in units of what noise does.
+//! The classifier's features: numbers that describe a spectrum relative to noise, whatever its
+//! scale.
 
 use crate::fit::{BulkFit, LikelihoodRatio, TailFit};
 use crate::law::{MarchenkoPastur, edge};
 use crate::spectrum::Spectrum;
 
-/// How many numbers.
+/// Number of features.
 pub(super) const COUNT: usize = 51;
 
-/// What the classifier sees; see [`features`].
+/// The inputs of the classifier, without unit. [`features`] describes them.
 pub type Features = [f64; COUNT];
 
-/// Ranks from the top.
+/// Ranks of eigenvalues, counted from the largest.
 const RANKS: [usize; 9] = [0, 1, 2, 3, 4, 5, 7, 10, 14];
-/// Shares of the spectrum, from the top.
+/// Positions in the spectrum, as shares counted from the largest eigenvalue.
 const SHARES: [f64; 17] = [
     0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97,
 ];
-/// Where the rigidity of the bulk is asked.
+/// Positions at which deviations are measured in units of the bulk's rigidity.
 const RIGID: [f64; 6] = [0.1, 0.2, 0.3, 0.5, 0.7, 0.9];
 
-/// The features of the live part of a spectrum.
+/// The features of a spectrum without its null directions.
 ///
-/// In this order: ln(λ/q) of the largest eigenvalues in units of the Tracy–Widom scale, q being their
-/// Marchenko–Pastur quantiles with a variance from the 5–60 % range; the same at fixed shares of the
-/// spectrum; the same in units of the bulk's rigidity, 1/M; of the largest one without units; then of
-/// the fits: spikes, D, gaps, λmax/λ₊, the tail and its likelihood ratio; stable rank; the shape; and the entries' kurtosis.
+/// The deviation of an eigenvalue λ is ln(λ/q), where q is its Marchenko–Pastur quantile. The
+/// variance of that law comes from the eigenvalues between the 5 % and 60 % quantiles. The features
+/// are, in this order:
+///
+/// 1. deviations of the largest eigenvalues, in units of the Tracy–Widom scale;
+/// 2. deviations at fixed shares of the spectrum;
+/// 3. deviations at fixed shares, in units of the bulk's rigidity, 1/M;
+/// 4. the deviation of the largest eigenvalue;
+/// 5. statistics of the fits: spikes, D, gaps, λmax/λ₊, the tail and its likelihood ratio;
+/// 6. stable rank, shape of the matrix, the bulk's σ² relative to the variance above, and kurtosis
+///    of the entries.
 pub fn features(
     spectrum: &Spectrum,
     bulk: &BulkFit,
@@ -37,7 +45,7 @@ pub fn features(
     let m = p.min(spectrum.m());
     let n = spectrum.live_n().max(m);
     let q = MarchenkoPastur::unchecked(1.0, n, m).midpoint_quantiles(p);
-    // A scale from the part that structure reaches last.
+    // The scale comes from the part of the spectrum that structure changes last.
     let range = p / 20..(p * 3).div_ceil(5);
     let (mut xy, mut yy) = (0.0, 0.0);
     for i in range {
@@ -68,7 +76,7 @@ pub fn features(
     let k = bulk.num_spikes;
     out.push((k as f64).ln_1p());
     out.push((k as f64 / p as f64).sqrt());
-    // In units of what rigid eigenvalues do (a formula, so that no table is needed to calibrate this).
+    // In units of D of rigid eigenvalues. A formula gives them, so calibration needs no table.
     let rigid = 0.85 + 0.42 * (p as f64).ln();
     out.push((bulk.d.max(1e-6) * p as f64 / rigid).ln());
     out.push((bulk.d.max(1e-6).ln() + 3.0).clamp(-4.0, 4.0));

@@ -2,12 +2,12 @@
 //!
 //! | phase | spectrum |
 //! |---|---|
-//! | [`RandomLike`](Phase::RandomLike) | Marchenko–Pastur, as freshly initialised weights |
-//! | [`BleedingOut`](Phase::BleedingOut) | the same, with eigenvalues just beyond the edge |
-//! | [`BulkPlusSpikes`](Phase::BulkPlusSpikes) | a random bulk and a few eigenvalues well outside it |
+//! | [`RandomLike`](Phase::RandomLike) | Marchenko–Pastur, as of freshly initialised weights |
+//! | [`BleedingOut`](Phase::BleedingOut) | Marchenko–Pastur with eigenvalues just beyond the edge |
+//! | [`BulkPlusSpikes`](Phase::BulkPlusSpikes) | a random bulk, a few eigenvalues well outside it |
 //! | [`BulkDecay`](Phase::BulkDecay) | the bulk's edge dissolves into a shoulder |
-//! | [`HeavyTailed`](Phase::HeavyTailed) | no bulk edge; a power law is the better description |
-//! | [`RankCollapse`](Phase::RankCollapse) | a large mass at zero |
+//! | [`HeavyTailed`](Phase::HeavyTailed) | no bulk edge; a power law describes it better |
+//! | [`RankCollapse`](Phase::RankCollapse) | many eigenvalues at zero |
 //!
 //! Source: Martin, Mahoney, *Implicit Self-Regularization in Deep Neural Networks*,
 //! arXiv:1810.01075 (JMLR 2021).
@@ -36,12 +36,12 @@ pub enum Phase {
     BulkDecay,
     /// A power law over most of the spectrum.
     HeavyTailed,
-    /// Many directions carry nothing.
+    /// Many directions are null.
     RankCollapse,
 }
 
 impl Phase {
-    /// All phases, in the order in which training walks through them.
+    /// All phases, in the order in which training passes through them.
     pub const ALL: [Phase; 6] = [
         Phase::RandomLike,
         Phase::BleedingOut,
@@ -51,7 +51,7 @@ impl Phase {
         Phase::RankCollapse,
     ];
 
-    /// Name as in records: `RandomLike`, `BleedingOut`, ….
+    /// Name in records: `RandomLike`, `BleedingOut`, ….
     pub fn name(self) -> &'static str {
         match self {
             Phase::RandomLike => "RandomLike",
@@ -63,7 +63,7 @@ impl Phase {
         }
     }
 
-    /// Name as in the papers: `Random-like`, `Bleeding-out`, ….
+    /// Name in the papers: `Random-like`, `Bleeding-out`, ….
     pub fn title(self) -> &'static str {
         match self {
             Phase::RandomLike => "Random-like",
@@ -75,7 +75,7 @@ impl Phase {
         }
     }
 
-    /// One letter for tiles: R, B, S, D, H, C.
+    /// One letter for tables: R, B, S, D, H, C.
     pub fn letter(self) -> char {
         match self {
             Phase::RandomLike => 'R',
@@ -94,32 +94,32 @@ impl fmt::Display for Phase {
     }
 }
 
-/// Below this probability of the best phase a verdict is `indeterminate`.
+/// A verdict whose best phase has a lower probability is `indeterminate`.
 pub const INDETERMINATE: f64 = 0.6;
 
-/// A phase, how sure it is, and what decided it.
+/// A phase with its probability, evidence and annotations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Verdict {
     /// The most probable phase.
     pub phase: Phase,
-    /// Its probability: calibrated by simulation, but for Rank-collapse, which follows from the share of
-    /// null directions by rule; see [`classify`].
+    /// Its probability, from 0 to 1. Simulation calibrates it, except for Rank-collapse, whose
+    /// probability follows from rules: see [`classify`].
     pub confidence: f64,
-    /// Whether the verdict should not be relied on: the confidence is below [`INDETERMINATE`], or the
-    /// layer is too small for this phase.
+    /// Whether the verdict is unreliable: the confidence is below [`INDETERMINATE`], or the layer
+    /// is too small for this phase.
     pub indeterminate: bool,
     /// The probability of each phase, in the order of [`Phase::ALL`].
     pub probabilities: [f64; 6],
-    /// What the spectrum's fits say.
+    /// The findings of the fits.
     pub evidence: Vec<Evidence>,
-    /// Remarks that change no verdict.
+    /// Remarks that do not change the phase.
     pub annotations: Vec<Annotation>,
 }
 
 impl Verdict {
     fn new(probabilities: [f64; 6], evidence: Vec<Evidence>) -> Self {
-        // What is no number speaks for no phase.
+        // A probability that is not finite counts as 0.
         let probabilities = probabilities.map(|p| if p.is_finite() { p } else { 0.0 });
         let mut phase = Phase::RandomLike;
         for candidate in Phase::ALL {
@@ -140,7 +140,7 @@ impl Verdict {
 }
 
 impl Verdict {
-    /// Add remarks that are not there yet.
+    /// Add the remarks that the verdict does not have yet.
     pub(crate) fn annotate(&mut self, annotations: &[Annotation]) {
         for &annotation in annotations {
             if !self.annotations.contains(&annotation) {
@@ -150,44 +150,45 @@ impl Verdict {
     }
 }
 
-/// A finding of the fits that speaks for or against a phase.
+/// A finding of the fits for or against a phase.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "finding")]
 #[non_exhaustive]
 pub enum Evidence {
-    /// Null directions: hard rank collapse.
+    /// Many directions are null: hard rank collapse.
     NullShare {
-        /// Their share of all directions.
+        /// Share of null directions among all.
         share: f64,
     },
-    /// Fewer directions carry anything than a bulk needs: hard rank collapse.
+    /// There are too few directions other than null for a bulk: hard rank collapse.
     HardlyAny {
-        /// Share of the directions that carry nothing.
+        /// Share of null directions among all.
         share: f64,
     },
-    /// The bulk has faded since initialisation: soft rank collapse.
+    /// The variance of the bulk has shrunk during training: soft rank collapse.
     FadedBulk {
-        /// σ² of the bulk over what it was before training.
+        /// σ² of the bulk divided by its value before training.
         share: f64,
     },
-    /// The noise edge lies far below the spikes: soft rank collapse, without initial weights.
+    /// The noise edge lies far below the spikes: soft rank collapse, judged without initial
+    /// weights.
     FaintBulk {
-        /// λ₊ over the spikes' median.
+        /// λ₊ divided by the median of the spikes.
         ratio: f64,
     },
-    /// Spikes hold nearly all of the norm: soft rank collapse.
+    /// The spikes have nearly all of the norm: soft rank collapse.
     SpikeMass {
-        /// Their share of ‖W‖²_F.
+        /// Share of the spikes in ‖W‖²_F.
         share: f64,
     },
-    /// Eigenvalues beyond the noise edge.
+    /// Number and significance of the eigenvalues beyond the noise edge.
     Spikes {
-        /// How many.
+        /// Number of spikes.
         count: usize,
         /// P(λmax of noise > λmax), Tracy–Widom.
         lambda_max_p: f64,
     },
-    /// λmax against the bulk's edge.
+    /// λmax compared with the bulk's edge.
     LambdaMax {
         /// λmax/λ₊.
         ratio: f64,
@@ -203,29 +204,29 @@ pub enum Evidence {
     },
     /// Share of the eigenvalues beyond the edge.
     SpikeShare {
-        /// Spikes over M.
+        /// Number of spikes divided by M.
         share: f64,
     },
-    /// The widest gap beyond the edge.
+    /// The widest gap beyond the edge: between the edge and the first spike, or between two spikes.
     WidestGap {
-        /// In Tracy–Widom scales.
+        /// Width of the gap in Tracy–Widom scales.
         scales: f64,
     },
-    /// The tail's power law.
+    /// The fitted power law of the tail.
     PowerLaw {
-        /// Exponent.
+        /// Exponent α.
         alpha: f64,
-        /// Eigenvalues in the tail.
+        /// Number of eigenvalues in the tail.
         n_tail: usize,
         /// Kolmogorov–Smirnov distance.
         d: f64,
-        /// Vuong's statistic against the exponential; above zero the power law is better.
+        /// Vuong's statistic against the exponential. Above 0 the power law is better.
         vuong: f64,
     },
 }
 
 impl Evidence {
-    /// Name of the statistic.
+    /// Name of the statistic that [`value`](Self::value) returns.
     pub fn name(&self) -> &'static str {
         match self {
             Self::NullShare { .. } | Self::HardlyAny { .. } => "null_share",
@@ -241,7 +242,7 @@ impl Evidence {
         }
     }
 
-    /// Its value.
+    /// The main number of the finding. The variant defines its unit.
     pub fn value(&self) -> f64 {
         match *self {
             Self::NullShare { share }
@@ -257,36 +258,39 @@ impl Evidence {
         }
     }
 
-    /// Whether it says that null directions decide: hard rank collapse.
+    /// Whether the finding means hard rank collapse.
     pub fn is_hard_collapse(&self) -> bool {
         matches!(self, Self::NullShare { .. } | Self::HardlyAny { .. })
     }
 }
 
-/// A remark beside a verdict.
+/// A remark on a verdict.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Annotation {
     /// All singular values are nearly equal.
     NearOrthogonal,
-    /// M < 50: neighbouring phases are hard to tell apart, and below 30 only noise, collapse, and
-    /// neither of them.
+    /// M < 50: neighbouring phases are hard to distinguish. Below 30 only noise, collapse and
+    /// neither of them can be distinguished.
     SmallLayer,
-    /// Rows or columns along the longer side carry nothing; the aspect ratio is that of the others.
+    /// Rows or columns along the longer side are dead, and the aspect ratio is that of the others.
     DeadVectors,
-    /// Equalising the scales of rows and columns turns the layer into noise: unequal variances, not
-    /// correlations, explain what leaves the bulk. (Structure along single rows or columns vanishes too.)
+    /// Equal scales of rows and columns turn the layer into noise. Unequal variances, not
+    /// correlations, explain the eigenvalues outside the bulk. Structure along single rows or
+    /// columns vanishes too.
     ScaleHeterogeneity,
-    /// The same entries in random order reach as far beyond the edge: their own distribution explains
-    /// the outliers.
+    /// In random order the same entries have eigenvalues as far beyond the edge. The distribution
+    /// of the entries explains the outliers.
     EntryDistribution,
-    /// The same entries in random order, without their mean, have eigenvalues beyond the noise edge: the
-    /// entries' distribution has a heavy tail, or is sparse. Martin and Mahoney call it correlation traps.
+    /// In random order, and without their mean, the same entries have eigenvalues beyond the noise
+    /// edge. Their distribution has a heavy tail or is sparse. Martin and Mahoney call these
+    /// correlation traps.
     CorrelationTrap,
-    /// The mean of the entries alone makes a spike (a rank-one part that says nothing of directions).
+    /// The mean of the entries alone makes a spike, a rank-one part that reveals nothing about
+    /// directions.
     MeanShift,
-    /// A few huge entries make the spikes, each by itself: no directions that many weights share.
-    /// Seen at once, without a control.
+    /// A few huge entries make the spikes, each one alone, rather than directions that many weights
+    /// share. This needs no control, so a live analysis detects it.
     EntryOutliers,
 }

@@ -1,8 +1,10 @@
-//! Probabilities of the five phases that have a live spectrum, given its [features](super::features).
+//! Probabilities of the five phases other than Rank-collapse, given the
+//! [features](super::features).
 //!
-//! A small ensemble of perceptrons (tanh), trained on simulated matrices of all shapes by
-//! `cargo run --release --example calibrate`; its weights are in `network.safetensors`. The posterior is
-//! for the families and the proportions of that program: noise counts twice.
+//! A small ensemble of perceptrons (tanh) computes them. The program `cargo run --release --example
+//! calibrate` trains it on simulated matrices of all shapes, and `network.safetensors` contains its
+//! weights. The posterior is for the families and proportions of that program, in which noise
+//! counts twice.
 
 use std::sync::OnceLock;
 
@@ -10,10 +12,10 @@ use safetensors::SafeTensors;
 
 use super::features::{COUNT, Features};
 
-/// Phases that it tells apart: all but Rank-collapse.
+/// Number of phases that the network distinguishes: all except Rank-collapse.
 pub(super) const CLASSES: usize = 5;
 
-/// One layer: row-major inputs × outputs, and biases.
+/// One layer: row-major weights, inputs × outputs, and biases.
 struct Dense {
     weight: Vec<f32>,
     bias: Vec<f32>,
@@ -70,7 +72,7 @@ impl Network {
     }
 }
 
-/// P(phase) in the order of [`Phase::ALL`](super::Phase::ALL), without Rank-collapse.
+/// P(phase) in the order of [`Phase::ALL`](super::Phase::ALL), without Rank-collapse. The sum is 1.
 pub(super) fn probabilities(features: &Features) -> [f64; CLASSES] {
     static NETWORK: OnceLock<Option<Network>> = OnceLock::new();
     let network = NETWORK.get_or_init(|| Network::read(include_bytes!("network.safetensors")));
@@ -80,7 +82,7 @@ pub(super) fn probabilities(features: &Features) -> [f64; CLASSES] {
     let input: Vec<f32> = features
         .iter()
         .zip(network.mean.iter().zip(&network.scale))
-        // What lies far outside the calibration says no more than its edge does.
+        // A feature far outside the calibrated range counts like one at the edge of the range.
         .map(|(x, (mean, scale))| ((*x as f32 - mean) / scale).clamp(-6.0, 6.0))
         .collect();
     let mut sum = [0.0; CLASSES];

@@ -1,12 +1,13 @@
-//! Dense to band: the first stage of the two-stage reduction (Bischof, Lang and Sun, *A framework for
-//! symmetric band reduction*, 2000; Haidar, Ltaief and Dongarra 2011; LAPACK's `dsytrd_sy2sb`).
+//! The reduction of a dense matrix to a band, the first of the two stages (Bischof, Lang and Sun,
+//! *A framework for symmetric band reduction*, 2000; Haidar, Ltaief and Dongarra 2011; LAPACK's
+//! `dsytrd_sy2sb`).
 //!
-//! The b columns of a panel are made triangular below the band by b reflections Q = I − V·T·Vᵀ, and the
-//! rest of the matrix becomes QᵀAQ = A − V·Wᵀ − W·Vᵀ with X = A·V·T and W = X − ½·V·Tᵀ·(Vᵀ·X). Both A·V
-//! and the update are matrix products, 4/3·n³ flops together.
+//! A panel has b columns. b reflections Q = I − V·T·Vᵀ make it triangular below the band, and the
+//! rest of the matrix becomes QᵀAQ = A − V·Wᵀ − W·Vᵀ with X = A·V·T and W = X − ½·V·Tᵀ·(Vᵀ·X). Both
+//! A·V and the update are matrix products, with 4/3·n³ flops together.
 //!
-//! Products with V wait for no more than the panel: the update by one panel and the product with the next
-//! panel's V are done tile by tile, so that each tile is fetched once.
+//! Products with V need only the panel. So for each tile the update by one panel is followed at
+//! once by the product with V of the next panel, and each tile is fetched once.
 
 use faer::reborrow::{Reborrow, ReborrowMut};
 use faer::{MatMut, MatRef};
@@ -16,26 +17,27 @@ use super::chase::Band;
 use super::reflect::{Real, add, factor, reflect, set};
 use crate::scratch::{Buffer, Scratch};
 
-/// What is worked on at once.
+/// Sizes of the blocks of the reduction.
 #[derive(Clone, Copy)]
 pub(super) struct Blocks {
-    /// Subdiagonals of the band.
+    /// Number of subdiagonals of the band.
     pub(super) width: usize,
-    /// Columns of a tile, in panels.
+    /// Number of columns of a tile, in panels.
     pub(super) panels: usize,
-    /// Rows of a tile.
+    /// Number of rows of a tile.
     pub(super) rows: usize,
 }
 
-/// Columns of a panel that are reflected one by one.
+/// Number of columns of a panel that are reflected one by one.
 const NARROW: usize = 8;
 
-/// The band matrix similar to the one in the lower half of `a`, which is overwritten.
+/// The band matrix that is similar to the matrix with the lower half `a`. `a` is overwritten.
 pub(super) fn band<T: Real>(mut a: MatMut<'_, T>, blocks: Blocks, scratch: &Scratch) -> Band {
     let n = a.nrows();
     let width = blocks.width;
     let tile = width * blocks.panels;
-    // Tiles on the diagonal are kept whole: rectangular products are faster than triangular ones.
+    // Tiles on the diagonal are stored in full, because rectangular products are faster than
+    // triangular ones.
     for start in (0..n).step_by(tile) {
         let size = tile.min(n - start);
         let mut tile = a.rb_mut().submatrix_mut(start, start, size, size);
@@ -60,12 +62,13 @@ pub(super) fn band<T: Real>(mut a: MatMut<'_, T>, blocks: Blocks, scratch: &Scra
     Band::new(n, width.min(n.max(2) - 1), |i, j| a[(i, j)].into(), scratch)
 }
 
-/// A −= V·Wᵀ + W·Vᵀ on the rows and columns from `top`.
+/// The update A −= V·Wᵀ + W·Vᵀ on the rows and columns from `top`.
 struct Update<T: Real> {
-    /// [V | W | V], so that both factors are 2b adjoining columns. V is 1 on its diagonal, 0 above.
+    /// [V | W | V], so that both factors are 2b adjacent columns. V is 1 on its diagonal and 0
+    /// above.
     columns: Buffer<T>,
     width: usize,
-    /// First row; `rows` of them. None yet if 0.
+    /// First row of the update, and its number of rows, which is 0 before the first panel.
     top: usize,
     rows: usize,
     t: Vec<T>,
@@ -90,7 +93,7 @@ impl<T: Real> Update<T> {
         )
     }
 
-    /// To the block with these rows and columns.
+    /// Apply the update to the block with these rows and columns.
     fn apply(&self, a: MatMut<'_, T>, rows: (usize, usize), columns: (usize, usize)) {
         if self.rows == 0 {
             return;
@@ -105,7 +108,7 @@ impl<T: Real> Update<T> {
         );
     }
 
-    /// Reflections that make a panel, whose first row is `top`, triangular.
+    /// Compute the reflections that make a panel triangular. `top` is the first row of the panel.
     fn panel(&mut self, mut panel: MatMut<'_, T>, top: usize) {
         let (n, b) = (panel.nrows(), self.width);
         (self.top, self.rows) = (top, n);
@@ -162,14 +165,14 @@ impl<T: Real> Update<T> {
         factor(v, &taus, gram, t);
     }
 
-    /// Applies the update before this one to the rest of the matrix, and completes this one with W.
+    /// Apply the previous update to the rest of the matrix, and complete this update with W.
     fn trailing(&mut self, mut a: MatMut<'_, T>, before: &Self, blocks: Blocks) {
         let (n, b, top) = (self.rows, self.width, self.top);
         let end = top + n;
         let tile = b * blocks.panels;
         let (v, rest) = self.columns.split_at_mut(b * n);
         let (w, again) = rest.split_at_mut(b * n);
-        // A·V is put where V goes in the end.
+        // A·V occupies the place of the second V, which is filled at the end.
         let again = &mut again[..b * n];
         let v_mat = MatRef::from_column_major_slice(&*v, n, b);
         let mut x = MatMut::from_column_major_slice_mut(&mut *again, n, b);

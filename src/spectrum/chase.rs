@@ -1,12 +1,14 @@
-//! Band to tridiagonal: bulge chasing (Bischof, Lang and Sun, *A framework for symmetric band reduction*,
-//! 2000; LAPACK's `dsytrd_sb2st`; the kernels are those of Haidar, Ltaief and Dongarra 2011).
+//! Bulge chasing, the reduction of a band matrix to a tridiagonal one (Bischof, Lang and Sun, *A
+//! framework for symmetric band reduction*, 2000; LAPACK's `dsytrd_sb2st`; the kernels are those of
+//! Haidar, Ltaief and Dongarra 2011).
 //!
-//! A sweep makes one column tridiagonal by a reflection of b rows. Applied from both sides, the reflection
-//! fills the block below the diagonal block; the fill's first column is annihilated by a second reflection,
-//! and so on to the end of the matrix. The rest of the fill is the next sweep's to move: 6·b·n² flops.
+//! A sweep makes one column tridiagonal by a reflection of b rows. The reflection acts from both
+//! sides, so it fills the block below the diagonal block. A second reflection annihilates the first
+//! column of the fill, and so on to the end of the matrix. The next sweep moves the rest of the
+//! fill. The reduction needs 6·b·n² flops.
 //!
-//! Several sweeps run at once, each one block behind the one before, so that a block is used often while
-//! it is in the cache.
+//! Several sweeps run at once, each one block behind the one before. So a block is used several
+//! times while it is in the cache.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -14,10 +16,11 @@ use crate::scratch::{Buffer, Scratch};
 
 use super::kernels::{TILE, dot, dots, gemv, rank2, tile_times, tile_update};
 
-/// Entries that the sweeps under way may span: half of a usual second-level cache.
+/// Number of entries that the active sweeps may span: half of a usual second-level cache.
 const NEAR: usize = 1 << 17;
 
-/// The lower half of a symmetric band matrix, by columns from the diagonal down, with room for the fill.
+/// The lower half of a symmetric band matrix, by columns from the diagonal down, with space for the
+/// fill.
 pub(super) struct Band {
     entries: Buffer,
     n: usize,
@@ -25,7 +28,7 @@ pub(super) struct Band {
 }
 
 impl Band {
-    /// The matrix with these entries on and below the diagonal, `width` ≥ 1 of them below.
+    /// The matrix with these entries on the diagonal and on the `width` ≥ 1 subdiagonals.
     pub(super) fn new(
         n: usize,
         width: usize,
@@ -52,8 +55,8 @@ impl Band {
         }
     }
 
-    /// Diagonal and subdiagonal of a tridiagonal matrix with the same eigenvalues. Entries are of
-    /// moderate scale.
+    /// Diagonal and subdiagonal of a tridiagonal matrix with the same eigenvalues. The entries must
+    /// be of moderate scale.
     pub(super) fn tridiagonal(mut self) -> (Vec<f64>, Vec<f64>) {
         if self.width > 1 {
             Arch::new().dispatch(Chase { band: &mut self });
@@ -109,7 +112,7 @@ impl WithSimd for Chase<'_> {
     }
 }
 
-/// I − τ·v·vᵀ with v₀ = 1; `v` is padded with zeros.
+/// I − τ·v·vᵀ with v₀ = 1. `v` is padded with zeros.
 struct Reflection {
     v: Vec<f64>,
     tau: f64,
@@ -123,10 +126,11 @@ impl Reflection {
         }
     }
 
-    /// Becomes the reflection that maps x to a multiple of e₀, which is returned.
+    /// Make this the reflection that maps x to a multiple of e₀, and return that multiple.
     #[inline(always)]
     fn annihilate(&mut self, x: &[f64]) -> f64 {
-        /// Squares below this have lost digits; their roots are nothing beside entries of moderate scale.
+        /// Squares below this have lost digits. Their roots are negligible beside entries of
+        /// moderate scale.
         const NOTHING: f64 = f64::MIN_POSITIVE / f64::EPSILON;
         self.v.fill(0.0);
         self.v[..x.len()].copy_from_slice(x);
@@ -136,7 +140,7 @@ impl Reflection {
                 *sum += v * v;
             }
         }
-        // Not the total less x₀²: that would cancel.
+        // The total minus x₀² would suffer from cancellation.
         sums[0] = self.v.iter().skip(TILE).step_by(TILE).map(|v| v * v).sum();
         let tail: f64 = sums.iter().sum();
         let head = x[0];
@@ -156,8 +160,8 @@ impl Reflection {
     }
 }
 
-/// Applies a reflection of the rows from `row` to the diagonal block there and to the block below, and
-/// makes it the reflection that annihilates the first column of the fill.
+/// Apply a reflection of the rows from `row` to the diagonal block there and to the block below.
+/// Then replace it by the reflection that annihilates the first column of the fill.
 #[inline(always)]
 fn step<S: Simd>(
     simd: S,
@@ -213,7 +217,8 @@ fn step<S: Simd>(
     );
 }
 
-/// The reflection from both sides on a diagonal block: D − v·pᵀ − p·vᵀ with p = τ(Dv − τ/2·(vᵀDv)·v).
+/// Apply the reflection from both sides to a diagonal block D: D − v·pᵀ − p·vᵀ with
+/// p = τ(Dv − τ/2·(vᵀDv)·v).
 #[inline(always)]
 fn diagonal<S: Simd>(
     simd: S,
@@ -230,7 +235,7 @@ fn diagonal<S: Simd>(
     p.fill(0.0);
     for c in (0..size).step_by(TILE) {
         let end = (c + TILE).min(size);
-        // Row c of column c; then row `end`.
+        // The start is row c of column c. `below` begins at row `end`.
         let start = at + c * (step + 1);
         let (here, below) = p.split_at_mut((c + TILE).min(padded));
         if end == c + TILE {
@@ -329,7 +334,7 @@ mod tests {
                 by(pulp::Scalar512b, width),
             ] {
                 for (x, y) in scalar.iter().zip(&other) {
-                    // Signs may differ only where rounding decides.
+                    // Only rounding can make signs differ.
                     assert!((x.abs() - y.abs()).abs() < 1e-9, "{width}: {x} {y}");
                 }
             }

@@ -1,5 +1,5 @@
-//! faer's dense solvers, one thread each: bits never depend on the number of threads, and the
-//! training keeps its cores.
+//! Eigensolvers on faer's dense algebra, with one thread each. So the bits do not depend on the
+//! number of threads, and the training keeps its cores.
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -12,28 +12,28 @@ use super::routes::{or_stock, reduced};
 use super::square::Square;
 use crate::scratch::{Buffer, Scratch};
 
-/// The triangular Gram matrix on the smaller side, then its eigenvalues without vectors: by one reduction
-/// to a tridiagonal matrix, or from M = 512 on by two, through a band.
+/// The eigenvalues of the lower half of the smaller Gram matrix, without vectors. The matrix is
+/// reduced to a tridiagonal one in one stage, or from M = 512 on in two stages through a band.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Gram;
 
-/// The fast mode: [`Gram`] in f32, but for the eigenvalues of the tridiagonal matrix. Measured at 1.4 to
-/// 1.5 times the speed of `Gram` for M = 1024, 1.6 to 1.7 for 2048.
+/// [`Gram`] in f32, the fast mode, except for the eigenvalues of the tridiagonal matrix. Measured
+/// at 1.4 to 1.5 times the speed of `Gram` for M = 1024, 1.6 to 1.7 for 2048.
 ///
 /// # When it misleads
 ///
-/// Eigenvalues are right to 1e-6·λmax, and below that they are rounding: it is for neither ranks nor null
-/// directions nor the lower edge of a bulk. α moves by less than 1e-4 on 400×160 matrices with columns of
-/// power-law scales (α = 2 to 5) and on noise with two spikes; one of several equally good tails may win in
-/// f64 and another in f32.
+/// The error of eigenvalues is below 1e-6·λmax, so smaller eigenvalues are only rounding. Do not
+/// use it for ranks, null directions or the lower edge of a bulk. α changes by less than 1e-4 on
+/// 400×160 matrices with columns of power-law scales (α = 2 to 5) and on noise with two spikes. If
+/// several tails fit equally well, f32 may select another one than f64.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct GramF32;
 
-/// Squared singular values. Twice the digits of [`Gram`] at the small end.
+/// The squared singular values. It has twice the digits of [`Gram`] for the smallest eigenvalues.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Svd;
 
-/// Rows or columns of W that enter the Gram matrix together.
+/// Number of rows of W (of columns if W is wide) that are added to the Gram matrix at once.
 const TOGETHER: usize = 256;
 
 impl Eigensolver for Gram {
@@ -65,7 +65,7 @@ impl Eigensolver for GramF32 {
         scratch: &Scratch,
     ) -> Result<Vec<f64>, String> {
         let largest = values.iter().fold(0f64, |top, v| top.max(v.abs()));
-        // f32 holds no squares beyond 1e38.
+        // f32 holds no squares above 1e38.
         let unit = if largest > 0.0 {
             (-largest.log2().floor()).exp2()
         } else {
@@ -81,7 +81,7 @@ impl Eigensolver for GramF32 {
     }
 }
 
-/// The lower half of the smaller of WᵀW and WWᵀ, for W times `unit`.
+/// The lower half of the smaller of WᵀW and WWᵀ, for `unit` times W.
 pub(super) fn gram_matrix<T: Real>(
     rows: usize,
     cols: usize,
@@ -93,8 +93,8 @@ pub(super) fn gram_matrix<T: Real>(
     let w = if rows >= cols { w } else { w.transpose() };
     let (n, m) = (w.nrows(), w.ncols());
     let mut gram = Square::zeros(m, scratch);
-    // The vectors of the product, contiguous: with a left factor contiguous the other way, matmul skips
-    // packing it and drops to half its rate.
+    // The vectors of the product are copied to contiguous memory. If they are contiguous along the
+    // other side, matmul does not pack the left factor and its speed falls to half.
     let mut part = Buffer::filled(TOGETHER.min(n) * m, T::ZERO, scratch);
     for first in (0..n).step_by(TOGETHER) {
         let size = TOGETHER.min(n - first);
@@ -116,9 +116,9 @@ pub(super) fn gram_matrix<T: Real>(
     gram
 }
 
-/// Copies a matrix column by column.
+/// Copy `unit` times a matrix, column by column.
 fn pack<T: Real>(w: MatRef<'_, f64>, to: &mut [T], unit: f64) {
-    /// A square of so many entries a side is transposed at once.
+    /// Side of the square tiles in which the copy transposes.
     const SIDE: usize = 16;
     let n = w.nrows();
     for (j, columns) in to.chunks_mut(SIDE * n).enumerate() {
@@ -247,14 +247,14 @@ mod tests {
         );
     }
 
-    /// The largest error relative to λmax, and the largest move of α, by the fast mode.
+    /// The largest error of the fast mode relative to λmax, and its largest change of α.
     fn cost_of_f32(n: usize, m: usize, shape: impl Fn(usize, usize, f64) -> f64) -> (f64, f64) {
         let mut worst = (0f64, 0f64);
         for seed in 0..6 {
             let mut rng = rand_pcg::Pcg64::seed_from_u64(seed);
             let values: Vec<f64> = (0..n * m)
                 .map(|at| {
-                    // Nearly normal.
+                    // The sum of six uniform values is nearly normal.
                     let noise: f64 = (0..6).map(|_| rng.random::<f64>() - 0.5).sum();
                     shape(at / m, at % m, noise)
                 })
@@ -273,10 +273,10 @@ mod tests {
 
     #[test]
     fn the_fast_mode_costs_what_its_documentation_says() {
-        // With room in α for registers of other widths.
+        // The bound on α allows for registers of other widths.
         let (n, m) = (400, 160);
         for exponent in [2.0, 2.5, 3.5, 5.0] {
-            // λ^−α of the squared scales of the columns.
+            // The squared scales of the columns follow λ^−α.
             let (error, moved) = cost_of_f32(n, m, |_, j, noise| {
                 noise * ((j as f64 + 0.5) / m as f64).powf(-0.5 / (exponent - 1.0))
             });

@@ -1,15 +1,15 @@
-//! The products of bulge chasing on columns that start at `at` and are `step` apart. Rows come in whole SIMD
-//! registers: vectors are padded with zeros, so that what lies beyond a block is read and written, but not
-//! changed.
+//! The matrix products of bulge chasing, on columns that start at `at` and are `step` entries
+//! apart. Rows are processed in whole SIMD registers. Vectors are padded with zeros, so entries
+//! beyond a block are read and written, but not changed.
 
 use pulp::Simd;
 
-/// A multiple of every number of f64 lanes; the side of the tiles on the diagonal.
+/// Side of the tiles on the diagonal, a multiple of every number of f64 lanes.
 pub(super) const TILE: usize = 8;
-/// Registers that a kernel holds at once.
+/// Number of registers that a kernel uses at once.
 const UNROLL: usize = 4;
 
-/// 1 below the diagonal and on it.
+/// Mask of the diagonal and the entries below it: 1 there, 0 elsewhere.
 const LOWER: [[f64; TILE]; TILE] = {
     let mut mask = [[0.0; TILE]; TILE];
     let mut k = 0;
@@ -24,7 +24,7 @@ const LOWER: [[f64; TILE]; TILE] = {
     mask
 };
 
-/// 1 below the diagonal.
+/// Mask of the entries below the diagonal: 1 there, 0 elsewhere.
 const STRICTLY_LOWER: [[f64; TILE]; TILE] = {
     let mut mask = LOWER;
     let mut k = 0;
@@ -35,8 +35,8 @@ const STRICTLY_LOWER: [[f64; TILE]; TILE] = {
     mask
 };
 
-/// y += A·x for a symmetric tile of which the lower half is there; above the diagonal are entries of the
-/// columns before.
+/// y += A·x for a symmetric tile that is given by its lower half. The entries above the diagonal
+/// belong to the previous columns.
 #[inline(always)]
 pub(super) fn tile_times<S: Simd>(
     simd: S,
@@ -89,6 +89,7 @@ pub(super) fn tile_update<S: Simd>(
     }
 }
 
+/// x·y for vectors of whole registers.
 #[inline(always)]
 pub(super) fn dot<S: Simd>(simd: S, x: &[f64], y: &[f64]) -> f64 {
     let mut sum = simd.splat_f64s(0.0);

@@ -1,5 +1,5 @@
-//! The system's LAPACK. `ndarray-linalg`'s own `eigvalsh` computes eigenvectors as well, so the
-//! routine beneath it is called with `false`.
+//! The eigensolver of the system's LAPACK. `eigvalsh` of `ndarray-linalg` also computes
+//! eigenvectors, so this file calls the routine beneath it without them.
 
 use ndarray_lapack::ArrayView2;
 use ndarray_linalg::{Lapack as _, MatrixLayout, cholesky::UPLO};
@@ -7,7 +7,7 @@ use ndarray_linalg::{Lapack as _, MatrixLayout, cholesky::UPLO};
 use super::Eigensolver;
 use crate::scratch::Scratch;
 
-/// OpenBLAS: Gram matrix by `gemm`, eigenvalues by `dsyev` without vectors.
+/// OpenBLAS: the Gram matrix by `gemm`, its eigenvalues by `dsyev` without vectors.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Lapack;
 
@@ -30,7 +30,7 @@ impl Eigensolver for Lapack {
             w.dot(&w.t())
         };
         let m = gram.nrows();
-        // Symmetric, so row- and column-major are the same.
+        // The matrix is symmetric, so row- and column-major order are the same.
         let mut gram = gram.into_raw_vec_and_offset().0;
         let layout = MatrixLayout::F {
             col: m as i32,

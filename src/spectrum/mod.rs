@@ -1,8 +1,7 @@
-//! The empirical spectral density: eigenvalues of X = WᵀW/N.
+//! The spectrum of a matrix: the eigenvalues of X = WᵀW/N.
 //!
-//! A [`Spectrum`] is sorted, finite and non-negative by construction, so that no later step checks
-//! again. *How* the eigenvalues are found is an [`Eigensolver`]; every one gives the eigenvalues of
-//! WᵀW, and this file alone scales them.
+//! A [`Spectrum`] is sorted, finite and non-negative by construction, so no later step checks this
+//! again. An [`Eigensolver`] finds the eigenvalues of WᵀW, and this file divides them by N.
 
 mod band;
 mod chase;
@@ -28,17 +27,17 @@ use crate::error::{Error, LayerError, Result};
 use crate::matrix::{Cut, WeightMatrix};
 use crate::scratch::Scratch;
 
-/// A way to find the eigenvalues of WᵀW (the smaller of WᵀW and WWᵀ).
+/// A method to compute the eigenvalues of WᵀW, or of WWᵀ if that matrix is smaller.
 pub(crate) trait Eigensolver {
-    /// Name for records.
+    /// Name in records.
     fn name(&self) -> &'static str;
 
-    /// The M eigenvalues of WᵀW in any order, without 1/N. `values` are the finite entries of an
-    /// M×N or N×M matrix, `rows`×`cols` row-major, of moderate scale.
+    /// The M eigenvalues of WᵀW in any order, without the factor 1/N. `values` are the finite
+    /// entries of an M×N or N×M matrix, `rows`×`cols` and row-major, of moderate scale.
     ///
     /// # Errors
     ///
-    /// A sentence that says why the method did not converge.
+    /// Returns a message that tells why the method did not converge.
     fn eigenvalues(
         &self,
         rows: usize,
@@ -48,25 +47,28 @@ pub(crate) trait Eigensolver {
     ) -> Result<Vec<f64>, String>;
 }
 
-/// Which [`Eigensolver`] to use.
+/// The method to compute eigenvalues.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Solver {
-    /// [`Gram`]: exact to λ/λmax ≈ 3e-15, which is below what f32 weights resolve.
+    /// The eigenvalues of the Gram matrix. They are exact to λ/λmax ≈ 3e-15, below the resolution
+    /// of f32 weights.
     #[default]
     Gram,
-    /// [`GramF32`]: the fast mode, wrong below λ/λmax ≈ 1e-6.
+    /// [`Gram`](Solver::Gram) in f32, the fast mode. Eigenvalues below λ/λmax ≈ 1e-6 are wrong.
     GramF32,
-    /// [`Svd`]: for f64 weights whose small singular values matter; about three times slower.
+    /// The squared singular values, for f64 weights whose small singular values matter. About three
+    /// times slower than [`Gram`](Solver::Gram).
     Svd,
-    /// The system's OpenBLAS, with the feature `lapack`; without it the analysis of a layer is an
-    /// error that says so.
+    /// The system's OpenBLAS, with the feature `lapack`. Without that feature the analysis of a
+    /// layer returns an error with this reason.
     Lapack,
 }
 
 impl Solver {
-    /// More than eigenvalues are off by, in units of λmax: rounding grows with M at most, and is 3e-15 as measured.
+    /// Bound on the error of eigenvalues, in units of λmax. Rounding grows with M at most, and is
+    /// 3e-15 as measured.
     pub(crate) fn error(self) -> f64 {
         match self {
             Solver::GramF32 => 1e-5,
@@ -87,7 +89,8 @@ impl Solver {
     }
 }
 
-/// Stands for [`Solver::Lapack`] in a build without it, so that a log reads alike in every build.
+/// The solver of [`Solver::Lapack`] in a build without LAPACK, so that every build can read every
+/// log.
 #[cfg(not(feature = "lapack"))]
 struct NoLapack;
 
@@ -102,9 +105,10 @@ impl Eigensolver for NoLapack {
     }
 }
 
+/// Kurtosis of a normal law.
 const NORMAL_KURTOSIS: f64 = 3.0;
 
-/// Eigenvalues of X = WᵀW/N: ascending, finite, ≥ 0.
+/// The eigenvalues of X = WᵀW/N: ascending, finite and at least 0.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Spectrum {
     eigenvalues: Vec<f64>,
@@ -120,7 +124,7 @@ impl Spectrum {
     ///
     /// # Errors
     ///
-    /// If an entry is NaN or infinite, if the scale overflows f64, or if the solver fails.
+    /// Fails if an entry is NaN or infinite, if the scale overflows f64, or if the solver fails.
     pub fn from_matrix(matrix: &WeightMatrix, solver: Solver) -> Result<Self> {
         let solver = solver.as_dyn();
         let fail = |cause: LayerError| Error::layer(matrix.name(), cause);
@@ -137,7 +141,8 @@ impl Spectrum {
             return Self::from_parts(vec![0.0; matrix.m()], matrix.n(), matrix.m(), matrix.cut())
                 .map_err(fail);
         }
-        // Squares of such entries would leave the range of f64. A power of two rescales exactly.
+        // The squares of such entries would leave the range of f64. A power of two rescales
+        // exactly.
         let scale = if (1e-100..1e100).contains(&largest) {
             1.0
         } else {
@@ -170,11 +175,13 @@ impl Spectrum {
         Ok(spectrum.with_entries(live_n, moments.kurtosis(values, live)))
     }
 
-    /// A spectrum from eigenvalues of X = WᵀW/N that were kept, for an N×M matrix.
+    /// A spectrum from known eigenvalues of X = WᵀW/N, in any order. The matrix is N×M, with sides
+    /// `n` and `m`.
     ///
     /// # Errors
     ///
-    /// If there are none, or one is negative or not finite.
+    /// Fails if the number of eigenvalues is zero or no multiple of `m`, if `n` < `m` or `m` = 0,
+    /// or if an eigenvalue is negative or not finite.
     pub fn from_eigenvalues(eigenvalues: Vec<f64>, n: usize, m: usize) -> Result<Self> {
         Self::from_parts(eigenvalues, n, m, Cut::Whole)
             .map_err(|cause| Error::layer("spectrum", cause))
@@ -205,7 +212,7 @@ impl Spectrum {
         })
     }
 
-    /// All eigenvalues of the slices of one convolution, together.
+    /// The eigenvalues of all slices of one convolution together. `None` without slices.
     pub fn pooled(slices: &[Spectrum]) -> Option<Self> {
         let first = slices.first()?;
         let eigenvalues = slices
@@ -216,40 +223,41 @@ impl Spectrum {
         Self::from_parts(eigenvalues, first.n, first.m, Cut::Pooled).ok()
     }
 
-    /// Ascending.
+    /// The eigenvalues of X = WᵀW/N, ascending.
     pub fn eigenvalues(&self) -> &[f64] {
         &self.eigenvalues
     }
 
-    /// Number of eigenvalues: M, or M·k for a pooled spectrum.
+    /// Number of eigenvalues: M, or M·k for a pooled spectrum of k slices.
     pub fn len(&self) -> usize {
         self.eigenvalues.len()
     }
 
-    /// Never true; a spectrum has at least one eigenvalue.
+    /// Always false: a spectrum has at least one eigenvalue.
     pub fn is_empty(&self) -> bool {
         self.eigenvalues.is_empty()
     }
 
-    /// The longer side of the matrix, and the normalisation: λ of WᵀW is N times ours.
+    /// The longer side N of the matrix. The eigenvalues of WᵀW are N times these.
     pub fn n(&self) -> usize {
         self.n
     }
 
-    /// Vectors along the longer side that carry anything, at least M. Dead ones (inputs that a network
-    /// has given up, say) take no part in the noise: its aspect ratio is `live_n`/M. N for a spectrum
-    /// whose matrix is not known.
+    /// Number of vectors along the longer side that are not dead, at least M. A dead vector is a
+    /// row or column of negligible entries, for example of an input that the network does not use.
+    /// Dead vectors are no part of the noise, so its aspect ratio is `live_n`/M. N if the matrix is
+    /// not known.
     pub fn live_n(&self) -> usize {
         self.live_n
     }
 
-    /// Kurtosis of the entries, without dead vectors: it moves the edge of small noise matrices. 3, a
-    /// normal law's, for a spectrum whose matrix is not known.
+    /// Kurtosis of the entries without dead vectors. It changes the edge of small noise matrices.
+    /// 3, as for a normal law, if the matrix is not known.
     pub fn entry_kurtosis(&self) -> f64 {
         self.kurtosis
     }
 
-    /// The same spectrum, with what its matrix' entries say about noise.
+    /// The same spectrum with these statistics of the matrix's entries.
     pub(crate) fn with_entries(mut self, live_n: usize, kurtosis: f64) -> Self {
         self.live_n = live_n.clamp(self.m, self.n);
         if kurtosis.is_finite() {
@@ -258,7 +266,7 @@ impl Spectrum {
         self
     }
 
-    /// The shorter side of the matrix.
+    /// The shorter side M of the matrix.
     pub fn m(&self) -> usize {
         self.m
     }
@@ -273,7 +281,7 @@ impl Spectrum {
         self.cut
     }
 
-    /// The largest eigenvalue.
+    /// The largest eigenvalue λmax.
     pub fn lambda_max(&self) -> f64 {
         self.eigenvalues[self.eigenvalues.len() - 1]
     }

@@ -1,20 +1,23 @@
-//! Directions that carry nothing, and what else the entries say about noise.
+//! Null directions, dead vectors and moments of the entries.
 
-/// A null direction is below this share of the signal's median (1e-3 in singular values), …
+/// A null direction is below this share of the median of the signal (1e-3 in singular values).
 const NULL_LEVEL: f64 = 1e-6;
-/// … the gap above it is at least this wide, …
+/// The gap above the null directions is at least this factor.
 const NULL_GAP: f64 = 10.0;
 
-/// … and what lies below it has no tail of its own: its largest value is at most this far above its median,
-/// or is rounding.
+/// The null directions have no heavy tail of their own: the largest is at most this factor above
+/// their median, or it is below [`ROUNDING`].
 const NULL_SPREAD: f64 = 1e3;
+/// Share of the largest value below which a value is only rounding.
 const ROUNDING: f64 = 1e-13;
 
-/// How many of ascending, non-negative values are null: those below the highest gap whose lower side is
-/// negligible against the median of what lies above it. The scale comes from the upper part, so that a
-/// spectrum with 95 % null directions is seen as such.
+/// Number of null values among ascending, non-negative ones.
+///
+/// They are the values below the highest gap whose lower side is negligible compared with the
+/// median of the values above it. The median is that of the upper part, so the function also works
+/// for a spectrum with 95 % null directions.
 pub(crate) fn null_directions(sorted: &[f64]) -> usize {
-    // Rounding decides below this.
+    // Smaller values are decided by rounding, so they count as this floor.
     let top = sorted[sorted.len() - 1];
     let floor = top * 1e-16;
     let at = |i: usize| sorted[i].max(floor);
@@ -28,7 +31,8 @@ pub(crate) fn null_directions(sorted: &[f64]) -> usize {
         .unwrap_or(0)
 }
 
-/// How many rows of a tall matrix, or columns of a wide one, are not negligible against the others.
+/// Number of rows of a tall matrix, or of columns of a wide one, that are not negligible compared
+/// with the others.
 pub(super) fn live_vectors(rows: usize, cols: usize, values: &[f64]) -> usize {
     let mut norms: Vec<f64>;
     if rows >= cols {
@@ -58,7 +62,7 @@ fn sum_of_squares(row: &[f64]) -> f64 {
     sums.iter().sum::<f64>() + rest
 }
 
-/// What one pass over the entries tells.
+/// Moments of the entries, computed in one pass.
 pub(super) struct Moments {
     /// The largest magnitude, or infinity if an entry is not finite.
     pub(super) largest: f64,
@@ -72,7 +76,7 @@ impl Moments {
     }
 
     fn scaled(values: &[f64], unit: f64) -> Self {
-        // Several sums at once, or each addition would wait for the one before.
+        // Several independent sums, so that additions need not wait for each other.
         const LANES: usize = 4;
         let (mut top, mut zero) = ([0f64; LANES], [0f64; LANES]);
         let (mut square, mut fourth) = ([0f64; LANES], [0f64; LANES]);
@@ -81,7 +85,7 @@ impl Moments {
         let mut see = |i: usize, v: f64| {
             let v = (v * unit).abs();
             top[i] = if v > top[i] { v } else { top[i] };
-            // Zero times what is not finite is NaN.
+            // Zero times a value that is not finite is NaN.
             zero[i] += 0.0 * v;
             let s = v * v;
             square[i] += s;
@@ -107,10 +111,10 @@ impl Moments {
         }
     }
 
-    /// Kurtosis Σw⁴·count/(Σw²)² of the entries, of which the share `live` is not in dead vectors: 3
-    /// for a normal law.
+    /// Kurtosis Σw⁴·count/(Σw²)² of the entries outside dead vectors, which are the share `live` of
+    /// all. It is 3 for a normal law.
     pub(super) fn kurtosis(&self, values: &[f64], live: f64) -> f64 {
-        // Fourth powers leave the range of f64 long before the entries do.
+        // Fourth powers leave the range of f64 for entries that are well inside it.
         if !(1e-60..1e60).contains(&self.largest) && self.largest > 0.0 && self.largest.is_finite()
         {
             let unit = (-self.largest.log2().floor()).exp2();

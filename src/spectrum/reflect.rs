@@ -9,12 +9,13 @@ use faer::{Accum, MatMut, MatRef, Par};
 
 use crate::scratch::Pooled;
 
-/// f64 or f32.
+/// The numbers of the reductions: f64 or f32.
 pub(super) trait Real: RealField + Pooled + Into<f64> + Div<Output = Self> {
     const ZERO: Self;
     const ONE: Self;
     const HALF: Self;
-    /// Squares below this have lost digits; their roots are nothing beside entries of moderate scale.
+    /// Squares below this have lost digits. Their roots are negligible beside entries of moderate
+    /// scale.
     const NOTHING: Self;
     fn root(self) -> Self;
     fn from_f64(value: f64) -> Self;
@@ -49,7 +50,7 @@ pub(super) fn add<T: Real>(c: MatMut<'_, T>, alpha: T, a: MatRef<'_, T>, b: MatR
     matmul(c, Accum::Add, a, b, alpha, Par::Seq);
 }
 
-/// T of I − V·T·Vᵀ, the product of reflections with these τ; upper triangular.
+/// The upper triangular matrix T of I − V·T·Vᵀ, the product of the reflections with these `taus`.
 pub(super) fn factor<T: Real>(v: MatRef<'_, T>, taus: &[T], gram: &mut [T], t: &mut [T]) {
     let b = taus.len();
     let mut product = MatMut::from_column_major_slice_mut(&mut *gram, b, b);
@@ -68,8 +69,8 @@ pub(super) fn factor<T: Real>(v: MatRef<'_, T>, taus: &[T], gram: &mut [T], t: &
     }
 }
 
-/// Reflects columns of length n one by one; the first pivot is at row `first`. Leaves R above and v below
-/// the pivots.
+/// Reflect columns of length n one by one. The first pivot is at row `first`. The result is R above
+/// the pivots and v below them.
 #[inline(always)]
 pub(super) fn reflect<T: Real>(block: &mut [T], n: usize, first: usize, taus: &mut [T]) {
     for (k, tau) in taus.iter_mut().enumerate() {

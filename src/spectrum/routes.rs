@@ -1,5 +1,5 @@
-//! From a Gram matrix to its eigenvalues: to a tridiagonal matrix in one stage or, if it is large, in two;
-//! by faer's own route should ours refuse.
+//! From a Gram matrix to its eigenvalues. A small matrix becomes tridiagonal in one stage, a large
+//! one in two. If that does not converge, faer's own method computes the eigenvalues.
 
 use faer::diag::Diag;
 use faer::dyn_stack::{MemBuffer, MemStack};
@@ -14,31 +14,32 @@ use super::square::Square;
 use super::tridiagonal;
 use crate::scratch::{Buffer, Scratch};
 
-/// Where two stages become faster than one: even from M = 448 to 640, 1.3 times as fast at 1024, 1.7 at 2048
-/// in interleaved runs (AVX-512, f64, square W).
+/// Smallest M for two stages. They are as fast as one from M = 448 to 640, 1.3 times as fast at
+/// 1024 and 1.7 times at 2048, in interleaved runs (AVX-512, f64, square W).
 const TWO_STAGES_FROM: usize = 512;
 
-/// A band of 32 is as fast as any from 16 to 64 for M = 384 to 4096; tiles of half a megabyte stay in the
-/// second-level cache between their update and their product.
+/// A band of 32 is as fast as any from 16 to 64 for M = 384 to 4096. Tiles of half a megabyte stay
+/// in the second-level cache between their update and their product.
 const BLOCKS: Blocks = Blocks {
     width: 32,
     panels: 4,
     rows: 512,
 };
 
-/// The eigenvalues of a Gram matrix by a route that may refuse, else by faer's own.
+/// The eigenvalues of a Gram matrix by `route`, or by faer's own method if `route` returns `None`.
 pub(super) fn or_stock(
     route: impl FnOnce(Square<f64>) -> Option<Vec<f64>>,
     gram: impl Fn() -> Square<f64>,
 ) -> Result<Vec<f64>, String> {
     match route(gram()) {
         Some(values) => Ok(values),
-        // The route has overwritten its own.
+        // `route` has overwritten its matrix, so `gram` computes it again.
         None => stock(&gram()),
     }
 }
 
-/// The eigenvalues of a Gram matrix given by its lower half, which is overwritten.
+/// The eigenvalues of a Gram matrix that is given by its lower half, which is overwritten. `None`
+/// if an entry is not finite or the iteration does not converge.
 pub(super) fn reduced<T: Real>(gram: Square<T>) -> Option<Vec<f64>> {
     if gram.side() < TWO_STAGES_FROM {
         in_units(gram, one_stage)
@@ -47,14 +48,14 @@ pub(super) fn reduced<T: Real>(gram: Square<T>) -> Option<Vec<f64>> {
     }
 }
 
-/// The eigenvalues found by `route` of a matrix whose entries are of moderate scale.
+/// The eigenvalues of a Gram matrix by `route`, which needs entries of moderate scale.
 fn in_units<T: Real>(
     mut gram: Square<T>,
     route: impl FnOnce(MatMut<'_, T>, &Scratch) -> Option<Vec<f64>>,
 ) -> Option<Vec<f64>> {
     let scratch = gram.scratch().clone();
     let mut entries = gram.view_mut();
-    // No entry of a Gram matrix is larger than the largest on the diagonal.
+    // No entry of a Gram matrix exceeds the largest one on the diagonal.
     let diagonal = (0..entries.nrows()).map(|i| entries[(i, i)].into());
     if !diagonal.clone().all(f64::is_finite) {
         return None;
@@ -76,7 +77,7 @@ fn in_units<T: Real>(
     values.iter().all(|v| v.is_finite()).then_some(values)
 }
 
-/// Householder's reduction, then the eigenvalues of the tridiagonal matrix.
+/// Householder's reduction to a tridiagonal matrix, then its eigenvalues.
 fn one_stage<T: Real>(mut gram: MatMut<'_, T>, scratch: &Scratch) -> Option<Vec<f64>> {
     let m = gram.nrows();
     let block = recommended_block_size::<T>(m, m);
@@ -95,13 +96,13 @@ fn one_stage<T: Real>(mut gram: MatMut<'_, T>, scratch: &Scratch) -> Option<Vec<
     tridiagonal::eigenvalues(diagonal, &beside)
 }
 
-/// Reduction to a band by matrix products, from there to a tridiagonal matrix, then its eigenvalues.
+/// Reduction to a band by matrix products, then to a tridiagonal matrix, then its eigenvalues.
 fn two_stages<T: Real>(gram: MatMut<'_, T>, blocks: Blocks, scratch: &Scratch) -> Option<Vec<f64>> {
     let (diagonal, beside) = band(gram, blocks, scratch).tridiagonal();
     tridiagonal::eigenvalues(diagonal, &beside)
 }
 
-/// faer's own route, should ours not converge.
+/// The eigenvalues by faer's own method.
 fn stock(gram: &Square<f64>) -> Result<Vec<f64>, String> {
     let m = gram.side();
     let mut values = Diag::<f64>::zeros(m);
@@ -150,7 +151,7 @@ mod tests {
         let share = |j: usize| j as f64 / m as f64;
         match kind {
             0 => each(&mut |_, _, _| 0.0),
-            // Columns at condition 1e12, and rows.
+            // Columns with condition 1e12, then rows.
             1 => each(&mut |_, j, v| v * 1e-12f64.powf(share(j))),
             2 => each(&mut |i, _, v| v * 1e-12f64.powf(i as f64 / n as f64)),
             3 => each(&mut |_, _, v| v * 1e140),
@@ -159,7 +160,7 @@ mod tests {
             6 => each(&mut |i, j, v| if i == j { v } else { 0.0 }),
             7 => each(&mut |i, j, v| if i / 5 == j / 5 { v } else { 0.0 }),
             8 => each(&mut |i, j, _| f64::from(u8::from(i * 7 % m == j))),
-            // Singular values of a power law.
+            // The singular values follow a power law.
             9 => each(&mut |_, j, v| v * (1.0 - share(j)).powf(-1.5)),
             10 => {
                 let (left, right) = (noise(rng, n * 2), noise(rng, 2 * m));
@@ -169,7 +170,7 @@ mod tests {
                     }
                 }
             }
-            // Equal rows, equal columns.
+            // Equal rows, then equal columns.
             11 => (n / 2 * m..n * m).for_each(|at| w[at] = w[at - n / 2 * m]),
             12 => (0..n * m).for_each(|at| w[at] = w[at - at % m % 3.min(m)]),
             _ => {}
@@ -273,7 +274,7 @@ mod tests {
                 }
             });
         }
-        // At this size all of it: two stages with the blocks that are in use.
+        // This size uses the two stages with the blocks of production.
         let wanted = Svd.eigenvalues(m + 60, m, &w, &Scratch::default()).unwrap();
         let found = Gram
             .eigenvalues(m + 60, m, &w, &Scratch::default())

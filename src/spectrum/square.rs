@@ -1,20 +1,22 @@
-//! A square matrix in a buffer of the scratch.
+//! A square matrix whose memory comes from a scratch.
 
 use faer::{MatMut, MatRef};
 
 use super::reflect::Real;
 use crate::scratch::{Buffer, Scratch};
 
-/// Column-major; each column begins at a cache line's boundary from the first.
+/// A column-major matrix. Each column begins at the start of a cache line.
 pub(super) struct Square<T: Real> {
     entries: Buffer<T>,
     side: usize,
-    /// Entries from one column to the next, and before the first.
+    /// Number of entries from the start of a column to the next, and before the first column.
     stride: usize,
     skip: usize,
 }
 
+/// Bytes of a cache line.
 const LINE: usize = 64;
+/// Bytes of a memory page.
 const PAGE: usize = 4096;
 
 impl<T: Real> Square<T> {
@@ -22,7 +24,8 @@ impl<T: Real> Square<T> {
         let line = LINE / size_of::<T>();
         let mut stride = side.next_multiple_of(line);
         if (stride * size_of::<T>()).is_multiple_of(PAGE) {
-            // Neighbours in a row would compete for the same places in the cache.
+            // With a stride of whole pages the entries of a row would compete for the same places
+            // in the cache.
             stride += line;
         }
         let entries = Buffer::filled(stride * side + line, T::ZERO, scratch);

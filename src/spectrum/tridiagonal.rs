@@ -1,18 +1,19 @@
-//! Eigenvalues of a symmetric tridiagonal matrix by the square-root-free QL iteration of Pal, Walker and
-//! Kahan (Parlett, *The Symmetric Eigenvalue Problem*, §8.15; LAPACK's `dsterf` is the same method).
+//! Eigenvalues of a symmetric tridiagonal matrix by the square-root-free QL iteration of Pal,
+//! Walker and Kahan (Parlett, *The Symmetric Eigenvalue Problem*, §8.15; LAPACK's `dsterf` is the
+//! same method).
 //!
-//! Without vectors the rotations need not be formed: c² and s² suffice, and one step costs three divisions
-//! an entry and no root. Each step waits for the one before, so what counts is the chain: the divisions are
-//! independent of each other.
+//! Without eigenvectors the method needs c² and s² but no rotations. A step costs three divisions
+//! an entry and no root. Each step waits for the one before, so the length of this chain decides
+//! the time. The three divisions are independent of each other.
 
-/// Iterations per eigenvalue; two are usual.
+/// Most iterations per eigenvalue. Two are usual.
 const MOST: usize = 40;
 
-/// The eigenvalues of the matrix with this diagonal and these entries beside it, one fewer, in no order.
-/// `None` if the iteration does not converge.
+/// The eigenvalues of the matrix with diagonal `d` and subdiagonal `off`, which has one entry
+/// fewer, in no order. `None` if the iteration does not converge or an entry is not finite.
 pub(super) fn eigenvalues(mut d: Vec<f64>, off: &[f64]) -> Option<Vec<f64>> {
     let n = d.len();
-    // In squares from here on; entries must leave room for that.
+    // The iteration works on squares, so the entries are scaled to leave room for them.
     let largest = d.iter().chain(off).fold(0f64, |a, v| a.max(v.abs()));
     if largest == 0.0 {
         return Some(d);
@@ -40,17 +41,18 @@ pub(super) fn eigenvalues(mut d: Vec<f64>, off: &[f64]) -> Option<Vec<f64>> {
     d.iter().all(|v| v.is_finite()).then_some(d)
 }
 
-/// Whether a squared entry beside the diagonal changes nothing.
+/// Whether the squared subdiagonal entry e between the diagonal entries a and b is negligible.
 fn negligible(e: f64, a: f64, b: f64) -> bool {
     const UNIT: f64 = f64::EPSILON / 2.0;
-    // The last term: both neighbours may be zero.
+    // The second condition is for neighbours that are zero.
     e <= UNIT * UNIT * (a * b).abs() || e <= f64::MIN_POSITIVE
 }
 
-/// One block that does not fall apart.
+/// The eigenvalues of one block that does not decouple, in place.
 fn block(d: &mut [f64], e: &mut [f64]) -> Option<()> {
     let n = d.len();
-    // The iteration finds the eigenvalues from the front; it is fastest where the small ones are.
+    // The iteration finds the eigenvalues from the front. It is fastest if the small ones are
+    // there.
     if n > 1 && d[n - 1].abs() < d[0].abs() {
         d.reverse();
         e.reverse();
@@ -82,13 +84,14 @@ fn block(d: &mut [f64], e: &mut [f64]) -> Option<()> {
     Some(())
 }
 
-/// Below this many rows two sweeps at once are not worth it.
+/// With fewer rows two simultaneous sweeps do not save time.
 const LONG: usize = 8;
 
-/// Two implicit QL steps, the second close behind the first, whose shifts are the eigenvalues of the first two rows;
-/// the first is Wilkinson's. A sweep waits for its own divisions most of the time, so that a second one is nearly
-/// free: together 0.65 of the time at n = 64 to 1024.
-/// `None` if what it works on is not finite any more.
+/// Two implicit QL steps, the second close behind the first. Their shifts are the eigenvalues of
+/// the first two rows, and the first shift is Wilkinson's.
+///
+/// A sweep spends most of its time waiting for its own divisions, so the second one costs little:
+/// both together take 0.65 of the time at n = 64 to 1024. `None` if an entry is no longer finite.
 fn sweeps(d: &mut [f64], e: &mut [f64]) -> Option<()> {
     let last = d.len() - 1;
     let root = e[0].sqrt();
@@ -111,7 +114,7 @@ fn sweeps(d: &mut [f64], e: &mut [f64]) -> Option<()> {
     let mut follows = Sweep::new(d[last], other);
     for i in (0..last - 2).rev() {
         leads.step(d, e, i);
-        // What it reads is final once the first is two steps on.
+        // The second sweep reads an entry only after the first is two steps further.
         follows.step(d, e, i + 2);
     }
     leads.end(d, e);
@@ -121,7 +124,7 @@ fn sweeps(d: &mut [f64], e: &mut [f64]) -> Option<()> {
     Some(())
 }
 
-/// A sweep under way, from the last row to the first.
+/// A sweep from the last row to the first.
 struct Sweep {
     shift: f64,
     c: f64,
@@ -152,7 +155,7 @@ impl Sweep {
         let before = self.c;
         self.c = self.p / r;
         self.s = b / r;
-        // One division more, but none that waits for another.
+        // This costs a third division, but no division waits for another.
         let inverse = r / self.p;
         let old = self.gamma;
         self.gamma = self.c * (d[i] - self.shift) - self.s * old;
@@ -170,7 +173,7 @@ impl Sweep {
     }
 }
 
-/// The eigenvalues of [[a, b], [b, c]], the larger magnitude without cancellation.
+/// The eigenvalues of [[a, b], [b, c]], the one of larger magnitude without cancellation.
 fn pair(a: f64, b: f64, c: f64) -> (f64, f64) {
     let sum = a + c;
     let root = (a - c).hypot(2.0 * b);
@@ -193,7 +196,7 @@ mod tests {
         v
     }
 
-    /// Sturm's count: how many eigenvalues are below x.
+    /// Sturm's count of the eigenvalues below x.
     fn below(d: &[f64], off: &[f64], x: f64) -> usize {
         let mut count = 0;
         let mut q = 1.0f64;
@@ -226,7 +229,8 @@ mod tests {
             let mut d: Vec<f64> = (0..n).map(|_| rng.random::<f64>() - 0.5).collect();
             let mut e: Vec<f64> = (1..n).map(|_| rng.random::<f64>() - 0.5).collect();
             match case % 7 {
-                // Graded, zero beside the diagonal, zero on it, equal, tiny coupling, low rank.
+                // Graded; zeros on the subdiagonal; zeros on the diagonal; equal; weakly coupled;
+                // low rank.
                 1 => (0..n).for_each(|i| d[i] *= 0.01f64.powi(i as i32)),
                 2 => e.iter_mut().step_by(2).for_each(|v| *v = 0.0),
                 3 => d.fill(0.0),
@@ -244,7 +248,7 @@ mod tests {
             d.iter_mut().chain(&mut e).for_each(|v| *v *= scale);
             let found = sorted(eigenvalues(d.clone(), &e).unwrap());
             let norm = d.iter().chain(&e).fold(0f64, |a, v| a.max(v.abs()));
-            // In units where the count cannot overflow.
+            // The units keep the count from overflowing.
             let unit = |v: &[f64]| v.iter().map(|x| x / scale).collect::<Vec<_>>();
             let slack = 1e-14 * n as f64 * norm / scale + f64::MIN_POSITIVE;
             for (k, v) in unit(&found).iter().enumerate() {
