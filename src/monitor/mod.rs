@@ -113,9 +113,10 @@ struct Inner {
     resumed: bool,
     state: Arc<Mutex<Trajectory>>,
     starting_epoch: Option<usize>,
-    /// Whether the observation from which a continued log continues is still unknown.
+    /// Whether the resume point of a continued log is still unknown. It is the observation after
+    /// which the run continues.
     resuming: Mutex<bool>,
-    /// Jobs that wait until that observation is known.
+    /// Jobs that wait until the resume point is known.
     held: Mutex<Vec<Job>>,
     /// The layers of the last model line.
     model: Mutex<Option<Vec<LayerShape>>>,
@@ -219,8 +220,8 @@ impl Monitor {
         }
     }
 
-    /// Determines the observation from which a continued log continues. It is `stamp` if the log
-    /// has that observation with the same weights, and otherwise the last one before it. Later
+    /// Determines the resume point of a continued log. It is `stamp` if the log has that
+    /// observation with the same weights, and otherwise the last observation before it. Later
     /// observations in the log belong to an abandoned branch.
     fn resume_at(&self, stamp: Stamp, tensors: &[LayerTensor]) {
         let norms = norms(tensors);
@@ -366,9 +367,8 @@ impl Monitor {
         self.hand_over(Job::Line(Box::new(line)));
     }
 
-    /// Sends a job to the worker. Before the observation is known from which a continued log
-    /// continues, the job is held: the log may have a line with the same key on a branch that will
-    /// be abandoned.
+    /// Sends a job to the worker. Holds the job until the resume point is known, because a branch
+    /// that will be abandoned may have a line with the same key.
     fn hand_over(&self, job: Job) {
         let resuming = lock(&self.inner.resuming);
         if *resuming {

@@ -198,7 +198,8 @@ impl Warning {
 }
 
 /// The doubts that follow from a fit alone. `n` is the number of eigenvalues in the fit, and
-/// `n_tail` of them are in the tail. A log of format 2 has `n` only if it is below 20.
+/// `n_tail` of them are in the tail. A log of format 2 has `n` only if the fit used the
+/// small-sample estimator.
 fn fit_doubts(alpha: f64, n_tail: usize, n: Option<usize>) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     match n {

@@ -81,7 +81,8 @@ fn small(line: &Map<String, Value>) -> bool {
     count.is_some_and(|count| count < 10)
 }
 
-/// Sets the number of eigenvalues in a tail's fit. Format 2 stored it only below 20.
+/// Sets the number of eigenvalues in a tail's fit. Format 2 stored it only if the fit used the
+/// small-sample estimator.
 fn fitted(cut: &mut Map<String, Value>) {
     let doubts = cut.remove("alpha_doubts");
     let small = doubts.as_ref().and_then(Value::as_array).and_then(|all| {

@@ -21,10 +21,10 @@ use crate::spectrum::Spectrum;
 ///
 /// Tags:
 ///
-/// - `alpha/`, `alpha_hat/`, `stable_rank/`, `soft_rank/`, `entropy/`, `lambda_max/`, `num_spikes/`,
-///   `phase/`, `phase_confidence/` + layer: scalars. A number that does not exist has no point.
-///   `phase` counts from 0, in the order of [`Phase::ALL`](crate::Phase::ALL). `lambda_max` and
-///   `alpha_hat` are of WᵀW, with log₁₀.
+/// - `alpha/`, `alpha_hat/`, `stable_rank/`, `soft_rank/`, `entropy/`, `lambda_max/`,
+///   `num_spikes/`, `phase/`, `phase_confidence/` + layer: scalars. A number that does not exist
+///   has no point. `phase` counts from 0, in the order of [`Phase::ALL`](crate::Phase::ALL).
+///   `lambda_max` and `alpha_hat` are of WᵀW, with log₁₀.
 /// - `model/…`: means over the layers, and the seconds that the observation took.
 /// - `training/…`: numbers that the training reported, such as `training/valid loss`.
 /// - `esd_x/`, `esd_log10_x/` + layer: histograms of the eigenvalues of X = WᵀW/N, and of their

@@ -1,7 +1,7 @@
 //! The background worker: a queue, the analysis thread, and a thread for full analyses.
 //!
-//! `handle` starts `thread` and fills `queue`. `thread` takes jobs from `queue`, and uses `full` and
-//! `pending`. `full` returns its results through `queue`.
+//! `handle` starts `thread` and fills `queue`. `thread` takes jobs from `queue`, and uses `full`
+//! and `pending`. `full` returns its results through `queue`.
 
 mod full;
 mod handle;
