@@ -1,3 +1,5 @@
+//! A metric logger for burn that also writes to the monitor's log.
+
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -7,8 +9,8 @@ use ::burn::train::metric::{MetricDefinition, MetricId, NumericEntry};
 
 use crate::monitor::Monitor;
 
-/// burn's own metric files, and each epoch's loss, accuracy, … in the monitor's log as well:
-/// `training.with_metric_logger(monitor.metric_logger(&folder))`.
+/// Writes burn's metric files, and each epoch's metrics (loss, accuracy, …) to the monitor's log.
+/// Use it as `training.with_metric_logger(monitor.metric_logger(&folder))`.
 pub struct MetricTee {
     files: FileMetricLogger,
     monitor: Monitor,
@@ -18,7 +20,8 @@ pub struct MetricTee {
 }
 
 impl Monitor {
-    /// A metric logger that writes burn's usual files into `folder` and tells the monitor.
+    /// A metric logger that writes burn's usual files to `folder` and each epoch's metrics to the
+    /// monitor.
     pub fn metric_logger(&self, folder: impl AsRef<Path>) -> MetricTee {
         MetricTee {
             files: FileMetricLogger::new(folder),
@@ -54,7 +57,7 @@ impl MetricLogger for MetricTee {
     }
 
     fn log_metric_definition(&mut self, definition: MetricDefinition) {
-        // What the monitor itself shows in the dashboard is in its log already.
+        // The log has the monitor's own metrics already.
         if !definition.name.starts_with(super::metrics::PREFIX) {
             self.names
                 .insert(definition.metric_id.clone(), definition.name.to_lowercase());

@@ -1,3 +1,5 @@
+//! Numbers of the monitor as metrics of burn's dashboard.
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,19 +13,19 @@ use crate::monitor::Monitor;
 use crate::record::Record;
 use crate::run::Trajectory;
 
-/// All of the monitor's metrics begin with this.
+/// Prefix of the names of the monitor's metrics.
 pub(super) const PREFIX: &str = "Weights ";
 
-/// How long the end of an epoch waits for the analysis of that epoch, on burn's metric thread.
+/// Longest wait for the analysis at the end of an epoch. The wait is on burn's metric thread.
 const PATIENCE: Duration = Duration::from_millis(200);
 
 type Read = Arc<dyn Fn(&Trajectory) -> Option<f64> + Send + Sync>;
 
-/// A number of the latest analysed observation as a metric of burn's dashboard:
+/// A number of the latest analysed observation, as a metric of burn's dashboard. Use it as
 /// `training.metric_valid_numeric(monitor.alpha_metric())`.
 ///
-/// Register it on the validation side: the snapshot of an epoch is taken when validation begins.
-/// While the analysis runs, the metric shows the epoch before.
+/// Register it on the validation side, because an epoch's snapshot is taken when validation begins.
+/// While the analysis of an epoch runs, the metric shows the previous epoch.
 #[derive(Clone)]
 pub struct SpectralMetric {
     name: MetricName,
@@ -64,7 +66,7 @@ impl Monitor {
         )
     }
 
-    /// α̂ in WeightWatcher's convention: mean of α·log₁₀ λmax, WᵀW.
+    /// α̂ in WeightWatcher's convention: mean of α·log₁₀ λmax, of WᵀW.
     pub fn alpha_hat_metric(&self) -> SpectralMetric {
         self.metric("alpha-hat", "mean of alpha * log10(lambda max)", |t| {
             t.summaries().last()?.alpha_weighted
@@ -115,7 +117,7 @@ impl Metric for SpectralMetric {
     }
 
     fn update(&mut self, (): &(), _: &MetricMetadata) -> Result<SerializedEntry, TensorReadError> {
-        // Only the epoch's value goes to the files.
+        // Only the value at the end of the epoch goes to the files.
         let value = self
             .now()
             .map_or_else(|| "–".to_owned(), |v| format!("{v:.3}"));
@@ -147,7 +149,7 @@ impl Numeric for SpectralMetric {
     }
 }
 
-/// The phases of the latest analysed observation, as a text metric:
+/// The phases of the latest analysed observation, as a text metric. Use it as
 /// `training.metric_valid(monitor.phase_metric())`.
 #[derive(Clone)]
 pub struct PhaseMetric {

@@ -1,8 +1,9 @@
-//! The bridge to burn: [`Monitor::watch`] for its learner, [`Monitor::observe`] for a loop of one's
-//! own, and α among the metrics of its dashboard.
+//! The adapter to burn: [`Monitor::watch`] for its learner, [`Monitor::observe`] for a hand-written
+//! training loop, and metrics such as α for its dashboard.
 //!
-//! burn 0.22 has no callback that carries the model, so [`Monitored`] wraps the model: it *is* the
-//! model to burn, counts optimiser steps, and takes a snapshot when an epoch's training is over.
+//! burn 0.22 has no callback with access to the model. Therefore [`Monitored`] wraps the model and
+//! acts as the model for burn. It counts optimiser steps and takes a snapshot after each epoch's
+//! training.
 
 mod epochs;
 mod logger;
@@ -24,20 +25,21 @@ use crate::monitor::{Cadence, Monitor, Snapshot};
 use crate::record::{Event, Stamp};
 
 impl Monitor {
-    /// Watch a model that burn's `Learner` trains: `Learner::new(monitor.watch(model), optim, lr)`.
+    /// Watches a model that burn's `Learner` trains:
+    /// `Learner::new(monitor.watch(model), optim, lr)`.
     ///
     /// The trained model is `result.model.into_inner()`.
     pub fn watch<M: Module>(&self, model: M) -> Monitored<M> {
         Monitored::new(model, self.clone())
     }
 
-    /// Observe the model of a loop of one's own after `epoch` epochs; 0 is the initial weights.
-    /// Epochs that the cadence leaves out are skipped.
+    /// Observes a model in a hand-written training loop, after `epoch` epochs. Epoch 0 is the
+    /// initial weights. Epochs that the cadence leaves out are skipped.
     ///
-    /// burn initialises parameters lazily, in the order of their first use, from the device's
-    /// random numbers. Observing never initialises one, since that would change what a seed gives:
-    /// a model whose parameters are not initialised yet is not observed, and the log says so. Call
-    /// [`initialize`] on a new model to observe its epoch 0.
+    /// burn initialises parameters lazily, at their first use, with the device's random numbers.
+    /// Observing never initialises a parameter, because that would change the weights that a seed
+    /// gives. A model whose parameters are not initialised is not observed, and the log has a
+    /// notice. Call [`initialize`] on a new model to observe its epoch 0.
     pub fn observe<M: Module>(&self, epoch: usize, model: &M) {
         if matches!(self.cadence(), Cadence::Epochs(k) if !epoch.is_multiple_of(k)) {
             return;
@@ -45,8 +47,8 @@ impl Monitor {
         self.observe_at(Stamp { epoch, step: 0 }, model);
     }
 
-    /// Observe the model after `step` optimiser steps, `epoch` epochs of which are finished. Steps
-    /// that the cadence leaves out are skipped.
+    /// Observes a model after `step` optimiser steps and `epoch` finished epochs. Steps that the
+    /// cadence leaves out are skipped.
     pub fn observe_step<M: Module>(&self, epoch: usize, step: u64, model: &M) {
         if matches!(self.cadence(), Cadence::Steps(k) if !step.is_multiple_of(k)) {
             return;
@@ -63,9 +65,9 @@ impl Monitor {
         }
     }
 
-    /// Copy the selected weights, or record why that was not possible.
+    /// Copies the selected weights. If that fails, records the reason and returns None.
     fn snapshot<M: Module>(&self, epoch: usize, model: &M) -> Option<Snapshot> {
-        // A backend may panic where it cannot read; the training shall not.
+        // A backend may panic if it cannot read the weights. The training must continue.
         let result = catch_unwind(AssertUnwindSafe(|| snapshot::take(model, self.selection())));
         match result.unwrap_or_else(|_| Err("the backend panicked".to_owned())) {
             Ok(snapshot) => Some(snapshot),
@@ -77,10 +79,11 @@ impl Monitor {
     }
 }
 
-/// Initialise every parameter of a model now, in the order of declaration.
+/// Initialises every parameter of a model now, in the order of declaration.
 ///
-/// With a seed, the weights are those of a model that is used without this only if its parameters
-/// are first used in that order too; call it in both runs to compare two.
+/// For a given seed, the weights can differ from those of lazy initialisation. They are the same
+/// only if the parameters are first used in the order of declaration. To compare two runs, call
+/// this in both.
 pub fn initialize<M: Module>(model: &M) {
     snapshot::initialize(model);
 }

@@ -1,3 +1,5 @@
+//! Copies the weights of a burn model to the host.
+
 use std::time::Instant;
 
 use ::burn::module::{Module, ModuleVisitor, Param};
@@ -7,12 +9,12 @@ use crate::matrix::{LayerTensor, Layout, SkipReason};
 use crate::monitor::{Selection, Snapshot};
 use crate::record::SkippedLayer;
 
-/// Copy the selected weights of a model to the host, in one batched read.
+/// Copies the selected weights of a model to the host, in one batched read.
 ///
 /// # Errors
 ///
-/// If none of the selected parameters is initialised yet (they are left so), or the device cannot
-/// be read.
+/// If none of the selected parameters is initialised, or the device cannot be read. Parameters that
+/// are not initialised remain so.
 pub(super) fn take<M: Module>(model: &M, selection: &Selection) -> Result<Snapshot, String> {
     let start = Instant::now();
     let mut scan = Scan {
@@ -48,7 +50,7 @@ struct Scan<'a> {
     selection: &'a Selection,
     path: Vec<String>,
     container: Vec<String>,
-    /// Always there between two visits.
+    /// Always Some between two visits.
     read: Option<Transaction>,
     snapshot: Snapshot,
     lazy: Vec<String>,
@@ -96,7 +98,7 @@ impl ModuleVisitor for Scan<'_> {
     }
 }
 
-/// What the axes of a `weight` mean, by the struct that holds it.
+/// Layout of a `weight`, from the type of the module that holds it.
 fn layout(container: &str) -> Option<Layout> {
     let name = container.rsplit(':').next().unwrap_or(container);
     match name {

@@ -1,3 +1,5 @@
+//! Early stopping of burn's training after an alarm.
+
 use std::time::Duration;
 
 use ::burn::train::EarlyStoppingStrategy;
@@ -5,22 +7,23 @@ use ::burn::train::metric::store::EventStoreClient;
 
 use crate::monitor::Monitor;
 
-/// How long the end of an epoch waits for the analysis of that epoch.
+/// Longest wait for the analysis at the end of an epoch.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// Ends a training after the epoch at which an alarm was raised:
+/// Ends burn's training after an epoch with an alarm. Use it as
 /// `training.early_stopping(monitor.stop_on_alarm())`.
 #[derive(Clone)]
 pub struct AlarmStopping {
     monitor: Monitor,
-    /// Alarms that were raised before.
+    /// Number of alarms that were raised before.
     known: usize,
 }
 
 impl Monitor {
-    /// Stop burn's training after an epoch with an alarm; see [`Builder::alarm`](crate::monitor::Builder::alarm).
-    /// The end of each epoch then waits for its analysis, for a minute at most. A number that burn reports only
-    /// after that counts at the next epoch's end.
+    /// Ends burn's training after an epoch with an alarm; see
+    /// [`Builder::alarm`](crate::monitor::Builder::alarm). The end of each epoch then waits for the
+    /// epoch's analysis, at most a minute. An alarm from a number that burn reports later counts at
+    /// the end of the next epoch.
     pub fn stop_on_alarm(&self) -> AlarmStopping {
         AlarmStopping {
             monitor: self.clone(),

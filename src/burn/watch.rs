@@ -1,3 +1,5 @@
+//! The wrapper of a burn model that observes its training.
+
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -11,27 +13,29 @@ use ::burn::train::{InferenceStep, TrainOutput, TrainStep};
 use super::epochs::{Action, Beginning, EpochTracker, Event};
 use crate::monitor::{Monitor, Snapshot};
 
-/// A model that is watched. To burn it is the model itself: same parameters, same names in
-/// checkpoints, same steps.
+/// A model that the monitor watches. For burn it acts as the model: it has the same parameters, the
+/// same names in checkpoints, and the same optimiser steps.
 ///
-/// What burn's learner does tells where an epoch ends: it takes `valid()` of the model, then runs
-/// the validation batches. The snapshot is taken at the first and counts from the second on, so an
-/// epoch that was interrupted in the middle is not mistaken for a whole one.
+/// The wrapper detects the end of an epoch from the calls of burn's learner. The learner calls
+/// `valid()` on the model and then runs the validation batches. The snapshot is taken at `valid()`
+/// and submitted at the first validation batch. An epoch that was interrupted is therefore not
+/// counted.
 #[derive(Clone)]
 pub struct Monitored<M> {
     model: M,
     monitor: Monitor,
-    /// Optimiser steps of this copy. By value: under data parallelism every copy counts its own.
+    /// Number of optimiser steps of this copy. Stored by value, because under data parallelism
+    /// every copy counts its own steps.
     steps: u64,
-    /// Whether a record was loaded into it.
+    /// Whether a checkpoint was loaded into the model.
     loaded: bool,
     progress: Arc<Mutex<Progress>>,
 }
 
-/// What all copies of a watched model share.
+/// State that all copies of a watched model share.
 struct Progress {
     tracker: EpochTracker,
-    /// The snapshot that waits for its stamp.
+    /// The snapshot whose stamp is not known yet.
     held: Option<Snapshot>,
 }
 
@@ -53,7 +57,7 @@ impl<M: Module> Monitored<M> {
         &self.model
     }
 
-    /// The model, no longer watched.
+    /// The model without the wrapper.
     pub fn into_inner(self) -> M {
         self.model
     }
@@ -65,7 +69,7 @@ impl<M: Module> Monitored<M> {
         }
     }
 
-    /// Report an event to the tracker, and carry out what it asks for.
+    /// Reports an event to the tracker, and executes the actions that it returns.
     fn report(&self, event: Event) {
         let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         let mut next = Some(event);
@@ -104,7 +108,7 @@ impl<M: Module> Monitored<M> {
         }
     }
 
-    /// What the initial weights are: the log of a run that is continued knows them.
+    /// Where the initial weights come from. The log of a continued run may have them.
     fn beginning(&self, initial: Option<&Snapshot>) -> Beginning {
         let monitor = &self.monitor;
         if let Some(epoch) = monitor.starting_epoch() {
@@ -141,7 +145,7 @@ impl<M: TrainStep + Module> TrainStep for Monitored<M> {
         lr_module: ModuleLearningRate,
         grads: GradientsParams,
     ) -> Self {
-        // The forward pass has initialised the weights, in its own order.
+        // The forward pass has already initialised the weights, in the model's own order.
         self.report(Event::StepBegins { step: self.steps });
         self.model = self.model.optimize(optim, lr_module, grads);
         self.steps += 1;
@@ -155,7 +159,7 @@ impl<M: TrainStep + Module> TrainStep for Monitored<M> {
         lr_module: ModuleLearningRate,
         grads: MultiGradientsParams,
     ) -> Self {
-        // The forward pass has initialised the weights, in its own order.
+        // The forward pass has already initialised the weights, in the model's own order.
         self.report(Event::StepBegins { step: self.steps });
         self.model = self.model.optimize_multi(optim, lr_module, grads);
         self.steps += 1;
@@ -174,7 +178,8 @@ impl<M: InferenceStep + Module> InferenceStep for Monitored<M> {
     }
 }
 
-/// Everything is the model's own: no path gets a prefix, so records fit the bare model.
+/// All methods delegate to the model, and paths get no prefix. Checkpoints therefore fit the model
+/// without the wrapper.
 impl<M: Module> Module for Monitored<M> {
     fn collect_devices(&self, devices: Devices) -> Devices {
         self.model.collect_devices(devices)

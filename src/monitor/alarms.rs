@@ -1,3 +1,5 @@
+//! Tracks which alarm rules hold for which layers, and raises an alarm when a rule begins to hold.
+
 use std::collections::{HashMap, HashSet};
 
 use crate::error::LayerError;
@@ -7,14 +9,14 @@ use crate::record::{
 };
 use crate::run::Transition;
 
-/// Which rules hold for which layers.
+/// The state of all alarm rules.
 #[derive(Default)]
 pub(super) struct Alarms {
     run: String,
     rules: Vec<Rule>,
-    /// By rule and layer: observations in a row at which α was too low.
+    /// By rule and layer: number of observations in a row with a low α.
     low: HashMap<(usize, String), usize>,
-    /// The conditions that hold at present.
+    /// The rules that hold now, by layer.
     raised: HashSet<(usize, String)>,
 }
 
@@ -27,13 +29,13 @@ impl Alarms {
         }
     }
 
-    /// Nothing has been seen.
+    /// Resets the state, as before the first observation.
     pub(super) fn forget(&mut self) {
         self.low.clear();
         self.raised.clear();
     }
 
-    /// What an observation of a layer gives rise to.
+    /// The alarms that a record raises. `turned` is the phase change that it confirms.
     pub(super) fn see(&mut self, record: &Record, turned: Option<&Transition>) -> Vec<Alarm> {
         let mut alarms = Vec::new();
         for (i, rule) in self.rules.clone().into_iter().enumerate() {
@@ -58,7 +60,8 @@ impl Alarms {
                     _ => None,
                 },
             };
-            // A trap is found by full analyses only; what a live one does not say has not ceased.
+            // Only a full analysis can find a correlation trap. A live analysis without one does
+            // not end the condition.
             let full = record.values().is_some_and(|v| v.full.is_some());
             let ceases = rule != Rule::CorrelationTrap || full;
             alarms.extend(self.edge(i, record.stamp, &record.layer, evidence, ceases));
@@ -66,7 +69,7 @@ impl Alarms {
         alarms
     }
 
-    /// What a full analysis gives rise to.
+    /// The alarm that a full analysis raises.
     pub(super) fn see_full(&mut self, line: &FullLine) -> Option<Alarm> {
         let rule = self
             .rules
@@ -80,7 +83,7 @@ impl Alarms {
         self.edge(rule, line.stamp, &line.layer, trapped, true)
     }
 
-    /// A number of the training.
+    /// The alarm that a number of the training raises.
     pub(super) fn see_scalar(&mut self, epoch: usize, name: &str, value: f64) -> Option<Alarm> {
         let rule = self.rules.iter().position(|r| *r == Rule::NotFinite)?;
         let evidence = (!value.is_finite()).then(|| AlarmEvidence::Scalar {
@@ -89,7 +92,8 @@ impl Alarms {
         self.edge(rule, Stamp::from_epoch(epoch), name, evidence, true)
     }
 
-    /// Of the conditions that hold, only those count as raised of which the log has an alarm: a rule may be new.
+    /// Keeps only the conditions that have an alarm in the log. A rule may be new, and its alarm is
+    /// then not raised yet.
     pub(super) fn raised_only(&mut self, log: &[Alarm]) {
         let rules = &self.rules;
         self.raised.retain(|(rule, layer)| {

@@ -1,20 +1,23 @@
+//! The time budget of observing.
+
 use std::time::Instant;
 
-/// Keeps the cost of observing below a share of the run's wall time, by leaving observations out.
+/// Limits the cost of observing to a share of the run's wall time, by leaving observations out.
 #[derive(Debug)]
 pub(super) struct Budget {
     share: f64,
     start: Instant,
 }
 
-/// What observing has cost so far, in seconds of wall time on whatever thread.
+/// The cost of observing so far, in seconds of wall time, summed over all threads.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Spent {
-    /// All of it: copies, analyses, full analyses.
+    /// Total cost: copies, analyses and full analyses.
     pub(super) total: f64,
-    /// The latest observation alone, without full analyses; none if none is analysed yet.
+    /// Cost of the latest observation, without full analyses. None before the first one is
+    /// analysed.
     pub(super) latest: Option<f64>,
-    /// Observations that are handed over and not analysed yet.
+    /// Number of observations that were submitted and are not analysed yet.
     pub(super) waiting: usize,
 }
 
@@ -26,7 +29,7 @@ impl Budget {
         }
     }
 
-    /// Whether one more observation, at the price of the latest, stays within the share.
+    /// Whether another observation, at the cost of the latest one, stays within the share.
     pub(super) fn fits(&self, spent: Spent) -> bool {
         fits(self.share, self.start.elapsed().as_secs_f64(), spent)
     }
@@ -34,7 +37,7 @@ impl Budget {
 
 fn fits(share: f64, elapsed: f64, spent: Spent) -> bool {
     match spent.latest {
-        // Somebody has to be the first.
+        // The cost is unknown before the first observation, so only one may run.
         None => spent.waiting == 0,
         Some(price) => spent.total + (1 + spent.waiting) as f64 * price <= share * elapsed,
     }
@@ -65,7 +68,7 @@ mod tests {
             }
             assert!(epoch < 60 || spent.total <= 0.01 * elapsed);
         }
-        // The first one was dear; what is left of ten seconds goes into the others.
+        // The share is 10 s. The first observation cost 0.5 s, so 95 others of 0.1 s fit.
         assert_eq!(observed, 95);
     }
 

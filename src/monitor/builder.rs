@@ -1,3 +1,5 @@
+//! The configuration of a monitor.
+
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -54,118 +56,133 @@ impl Default for Builder {
     }
 }
 
-/// Snapshots that may wait for the worker, unless told otherwise.
+/// Default number of snapshots that may wait for the worker.
 const QUEUE: usize = 4;
 
 impl Builder {
-    /// Name of the run in every line; else the folder's name, else `run`.
+    /// Name of the run in every line. The default is the folder's name, or `run` without a folder.
     pub fn run(mut self, name: impl Into<String>) -> Self {
         self.run = Some(name.into());
         self
     }
 
-    /// Analyse only layers whose path matches one of these regular expressions.
+    /// Analyse only layers whose path matches one of these regular expressions. May be called
+    /// several times.
     pub fn include(mut self, pattern: impl Into<String>) -> Self {
         self.include.push(pattern.into());
         self
     }
 
-    /// Leave out layers whose path matches.
+    /// Leave out layers whose path matches this regular expression. May be called several times.
     pub fn exclude(mut self, pattern: impl Into<String>) -> Self {
         self.exclude.push(pattern.into());
         self
     }
 
-    /// When to observe; [`Cadence::Epochs(1)`](Cadence::Epochs) by default.
+    /// When to observe. The default is [`Cadence::Epochs(1)`](Cadence::Epochs).
     pub fn every(mut self, cadence: Cadence) -> Self {
         self.cadence = Some(cadence);
         self
     }
 
-    /// How to analyse; [`Config::live`] by default. The first and the last observation of a run,
-    /// and those that confirm a change of a layer's phase, are analysed in full whatever it says, on a
-    /// thread of their own.
+    /// Configuration of the analysis. The default is [`Config::live`]. A thread of its own runs
+    /// full analyses, whatever the configuration: of the first and the last observation of a run,
+    /// and of those that confirm a phase change of a layer.
     pub fn config(mut self, config: Config) -> Self {
         self.config = config;
         self
     }
 
-    /// Keep `log.jsonl`, `layers.csv` and `spectra/` in this folder, and with the feature `report` a page that shows
-    /// them, `report.html`.
+    /// Write `log.jsonl`, `layers.csv` and `spectra/` to this folder. With the feature `report`,
+    /// also write an HTML report, `report.html`.
     pub fn dir(mut self, folder: impl Into<PathBuf>) -> Self {
         self.dir = Some(folder.into());
         self
     }
 
-    /// Continue the log in the folder of [`Builder::dir`], if there is one.
+    /// Continue the log in the folder of [`Builder::dir`], if the folder has one.
     pub fn resume(mut self) -> Self {
         self.resume = true;
         self
     }
 
-    /// How many epochs were finished before this process: the n of burn's `.checkpoint(n)`. A run
-    /// that continues its log does not need it as long as the log knows the checkpoint's weights.
+    /// Number of epochs that were finished before this process: the n of burn's `.checkpoint(n)`. A
+    /// run that continues its log needs it only if the log does not have the checkpoint's weights.
     pub fn starting_epoch(mut self, epoch: usize) -> Self {
         self.starting_epoch = Some(epoch);
         self
     }
 
-    /// Add a sink of one's own.
+    /// Add a sink.
     pub fn sink(mut self, sink: impl Sink + 'static) -> Self {
         self.sinks.push(Box::new(sink));
         self
     }
 
-    /// What happens when the analysis cannot keep up; [`Overload::DropOldest`] by default.
+    /// What to do when the queue is full. The default is [`Overload::DropOldest`].
     pub fn overload(mut self, policy: Overload) -> Self {
         self.overload = policy;
         self
     }
 
-    /// How many snapshots may wait; 4 by default. Memory is bounded by this many and four more
-    /// copies of the watched weights (the one in work, the newest, and what waits for its full analysis), each
-    /// thread's buffers (four times the largest layer in f64), and the records, which stay: about 2 kB a layer and
-    /// observation, and 0.5 kB for each kernel position of a convolution; with a page among the sinks its own copy of
-    /// them, without kernel positions, and at most 1 kB of each spectrum.
+    /// Number of snapshots that may wait, 4 by default.
+    ///
+    /// It bounds the memory, which holds:
+    ///
+    /// - this many copies of the watched weights, and four more: the one in work, the newest one,
+    ///   and those that wait for a full analysis;
+    /// - the buffers of each thread: four times the largest layer in f64;
+    /// - the records, which stay in memory: about 2 kB for each layer and observation, and 0.5 kB
+    ///   for each kernel position of a convolution;
+    /// - with an HTML report: a copy of the records without kernel positions, and at most 1 kB of
+    ///   each spectrum.
     pub fn queue(mut self, capacity: usize) -> Self {
         self.queue = Some(capacity);
         self
     }
 
-    /// How many layers (and slices of a convolution) are analysed at once; 1 by default, which leaves the
-    /// other cores to the training. The numbers are the same to the last bit.
+    /// Number of layers, and of slices of a convolution, that are analysed at the same time. The
+    /// default is 1, which leaves the other cores to the training. The results are bit-identical
+    /// for every number.
     pub fn threads(mut self, threads: usize) -> Self {
         self.threads = threads;
         self
     }
 
-    /// Do not analyse a layer again as long as its α is certainly within `tolerance` of the α it had when
-    /// it was analysed. The record says so ([`Carried`](crate::record::Carried)) and repeats the other numbers,
-    /// which have no such bound. Off by default: a proof needs a layer that has hardly moved, one that is frozen,
-    /// say, or nearly so (by 1e-6 to 1e-4 of its norm). Costs one more copy of the watched weights.
+    /// Skip the analysis of a layer as long as its α is provably within `tolerance` of its last
+    /// analysed α.
+    ///
+    /// The record then has [`Carried`](crate::record::Carried) set and repeats the numbers of that
+    /// analysis. Only α has this bound; the other numbers have none. Off by default, because the
+    /// bound needs a layer that has hardly changed: one that is frozen, or that moved by only 1e-6
+    /// to 1e-4 of its norm. The option needs one more copy of the watched weights.
     pub fn skip_unchanged(mut self, tolerance: f64) -> Self {
         self.tolerance = Some(tolerance);
         self
     }
 
-    /// Make an observation that is due only if all of observing would then stay below this share of the run's wall
-    /// time (0.01 is one per cent): copies, the seconds of each layer's analysis on whatever thread, finished full
-    /// analyses, and writing. The first observation is made in any case, and the last where the monitor sees the end,
-    /// each with its full analysis: in a short run they can be more than the share. Off by default, since what is
-    /// observed then depends on the machine.
+    /// Leave out an observation if the cost of observing would exceed this share of the run's wall
+    /// time. 0.01 is one per cent.
+    ///
+    /// The cost is the time for copies, for each layer's analysis (summed over all threads), for
+    /// finished full analyses, and for writing. The first observation is always made, and so is the
+    /// last one if the monitor detects the end. Both have a full analysis, so a short run can
+    /// exceed the share. Off by default, because the choice of observations then depends on the
+    /// machine.
     pub fn budget(mut self, share: f64) -> Self {
         self.budget = Some(share);
         self
     }
 
-    /// Write an [`Alarm`] into the log whenever a layer begins to fulfil this rule. No rule holds unless asked for.
+    /// Write an [`Alarm`] to the log whenever this rule begins to hold for a layer. There are no
+    /// rules by default.
     pub fn alarm(mut self, rule: Rule) -> Self {
         self.rules.push(rule);
         self
     }
 
-    /// Call this with every alarm, on the worker's thread; what it does should be short. A panic in it is recorded;
-    /// what it asks of the monitor itself waits for nothing.
+    /// Call this function for every alarm, on the worker's thread. It should return quickly. A
+    /// panic in it is recorded. It may call the monitor, which then does not block.
     ///
     /// To stop burn's training in the middle of an epoch, share an interrupter with it:
     ///
@@ -179,18 +196,20 @@ impl Builder {
     /// let training = SupervisedTraining::new(dir, train, valid).with_interrupter(interrupter);
     /// ```
     ///
-    /// To stop it between two epochs, `training.early_stopping(monitor.stop_on_alarm())`.
+    /// To stop it between two epochs, use `training.early_stopping(monitor.stop_on_alarm())`.
     pub fn on_alarm(mut self, act: impl FnMut(&Alarm) + Send + 'static) -> Self {
         self.on_alarm.push(Box::new(act));
         self
     }
 
-    /// Start the worker.
+    /// Builds the monitor and starts its worker thread.
     ///
     /// # Errors
     ///
-    /// If a pattern is no regular expression, the cadence, queue or threads are 0, the tolerance is negative,
-    /// the budget not a positive share, a rule can never hold, the folder cannot be written, or it holds a log already and [`Builder::resume`] was not asked for.
+    /// - A pattern is not a regular expression.
+    /// - The cadence, the queue or the number of threads is 0.
+    /// - The tolerance is negative, the budget is not in (0, 1], or a rule can never hold.
+    /// - The folder cannot be written, or it holds a log and [`Builder::resume`] was not called.
     pub fn build(self) -> Result<Monitor> {
         let selection = Selection::new(&self.include, &self.exclude)?;
         let cadence = self.cadence.unwrap_or(Cadence::Epochs(1));
@@ -276,12 +295,12 @@ impl Builder {
     }
 }
 
-/// A run's folder, opened to be written.
+/// The folder of a run, opened for writing.
 struct Opened {
     name: String,
     trajectory: Trajectory,
     sinks: Vec<Box<dyn Sink>>,
-    /// A last line that a crash had cut off was removed.
+    /// Whether an incomplete last line was removed.
     torn: bool,
 }
 
@@ -300,19 +319,19 @@ impl Opened {
                 });
             }
             (false, _) => JsonlSink::create(&log)?,
-            // First the right to write it: nobody adds to what is read then.
+            // Take the lock before reading, so that no other process adds lines afterwards.
             (true, true) => JsonlSink::open(&log)?,
         };
         let empty = log.metadata().is_ok_and(|m| m.len() == 0);
         let opened = Self::beside(dir, sink, name);
         if opened.is_err() && empty {
-            // The next try is to find what this one found.
+            // Remove the empty log, so that the next attempt finds the folder as it was.
             let _ = std::fs::remove_file(&log);
         }
         opened
     }
 
-    /// The other files of the folder, beside the log.
+    /// Opens the other files of the folder.
     fn beside(dir: &RunDir, log: JsonlSink, name: Option<String>) -> Result<Self> {
         let trajectory = dir.read()?;
         let header = trajectory.header().map(|h| h.run.clone());
@@ -336,7 +355,7 @@ impl Opened {
         let mut table = CsvSink::create(dir.table())?;
         table.rewrite(&trajectory)?;
         let mut spectra = SpectraSink::open(dir.spectra())?;
-        // Those of a run that was here before go aside.
+        // Move aside spectra of an earlier run in this folder.
         spectra.rewrite(&trajectory)?;
         #[cfg_attr(not(feature = "report"), expect(unused_mut))]
         let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(log), Box::new(table), Box::new(spectra)];

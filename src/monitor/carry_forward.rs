@@ -1,3 +1,5 @@
+//! Repeats the record of a layer whose weights have hardly changed since its last analysis.
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,14 +9,15 @@ use crate::matrix::LayerTensor;
 use crate::record::{Carried, Record, Stamp};
 use crate::spectrum::Solver;
 
-/// Repeats the record of a layer that has hardly moved since it was analysed.
+/// Repeats the record of a layer whose weights have hardly changed since its last analysis.
 pub(super) struct CarryForward {
     tolerance: f64,
     solver: Solver,
     anchors: HashMap<String, Anchor>,
 }
 
-/// A layer as it was analysed: drift is counted from here, so that skipping never adds up.
+/// A layer as it was analysed. Drift is measured from these weights, so that skipped analyses do
+/// not accumulate error.
 struct Anchor {
     tensor: Arc<LayerTensor>,
     eigenvalues: Vec<f64>,
@@ -30,7 +33,8 @@ impl CarryForward {
         }
     }
 
-    /// The layer's last record under a new stamp, if its α is certainly within the tolerance.
+    /// The layer's last record with a new stamp. None unless its α is provably within the
+    /// tolerance.
     pub(super) fn carry(&self, stamp: Stamp, tensor: &LayerTensor) -> Option<Record> {
         let start = Instant::now();
         let anchor = self.anchors.get(&tensor.name)?;
@@ -54,7 +58,7 @@ impl CarryForward {
         })
     }
 
-    /// A layer was analysed.
+    /// Stores a layer that was analysed.
     pub(super) fn anchor(
         &mut self,
         tensor: &Arc<LayerTensor>,
@@ -63,7 +67,7 @@ impl CarryForward {
     ) {
         let mut record = record.clone();
         if let Some(values) = record.values_mut() {
-            // It belongs to the observation that has it.
+            // The full analysis belongs to the analysed observation only.
             values.full = None;
             values.assess();
         }
@@ -83,7 +87,7 @@ struct Drift {
     new: f64,
 }
 
-/// `None` if the tensors differ in kind.
+/// The drift between two tensors. None if they differ in shape.
 fn drift(old: &LayerTensor, new: &LayerTensor) -> Option<Drift> {
     if old.shape != new.shape || old.values.len() != new.values.len() {
         return None;

@@ -1,4 +1,5 @@
-//! What a run writes, in which order, and what it remembers for that. The journal analyses nothing.
+//! The journal of a run: it writes lines to the sinks in order, and keeps the state for phases and
+//! alarms. It analyses nothing.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,28 +19,28 @@ use crate::run::{Hysteresis, Trajectory};
 use crate::sink::Sink;
 use crate::spectrum::Spectrum;
 
-/// What a user does about an alarm.
+/// The user's function for alarms.
 pub(super) type OnAlarm = Box<dyn FnMut(&Alarm) + Send>;
 
-/// A file, or another sink, that failed.
+/// A sink that failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct SinkFailure {
-    /// The sink's name: its file, say.
+    /// Name of the sink, for example its file.
     pub sink: String,
-    /// What it said first.
+    /// The first error.
     pub error: Error,
-    /// Lines that it lacks. None, if what failed worked when it was tried again.
+    /// Number of lines that the sink has not written. 0 if a later attempt succeeded.
     pub lacking: usize,
 }
 
-/// A sink, and how it fared.
+/// A sink with its failures.
 struct Watched {
     sink: Box<dyn Sink>,
     error: Option<Error>,
-    /// Its file, if that was found lost.
+    /// Path of its file, if the file was lost.
     lost: Option<PathBuf>,
-    /// Lines and spectra that it refused.
+    /// Number of lines and spectra that it refused.
     refused: usize,
 }
 
@@ -50,7 +51,7 @@ pub(super) struct Journal {
     phases: HashMap<String, Hysteresis>,
     alarms: Alarms,
     on_alarm: Vec<OnAlarm>,
-    /// Alarms that this process has raised.
+    /// Number of alarms that this process raised.
     raised: Arc<AtomicUsize>,
 }
 
@@ -81,18 +82,18 @@ impl Journal {
         journal
     }
 
-    /// How many alarms this process has raised so far.
+    /// Counter of the alarms that this process raised.
     #[cfg(feature = "burn")]
     pub(super) fn raised(&self) -> Arc<AtomicUsize> {
         Arc::clone(&self.raised)
     }
 
-    /// Phases and alarms as the log leaves them.
+    /// Sets the phases and alarms to the state at the end of the log.
     fn remember(&mut self) {
         self.phases.clear();
         self.alarms.forget();
         let log = lock(&self.state);
-        // An observation that a crash cut short is made again.
+        // An observation without a summary was interrupted by a crash. It will be repeated.
         let whole: HashSet<Stamp> = log.summaries().iter().map(|s| s.stamp).collect();
         for record in log.records().iter().filter(|r| whole.contains(&r.stamp)) {
             let phase = self.phases.entry(record.layer.clone()).or_default();
@@ -101,7 +102,7 @@ impl Journal {
         self.alarms.raised_only(log.alarms());
     }
 
-    /// What the layers looked like before training, as far as the log tells.
+    /// The initial state of the layers, from the log. Layers without an initial record are missing.
     pub(super) fn baselines(&self) -> HashMap<String, Baseline> {
         let log = lock(&self.state);
         let initial = log.records().iter();
@@ -115,27 +116,29 @@ impl Journal {
             .collect()
     }
 
-    /// Whether this moment is in the log.
+    /// Whether an observation is in the log.
     pub(super) fn knows(&self, stamp: Stamp) -> bool {
         lock(&self.state).summary(stamp).is_some()
     }
 
-    /// Whether no observation is in the log.
+    /// Whether the log has no observation.
     pub(super) fn is_empty(&self) -> bool {
         lock(&self.state).summaries().is_empty()
     }
 
-    /// The run so far. Sinks get a copy, since they may take their time, and ask the monitor.
+    /// A copy of the run so far. Sinks get a copy because they may be slow, and may call the
+    /// monitor.
     fn copy(&self) -> Trajectory {
         lock(&self.state).clone()
     }
 
-    /// Look at the run so far.
+    /// Calls `look` with the run so far.
     pub(super) fn with_run<T>(&self, look: impl FnOnce(&Trajectory) -> T) -> T {
         look(&lock(&self.state))
     }
 
-    /// What an observation means: the layers whose change of phase it confirms, and alarms.
+    /// Updates phases and alarms with an observation. Returns the layers whose phase change it
+    /// confirms, and the alarms.
     pub(super) fn assess(&mut self, records: &[Record]) -> (HashSet<String>, Vec<Alarm>) {
         let (mut turned, mut alarms) = (HashSet::new(), Vec::new());
         for record in records {
@@ -147,7 +150,7 @@ impl Journal {
         (turned, alarms)
     }
 
-    /// Write an observation.
+    /// Writes an observation.
     pub(super) fn observation(
         &mut self,
         stamp: Stamp,
@@ -171,7 +174,7 @@ impl Journal {
         self.flush();
     }
 
-    /// Write a line that was made elsewhere.
+    /// Writes a line that another part of the monitor made.
     pub(super) fn line(&mut self, line: Line) {
         let alarm = match &line {
             Line::Full(full) => self.alarms.see_full(full),
@@ -181,7 +184,7 @@ impl Journal {
         self.raise(alarm);
     }
 
-    /// Write a number that the training reports; whether it raised an alarm.
+    /// Writes a number that the training reported. Returns whether it raised an alarm.
     pub(super) fn scalar(&mut self, epoch: usize, name: String, value: f64) -> bool {
         let alarm = self.alarms.see_scalar(epoch, &name, value);
         if value.is_finite() {
@@ -206,7 +209,8 @@ impl Journal {
         self.keep(Line::Notice(Notice { run, epoch, event }));
     }
 
-    /// The run goes on from an earlier moment: what came after it is another branch.
+    /// Continues the run from an earlier observation. Later observations belong to an abandoned
+    /// branch.
     pub(super) fn resume(&mut self, resumed: Resumed) {
         self.keep(Line::Resumed(resumed));
         let run = self.copy();
@@ -216,12 +220,12 @@ impl Journal {
         self.flush();
     }
 
-    /// Write the end, and tell what failed.
+    /// Writes the end of the run. Returns the sinks that failed.
     pub(super) fn finish(&mut self, end: End) -> Vec<SinkFailure> {
         self.keep(Line::End(end));
         self.flush();
         let run = self.copy();
-        // What a sink refuses only now is told by the outcome alone.
+        // The log is complete, so these failures appear in the outcome only.
         let _ = self.call(|watched| watched.sink.finish(&run));
         let failures = self.sinks.iter_mut().filter_map(|watched| {
             Some(SinkFailure {
@@ -264,10 +268,10 @@ impl Journal {
         }
     }
 
-    /// A line goes to every sink, then to the trajectory.
+    /// Gives a line to every sink, then to the trajectory.
     pub(super) fn keep(&mut self, line: Line) {
-        // A sink that knows nothing of an earlier process is not to show twice what the log has
-        // once.
+        // A line that the log has must not appear again in a sink that does not know the earlier
+        // process.
         let tells = matches!(line, Line::Header(_) | Line::Resumed(_));
         if !tells && lock(&self.state).has(&line) {
             return;
@@ -281,7 +285,7 @@ impl Journal {
         self.say(said);
     }
 
-    /// Make what was written durable. A file that was lost is written anew from memory.
+    /// Makes all lines durable. A file that was lost is rewritten from memory.
     pub(super) fn flush(&mut self) {
         let mut lost = false;
         let mut said = self.call(|watched| match watched.sink.flush() {
@@ -318,8 +322,8 @@ impl Journal {
         }
     }
 
-    /// Call every sink. One that fails or panics stops neither the others nor the training; its
-    /// first failure is to be told.
+    /// Calls every sink. A sink that fails or panics stops neither the others nor the training.
+    /// Returns an event for the first failure of each sink.
     fn call(&mut self, mut call: impl FnMut(&mut Watched) -> Result<()>) -> Vec<Event> {
         let mut said = Vec::new();
         for watched in &mut self.sinks {

@@ -1,8 +1,9 @@
-//! Watching a training: when to observe, which layers, and a background worker that analyses.
+//! Monitors a training: when to observe, which layers to analyse, and a background worker that
+//! analyses them.
 //!
-//! Nothing here knows burn. A [`Monitor`] takes a [`Snapshot`], puts it in a bounded queue and
-//! returns; the worker analyses and writes. Whatever goes wrong (NaN weights, a panic in the
-//! analysis, a full disk) is recorded and never reaches the training.
+//! This module does not depend on burn. A [`Monitor`] takes a [`Snapshot`], puts it in a bounded
+//! queue and returns. The worker analyses it and writes the results. Failures (NaN weights, a panic
+//! in the analysis, a full disk) are recorded and never reach the training.
 
 mod alarms;
 mod budget;
@@ -27,7 +28,7 @@ pub use selection::Selection;
 pub use worker::Overload;
 use worker::{Job, Worker};
 
-/// When to observe. The initial and the last weights are observed in any case.
+/// When to observe. The initial and the last weights are always observed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Cadence {
@@ -37,7 +38,7 @@ pub enum Cadence {
     Steps(u64),
 }
 
-/// The weights of a model at one moment.
+/// A copy of a model's weights.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -45,12 +46,12 @@ pub struct Snapshot {
     pub tensors: Vec<LayerTensor>,
     /// The tensors that are left out, with reasons.
     pub skipped: Vec<SkippedLayer>,
-    /// Seconds of wall time that taking it cost the training.
+    /// Wall time of the copy on the training thread, in seconds.
     pub seconds: f64,
 }
 
 impl Snapshot {
-    /// The weights of these tensors.
+    /// A snapshot of these tensors.
     pub fn new(tensors: Vec<LayerTensor>) -> Self {
         Self {
             tensors,
@@ -59,21 +60,21 @@ impl Snapshot {
     }
 }
 
-/// What [`Monitor::finish`] returns.
+/// Result of [`Monitor::finish`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Outcome {
-    /// Everything that was recorded, the part before a resume included.
+    /// All records of the run, including those before a resume.
     pub trajectory: Trajectory,
-    /// Every file, or other sink, that failed, and how many lines it lacks; the others went on.
+    /// The sinks that failed. The others continued.
     pub failures: Vec<SinkFailure>,
-    /// Observations that were analysed.
+    /// Number of observations that were analysed.
     pub observed: usize,
-    /// Observations that had to wait for the one before.
+    /// Number of observations that waited for the previous one.
     pub deferred: usize,
-    /// Observations that were dropped because the queue was full.
+    /// Number of observations that were dropped because the queue was full.
     pub dropped: usize,
-    /// Observations that were left out to keep within the [budget](Builder::budget).
+    /// Number of observations that were left out to keep within the [budget](Builder::budget).
     pub over_budget: usize,
 }
 
@@ -112,16 +113,17 @@ struct Inner {
     resumed: bool,
     state: Arc<Mutex<Trajectory>>,
     starting_epoch: Option<usize>,
-    /// Whether the moment from which a continued log goes on is still to be found.
+    /// Whether the resume point of a continued log is still unknown. It is the observation after
+    /// which the run continues.
     resuming: Mutex<bool>,
-    /// What waits for that moment.
+    /// Jobs that wait until the resume point is known.
     held: Mutex<Vec<Job>>,
     /// The layers of the last model line.
     model: Mutex<Option<Vec<LayerShape>>>,
     budget: Option<Budget>,
     #[cfg(feature = "burn")]
     submitted: Mutex<Option<std::time::Instant>>,
-    /// Alarms that this process has raised.
+    /// Number of alarms that this process raised.
     #[cfg(feature = "burn")]
     alarms: Arc<std::sync::atomic::AtomicUsize>,
     worker: Worker,
@@ -136,13 +138,13 @@ impl std::fmt::Debug for Monitor {
     }
 }
 
-/// A poisoned lock still holds the data, and watching must go on.
+/// A poisoned lock still holds valid data, and monitoring must continue.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Monitor {
-    /// Begin to configure a monitor.
+    /// A builder with default options.
     pub fn builder() -> Builder {
         Builder::default()
     }
@@ -152,28 +154,29 @@ impl Monitor {
         &self.inner.run
     }
 
-    /// Which layers are analysed.
+    /// The layers that are analysed.
     pub fn selection(&self) -> &Selection {
         &self.inner.selection
     }
 
-    /// When it observes.
+    /// When the monitor observes.
     pub fn cadence(&self) -> Cadence {
         self.inner.cadence
     }
 
-    /// The epochs that were finished before this process, where the user has told.
+    /// Number of epochs that were finished before this process. None unless
+    /// [`Builder::starting_epoch`] was called.
     pub fn starting_epoch(&self) -> Option<usize> {
         self.inner.starting_epoch
     }
 
-    /// Whether it continues a log.
+    /// Whether the monitor continues a log.
     pub fn is_resumed(&self) -> bool {
         self.inner.resumed
     }
 
-    /// Hand over the weights of one moment. Returns at once, unless the queue is full and the
-    /// policy is [`Overload::Wait`]. A stamp that was recorded already is not analysed again.
+    /// Submits weights for analysis. Returns immediately, unless the queue is full and the policy
+    /// is [`Overload::Wait`]. A stamp that is in the log is not analysed again.
     pub fn submit(&self, stamp: Stamp, snapshot: Snapshot) {
         if std::mem::take(&mut *lock(&self.inner.resuming)) {
             self.resume_at(stamp, &snapshot.tensors);
@@ -186,8 +189,7 @@ impl Monitor {
         self.inner.worker.submit(Job::Observe { stamp, snapshot });
     }
 
-    /// Write which layers there are, at the beginning and whenever they differ from what the log
-    /// has.
+    /// Writes the layers of the model, at the beginning and whenever they change.
     fn announce(&self, stamp: Stamp, snapshot: &Snapshot) {
         let layers: Vec<LayerShape> = snapshot
             .tensors
@@ -218,8 +220,9 @@ impl Monitor {
         }
     }
 
-    /// Find the moment from which a continued log goes on: this one, if the log has it with these
-    /// weights, else the last one before it. What the log has after it is an abandoned branch.
+    /// Determines the resume point of a continued log. It is `stamp` if the log has that
+    /// observation with the same weights, and otherwise the last observation before it. Later
+    /// observations in the log belong to an abandoned branch.
     fn resume_at(&self, stamp: Stamp, tensors: &[LayerTensor]) {
         let norms = norms(tensors);
         let from = self.with_trajectory(|t| {
@@ -233,9 +236,9 @@ impl Monitor {
         self.resume_from(from);
     }
 
-    /// The run goes on from this observation of its log; anew, if there is none.
+    /// Continues the run after this observation of its log. None restarts the run.
     pub(crate) fn resume_from(&self, from: Option<Stamp>) {
-        // Held to the end: nothing may come between.
+        // Hold the lock to the end, so that no other line comes first.
         let mut resuming = lock(&self.inner.resuming);
         *resuming = false;
         let resumed = Resumed {
@@ -244,7 +247,7 @@ impl Monitor {
             anew: from.is_none(),
             unix_time: unix_time(),
         };
-        // At once, since the next observation may be one that the abandoned branch has.
+        // Update the state now. The next observation may have the stamp of an abandoned one.
         lock(&self.inner.state).push(Line::Resumed(resumed.clone()));
         self.inner.worker.submit(Job::Resume(resumed));
         for job in std::mem::take(&mut *lock(&self.inner.held)) {
@@ -252,8 +255,9 @@ impl Monitor {
         }
     }
 
-    /// Whether an observation that is due fits into the [budget](Builder::budget); one that does not is
-    /// counted. The first always fits. Ask before the weights are copied.
+    /// Whether an observation that is due fits into the [budget](Builder::budget). One that does
+    /// not fit is counted as left out. The first observation always fits. Call this before copying
+    /// the weights.
     pub fn within_budget(&self) -> bool {
         let worker = &self.inner.worker;
         let fits = match &self.inner.budget {
@@ -266,32 +270,32 @@ impl Monitor {
         fits
     }
 
-    /// The observation that did not fit was the last one, and is made.
+    /// Makes the last observation although it did not fit into the budget.
     #[cfg(feature = "burn")]
     pub(crate) fn observe_beyond_budget(&self) {
         self.inner.worker.uncount_over_budget();
     }
 
-    /// How many alarms this process has raised.
+    /// Number of alarms that this process raised.
     #[cfg(feature = "burn")]
     pub(crate) fn alarms_raised(&self) -> usize {
         let order = std::sync::atomic::Ordering::Relaxed;
         self.inner.alarms.load(order)
     }
 
-    /// Record a number that the training reports, such as the loss of an epoch.
+    /// Records a number that the training reports, such as the loss of an epoch.
     pub fn scalar(&self, epoch: usize, name: impl Into<String>, value: f64) {
         let name = name.into();
         self.hand_over(Job::Number { epoch, name, value });
     }
 
-    /// Record something that the reader of the log should know.
+    /// Records a message for the reader of the log.
     pub fn notice(&self, epoch: Option<usize>, text: impl Into<String>) {
         let text = text.into();
         self.event(epoch, Event::Message { text });
     }
 
-    /// Record what happened.
+    /// Records an event.
     pub(crate) fn event(&self, epoch: Option<usize>, event: Event) {
         self.send(Line::Notice(Notice {
             run: self.inner.run.clone(),
@@ -300,12 +304,14 @@ impl Monitor {
         }));
     }
 
-    /// Look at what has been recorded so far. Keep it short: the worker waits meanwhile.
+    /// Calls `look` with the run so far. `look` should return quickly, because the worker waits for
+    /// it.
     pub fn with_trajectory<T>(&self, look: impl FnOnce(&Trajectory) -> T) -> T {
         look(&lock(&self.inner.state))
     }
 
-    /// Give the worker until `patience` after the last observation to finish it, however many ask.
+    /// Waits until the worker has finished the last observation, but not beyond `patience` after
+    /// its submission. Several calls share this limit.
     #[cfg(feature = "burn")]
     pub(crate) fn settle(&self, patience: std::time::Duration) {
         let submitted = *lock(&self.inner.submitted);
@@ -314,16 +320,16 @@ impl Monitor {
         }
     }
 
-    /// Wait until all that was handed over is done, but no longer than `patience`.
+    /// Waits until all jobs are done, but no longer than `patience`.
     #[cfg(feature = "burn")]
     pub(crate) fn wait(&self, patience: std::time::Duration) {
         self.inner.worker.wait_idle(patience);
     }
 
-    /// Wait for the analysis, and return everything. Later observations are ignored.
+    /// Waits for all analyses and ends the run. Later observations are ignored.
     pub fn finish(&self) -> Outcome {
         if std::mem::take(&mut *lock(&self.inner.resuming)) {
-            // Nothing was observed: the run is where it was.
+            // No weights were observed, so the run continues after its last observation.
             let last = self.with_trajectory(|t| t.summaries().iter().map(|s| s.stamp).max());
             self.resume_from(last);
         }
@@ -339,16 +345,13 @@ impl Monitor {
         }
     }
 
-    /// Whether this moment is in the log already. A log that is being continued has to see the
-    /// weights first.
+    /// Whether the log has this observation. False for a continued log before its first snapshot.
     #[cfg(feature = "burn")]
     pub(crate) fn has(&self, stamp: Stamp) -> bool {
-        !*lock(&self.inner.resuming)
-            && self.with_trajectory(|t| t.summary(stamp).is_some())
+        !*lock(&self.inner.resuming) && self.with_trajectory(|t| t.summary(stamp).is_some())
     }
 
-    /// Which recorded moment these weights are, for a run that was resumed: the one whose norms
-    /// they have.
+    /// The newest observation in the log whose weight norms equal those of `tensors`.
     #[cfg(feature = "burn")]
     pub(crate) fn recognise(&self, tensors: &[LayerTensor]) -> Option<Stamp> {
         let norms = norms(tensors);
@@ -362,8 +365,8 @@ impl Monitor {
         self.hand_over(Job::Line(Box::new(line)));
     }
 
-    /// What comes before the moment is known from which a continued log goes on waits for it: until
-    /// then, a line of the abandoned branch may stand in its place.
+    /// Sends a job to the worker. Holds the job until the resume point is known, because a branch
+    /// that will be abandoned may have a line with the same key.
     fn hand_over(&self, job: Job) {
         let resuming = lock(&self.inner.resuming);
         if *resuming {
@@ -375,13 +378,13 @@ impl Monitor {
     }
 }
 
-/// ‖W‖²_F by layer.
+/// ‖W‖²_F of each layer.
 fn norms(tensors: &[LayerTensor]) -> Vec<(&str, f64)> {
     let norm = |t: &LayerTensor| t.values.iter().map(|&v| f64::from(v).powi(2)).sum();
     tensors.iter().map(|t| (t.name.as_str(), norm(t))).collect()
 }
 
-/// Whether the log has these norms at a moment.
+/// Whether the log has these norms at an observation.
 fn has_norms(run: &Trajectory, stamp: Stamp, norms: &[(&str, f64)]) -> bool {
     norms.iter().all(|(name, norm)| {
         let record = run.record(name, stamp);
@@ -391,7 +394,7 @@ fn has_norms(run: &Trajectory, stamp: Stamp, norms: &[(&str, f64)]) -> bool {
         });
         match known {
             Some(known) => (known - norm).abs() <= 1e-9 * norm,
-            // A layer with NaN has no norm in the log either.
+            // A layer with NaN has no norm in the log.
             None => record.is_some() && !norm.is_finite(),
         }
     })

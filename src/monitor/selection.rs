@@ -1,9 +1,11 @@
+//! Selects the layers to analyse, by regular expressions.
+
 use regex_lite::Regex;
 
 use crate::error::{Error, Result};
 use crate::matrix::{Layout, SkipReason, analysable};
 
-/// Which layers are analysed, by their dotted path.
+/// Selects the layers to analyse, by their dotted path.
 #[derive(Debug, Clone, Default)]
 pub struct Selection {
     include: Vec<Regex>,
@@ -11,7 +13,8 @@ pub struct Selection {
 }
 
 impl Selection {
-    /// Layers that match one of `include` (any, if it is empty) and none of `exclude`.
+    /// Selects layers that match one of `include` and none of `exclude`. An empty `include` matches
+    /// every layer.
     ///
     /// # Errors
     ///
@@ -34,11 +37,11 @@ impl Selection {
         })
     }
 
-    /// The layout to cut a tensor by, or why it is left out.
+    /// The layout of a tensor that is analysed.
     ///
     /// # Errors
     ///
-    /// [`SkipReason`], the reason.
+    /// The reason why the tensor is left out.
     pub fn layout(
         &self,
         name: &str,
@@ -53,7 +56,7 @@ impl Selection {
         }
     }
 
-    /// Whether the patterns admit this name.
+    /// Whether the patterns select this name.
     pub fn includes(&self, name: &str) -> bool {
         let hit = |patterns: &[Regex]| patterns.iter().any(|p| p.is_match(name));
         (self.include.is_empty() || hit(&self.include)) && !hit(&self.exclude)

@@ -58,7 +58,7 @@ pub(super) fn figure(trajectory: &Trajectory) -> Result<Figure, String> {
         .collect();
     let mut remark = String::new();
     if !left_out.is_empty() {
-        // In the model's order.
+        // In the order of the model.
         let names: Vec<&str> = trajectory
             .layers()
             .iter()
@@ -144,8 +144,8 @@ pub(super) fn figure(trajectory: &Trajectory) -> Result<Figure, String> {
     Ok(figure)
 }
 
-/// The values without those beyond Tukey's outer fences: at initialisation α is that of noise, and
-/// one such value would flatten the rest of the run.
+/// Removes values beyond Tukey's outer fences. At initialisation α is that of noise, and one such
+/// value would flatten the rest of the curve.
 fn ordinary(mut values: Vec<f64>) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
     let quartile = |k: usize| values.get(values.len() * k / 4).copied().unwrap_or(0.0);

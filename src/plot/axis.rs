@@ -1,9 +1,9 @@
-//! Ranges that hold for any data: they are guarded here and nowhere else, so an empty, constant or
-//! infinite range never reaches a figure.
+//! Axes whose ranges are valid for any data. An empty, constant or infinite range is corrected
+//! here, so a figure never has one.
 
 use super::style;
 
-/// A range of numbers and how it is laid out.
+/// The range of an axis and its kind.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Axis {
     lo: f64,
@@ -37,7 +37,7 @@ impl Axis {
         }
     }
 
-    /// At least half a decade.
+    /// A logarithmic axis of at least half a decade.
     pub(super) fn log(lo: f64, hi: f64) -> Self {
         let good = |v: f64| v > 0.0 && v.is_finite();
         let (lo, hi) = if good(lo) && good(hi) {
@@ -57,7 +57,7 @@ impl Axis {
         }
     }
 
-    /// Epochs: at least one wide, ticks at whole numbers only.
+    /// An axis of epochs. It is at least one wide and has ticks at integers only.
     pub(super) fn whole(lo: f64, hi: f64) -> Self {
         let axis = if hi - lo >= 1.0 {
             let pad = 0.015 * (hi - lo);
@@ -71,7 +71,8 @@ impl Axis {
         }
     }
 
-    /// Around finite values, with a share of the range to spare on both sides.
+    /// A linear axis around the finite values, with a margin of `spare` times their range on both
+    /// sides.
     pub(super) fn around(values: impl Iterator<Item = f64>, spare: f64) -> Self {
         let (lo, hi) = values
             .filter(|v| v.is_finite())
@@ -90,7 +91,8 @@ impl Axis {
         self.hi
     }
 
-    /// Where the value lies: 0 at the low end, 1 at the high end, NaN for what has no place.
+    /// Position of a value on the axis: 0 at the low end, 1 at the high end. A logarithmic axis
+    /// treats values ≤ 0 and NaN as 1e-300.
     pub(super) fn fraction(&self, value: f64) -> f64 {
         if self.log {
             (value.max(1e-300).ln() - self.lo.ln()) / (self.hi.ln() - self.lo.ln())
@@ -99,7 +101,7 @@ impl Axis {
         }
     }
 
-    /// The power of ten that is written once at the axis instead of at every tick.
+    /// Exponent of the power of ten that is written once at the axis instead of at every tick.
     pub(super) fn exponent(&self) -> i32 {
         let scale = self.lo.abs().max(self.hi.abs());
         let exponent = scale.log10().floor();
@@ -110,7 +112,7 @@ impl Axis {
         }
     }
 
-    /// Labelled ticks, at most about `most` of them.
+    /// Labelled ticks: about `most` of them or fewer.
     pub(super) fn ticks(&self, most: usize) -> Vec<(f64, String)> {
         if self.log {
             return self.log_ticks(most);
@@ -132,7 +134,7 @@ impl Axis {
             .map(|i| (first + i as f64) * step)
             .take_while(|&v| v <= self.hi + 1e-9 * step)
             .map(|v| {
-                // −0 prints a sign.
+                // Adding 0 turns −0 into 0, so that no sign is printed.
                 let shown = v / unit + 0.0;
                 (v, format!("{shown:.decimals$}").replace('-', "−"))
             })
@@ -166,7 +168,7 @@ impl Axis {
             .collect()
     }
 
-    /// Unlabelled ticks between the decades.
+    /// Ticks without labels, between the powers of ten.
     pub(super) fn minor(&self) -> Vec<f64> {
         if !self.log || self.hi / self.lo > 1e7 {
             return Vec::new();

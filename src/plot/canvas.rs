@@ -1,5 +1,6 @@
-//! A figure as a list of shapes, and its two renderings. Figures are built without a backend, so
-//! one description makes SVG and PNG alike, and nothing that plotters rejects can reach it.
+//! A figure as a list of shapes, and its output as SVG and PNG. Figures are built without a
+//! plotters backend, so both formats come from the same description. Nothing that plotters rejects
+//! can reach it.
 
 use std::fs::File;
 use std::io::BufWriter;
@@ -18,15 +19,15 @@ use crate::error::{Error, Result};
 pub(super) use crate::scene::Point;
 use crate::scene::{self, Anchor};
 
-/// How a text looks.
+/// Style of a text.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Type {
-    /// Pixels of an em.
+    /// Font size in pixels.
     pub(super) em: f64,
     pub(super) bold: bool,
     pub(super) color: RGBAColor,
     pub(super) anchor: Anchor,
-    /// Reads upwards.
+    /// Whether the text runs upwards.
     pub(super) upright: bool,
 }
 
@@ -76,7 +77,7 @@ enum Shape {
     Text(Point, String, Type),
 }
 
-/// Shapes, in the order in which they are painted, and the numbers behind them.
+/// A figure: its shapes in the order of painting, and its numbers.
 #[derive(Debug)]
 pub(super) struct Figure {
     width: f64,
@@ -85,7 +86,7 @@ pub(super) struct Figure {
     pub(super) table: Table,
 }
 
-/// SVG coordinates are whole numbers in plotters; this many make a pixel.
+/// Number of SVG units in a pixel. plotters has integer coordinates only.
 const SVG_GRID: f64 = 8.0;
 
 impl Figure {
@@ -105,7 +106,7 @@ impl Figure {
         }
     }
 
-    /// A path in dashes of `on` pixels with gaps of `off` pixels.
+    /// A dashed path: dashes of `on` pixels, gaps of `off` pixels.
     pub(super) fn dashed(
         &mut self,
         points: &[Point],
@@ -157,7 +158,7 @@ impl Figure {
     }
 
     pub(super) fn text(&mut self, at: Point, text: impl AsRef<str>, kind: Type) {
-        // Control characters and the two non-characters are no XML, and no font has them.
+        // Control characters, U+FFFE and U+FFFF are not valid in XML, and no font has them.
         let text: String = text
             .as_ref()
             .chars()
@@ -172,7 +173,7 @@ impl Figure {
         }
     }
 
-    /// What is described for the page, too.
+    /// Adds the shapes of a scene that the HTML report also uses.
     pub(super) fn scene(&mut self, shapes: &[scene::Shape]) {
         for shape in shapes {
             match shape {
@@ -199,7 +200,7 @@ impl Figure {
         }
     }
 
-    /// The figure's title, and the run's name beside it.
+    /// Adds the figure's title and the run's name.
     pub(super) fn heading(&mut self, title: &str, run: &str) {
         let at = 20.0 + style::text_width(title, TITLE, true) + 16.0;
         self.text((20.0, 26.0), title, Type::new(TITLE, style::INK).bold());
@@ -209,7 +210,7 @@ impl Figure {
         }
     }
 
-    /// A data point: filled, or hollow for a value that is missing.
+    /// Adds a data point. A hollow one marks a missing value.
     pub(super) fn marker(
         &mut self,
         at: Point,
@@ -224,14 +225,15 @@ impl Figure {
         }
     }
 
-    /// An arrow head with its tip at `at`.
+    /// Adds an arrow head with its tip at `at`.
     pub(super) fn arrow(&mut self, at: Point, up: bool, color: impl Color) {
         let base = at.1 + if up { 9.0 } else { -9.0 };
         self.polygon(vec![at, (at.0 - 5.0, base), (at.0 + 5.0, base)], color);
     }
 
     fn blob(&mut self, at: Point, marker: Marker, radius: f64, color: RGBAColor) {
-        // Corners at equal angles, the first one at `turn` quarters from the top; sizes of equal ink.
+        // Number of corners, rotation in quarter turns from the top, and size. The sizes give all
+        // markers about the same area.
         let (corners, turn, size) = match marker {
             Marker::Circle => {
                 self.shapes.push(Shape::Disc(at, radius, color));
@@ -254,7 +256,7 @@ impl Figure {
         self.polygon(points, color);
     }
 
-    /// Write the figure (`.svg`, `.png`) or its numbers (`.csv`).
+    /// Writes the figure (`.svg`, `.png`) or its numbers (`.csv`).
     pub(super) fn save(&self, path: &Path) -> Result<()> {
         let extension = path
             .extension()
@@ -275,7 +277,8 @@ impl Figure {
         let (w, h) = self.pixels(SVG_GRID);
         {
             let area = SVGBackend::with_string(&mut text, (w, h)).into_drawing_area();
-            // plotters centres by half an x-height, a little above the middle of the capitals.
+            // plotters centres a text by half its x-height, a little above the middle of the
+            // capitals.
             let kind = Backend {
                 grid: SVG_GRID,
                 line: 1.24,
@@ -285,7 +288,8 @@ impl Figure {
             self.render(&area, &kind).map_err(|e| e.to_string())?;
             area.present().map_err(|e| e.to_string())?;
         }
-        // The root element again, with the size in pixels and the finer grid as its view box.
+        // Replace the root element by one with the size in pixels and the finer grid as its view
+        // box.
         let body = text
             .split_once('>')
             .map(|(_, body)| body)
@@ -297,9 +301,10 @@ impl Figure {
         ))
     }
 
-    /// Drawn at twice the size of the file, so that the mean of four pixels smooths every edge.
+    /// Writes a PNG file. The picture is drawn at twice the file's size, and the mean of four
+    /// pixels smooths the edges.
     fn png(&self, path: &Path) -> Result<(), String> {
-        // High density, unless the picture would become unwieldy.
+        // Use two pixels per unit, unless the file would be too large.
         let density = if self.width * self.height > 4e6 {
             1.0
         } else {
@@ -310,7 +315,7 @@ impl Figure {
         let mut pixels = vec![0u8; 3 * fine.0 as usize * fine.1 as usize];
         {
             let area = BitMapBackend::with_buffer(&mut pixels, fine).into_drawing_area();
-            // plotters puts the baseline half a line below the top.
+            // plotters places the baseline half a line below the top.
             let kind = Backend {
                 grid: 2.0 * density,
                 line: LINE_HEIGHT,
@@ -390,19 +395,19 @@ impl Figure {
     }
 }
 
-/// What differs between plotters' backends.
+/// The differences between plotters' backends.
 struct Backend {
-    /// Coordinates per pixel.
+    /// Number of coordinates in a pixel.
     grid: f64,
-    /// The backend's font size over the em.
+    /// Ratio of the backend's font size to the em.
     line: f64,
-    /// The vertical anchor to ask for, and how many ems below it …
+    /// The vertical anchor that is passed to the backend.
     v: VPos,
-    /// … the middle of the capitals ends up where it should.
+    /// Shift in ems that puts the middle of the capitals at the text's position.
     down: f64,
 }
 
-/// Half the size, each pixel the mean of four.
+/// Halves the size of a picture. Each pixel is the mean of four.
 fn halve(pixels: &[u8], width: usize) -> Vec<u8> {
     let row = 3 * width;
     let mut out = Vec::with_capacity(pixels.len() / 4);

@@ -35,9 +35,9 @@ use plotters::style::RGBColor;
 /// ```
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Chart {
-    /// What the figure shows.
+    /// Title of the figure.
     pub title: String,
-    /// Lines below the title.
+    /// Text below the title. It may have several lines.
     pub note: String,
     /// The panels.
     pub planes: Vec<Plane>,
@@ -46,22 +46,22 @@ pub struct Chart {
 /// One panel.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Plane {
-    /// What the panel shows.
+    /// Title of the panel.
     pub title: String,
-    /// From left to right.
+    /// The horizontal axis.
     pub x: Scale,
-    /// Upwards.
+    /// The vertical axis.
     pub y: Scale,
-    /// In the order in which they are painted. Curves of one name share one entry of the legend.
+    /// The curves in the order of painting. Curves with the same name share a legend entry.
     pub curves: Vec<Curve>,
 }
 
 /// An axis.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Scale {
-    /// Quantity and unit.
+    /// Quantity and unit of the axis.
     pub label: String,
-    /// Logarithmic; what is not positive has no place on it.
+    /// Whether the axis is logarithmic. The range of a logarithmic axis ignores values ≤ 0.
     pub log: bool,
 }
 
@@ -95,29 +95,29 @@ impl Scale {
     }
 }
 
-/// One curve, or a cloud of points.
+/// A curve, or a set of separate points.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Curve {
-    /// Its name in the legend; none if it is empty.
+    /// Name in the legend. An empty name has no entry.
     pub name: String,
-    /// Its colour and marker.
+    /// Colour and marker.
     pub hue: Hue,
-    /// x and y; a point that is not finite interrupts the line.
+    /// Points (x, y). A point that is not finite interrupts the line.
     pub points: Vec<(f64, f64)>,
-    /// x, low and high: an area, or for a single x a bar.
+    /// Band (x, low, high). It is drawn as an area, or as a bar if it has a single x.
     pub band: Vec<(f64, f64, f64)>,
-    /// Whether the points are joined.
+    /// Whether a line connects the points.
     pub line: bool,
 }
 
-/// What a curve's colour stands for.
+/// The meaning of a curve's colour.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Hue {
-    /// One of several kinds, by number; each has a marker of its own.
+    /// One of several categories, by index. Each has its own marker.
     Category(usize),
-    /// A quantity, from 0 (dark) to 1 (light).
+    /// A quantity from 0 (dark) to 1 (light).
     Sequence(f64),
-    /// A phase, in its colour; points carry its letter.
+    /// A phase in its colour. The points carry its letter.
     Phase(Phase),
 }
 
@@ -159,7 +159,7 @@ pub(super) fn figure(chart: &Chart) -> Result<Figure, String> {
     }
     let mut table = Table::new(&["panel", "curve", "x", "y", "low", "high"]);
     let shown = chart.planes.len().clamp(1, PER_ROW) as f64;
-    // One panel alone is wide, but not as wide as three.
+    // A single panel is wider than one of several, but not as wide as three.
     let (width, height) = match chart.planes.len() {
         1 => (560.0, 330.0),
         2 => (356.0, 290.0),
@@ -245,7 +245,7 @@ fn draw(figure: &mut Figure, panel: &Panel, curve: &Curve) {
             panel.line(figure, run, color, 1.9);
         }
     }
-    // Markers that touch each other are a thick line.
+    // Leave out markers that would touch each other and look like a thick line.
     let mut before = (f64::NEG_INFINITY, f64::NEG_INFINITY);
     for &(x, y) in &curve.points {
         let Some(at) = panel.at(x, y).and(panel.inside(x, y)) else {

@@ -1,11 +1,11 @@
-//! Legends, outside of the plot area: a column at its right or a strip below it.
+//! Legends outside the plot area: a column to its right, or a strip below it.
 
 use plotters::style::RGBColor;
 
 use super::canvas::{Figure, Point, Type};
 use super::style::{self, Marker, SMALL};
 
-/// The sign of a legend entry.
+/// The symbol of a legend entry.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Key {
     /// A line with its marker.
@@ -18,28 +18,28 @@ pub(super) enum Key {
     Dashed(RGBColor),
     /// A dashed line with its marker.
     DashedLine(RGBColor, Marker),
-    /// A coloured area of this opacity.
+    /// An area with this colour and opacity.
     Area(RGBColor, f64),
     /// A tile with its letter.
     Tile(RGBColor, char),
     /// A hollow marker.
     Hollow,
-    /// The arrow of a value off the axis.
+    /// The arrow that marks a value beyond the axis.
     Beyond,
     /// A short upright tick.
     Rug(RGBColor),
-    /// Nothing: the text is a remark.
+    /// No symbol. The text is a remark.
     Remark,
 }
 
-/// A sign and what it stands for.
+/// A symbol and its text.
 pub(super) type Entry = (Key, String);
 
-/// Distance of two entries.
+/// Vertical distance between entries, in pixels.
 pub(super) const ROW: f64 = 19.0;
 const SIGN: f64 = 26.0;
 
-/// Entries below each other; returns where the next one would be.
+/// Draws the entries below each other. Returns the y of the next entry.
 pub(super) fn column(figure: &mut Figure, (x, y): Point, width: f64, entries: &[Entry]) -> f64 {
     for (i, (key, text)) in entries.iter().enumerate() {
         entry(figure, (x, y + ROW * i as f64), width, *key, text);
@@ -47,7 +47,7 @@ pub(super) fn column(figure: &mut Figure, (x, y): Point, width: f64, entries: &[
     y + ROW * entries.len() as f64
 }
 
-/// Entries beside each other, in as many rows as they need; returns where the next row would be.
+/// Draws the entries next to each other, in as many rows as needed. Returns the y of the next row.
 pub(super) fn strip(figure: &mut Figure, (left, top): Point, right: f64, entries: &[Entry]) -> f64 {
     let (places, height) = lay((left, right), entries);
     for ((x, y), (key, text)) in places.into_iter().zip(entries) {
@@ -56,7 +56,7 @@ pub(super) fn strip(figure: &mut Figure, (left, top): Point, right: f64, entries
     top + height
 }
 
-/// How high a [`strip`] will be.
+/// Height of a [`strip`] in pixels.
 pub(super) fn height(span: (f64, f64), entries: &[Entry]) -> f64 {
     lay(span, entries).1
 }

@@ -1,21 +1,22 @@
-//! Figures, as SVG or PNG, with the numbers behind them as CSV.
+//! Figures as SVG or PNG, and their numbers as CSV.
 //!
 //! | function | figure |
 //! |---|---|
-//! | [`alpha`] | tail exponent of each layer over the epochs, under loss and accuracy |
+//! | [`alpha`] | tail exponent of each layer over the epochs, below loss and accuracy |
 //! | [`alpha_hat`] | the model's weighted α over the epochs, in both conventions |
 //! | [`phase_timeline`] | phase of each layer at each epoch |
 //! | [`phase_grid`] | phase of each layer at the end of several runs |
-//! | [`phase_table`] | the same, several runs of each setting |
+//! | [`phase_table`] | phase of each layer at the end of several runs of each setting |
 //! | [`chart`] | any curves, with bands and points, on one or several panels |
 //! | [`esd_gallery`] | spectral densities of different layers |
-//! | [`esd`] | spectral density of a layer with its Marchenko–Pastur bulk, several epochs |
-//! | [`esd_loglog`] | the same on logarithmic axes with its power-law tail |
-//! | [`all`] | everything that a run's log and spectra allow |
+//! | [`esd`] | spectral density of a layer with its Marchenko–Pastur bulk, at several epochs |
+//! | [`esd_loglog`] | spectral density of a layer with its power-law tail, on logarithmic axes |
+//! | [`all`] | every figure for which a run has data |
 //!
-//! The extension of the path decides: `.svg`, `.png`, or `.csv` for the numbers alone. The same
-//! data gives the same bytes. PNG text uses a font inside this crate; SVG text asks for the generic
-//! family `sans-serif`. Nothing tells by colour alone: layers have marker shapes, phases letters.
+//! The extension of the path selects the format: `.svg`, `.png`, or `.csv` for the numbers. The
+//! same data gives the same bytes. PNG text uses a font in this crate. SVG text requests the
+//! generic family `sans-serif`. No information depends on colour alone: layers have marker shapes,
+//! and phases have letters.
 //!
 //! ```
 //! use heavytail::spectrum::Spectrum;
@@ -30,9 +31,9 @@
 //!
 //! # When they mislead
 //!
-//! The band around α is its textbook σ, which knows nothing of the search for xmin: the true spread
-//! is larger for short tails. Noise has an α as well; compare with epoch 0. In the linear density,
-//! a bin that holds one spike is as high as one that holds one eigenvalue of the bulk.
+//! The band around α is its textbook σ, which ignores the search for xmin. The true spread is
+//! larger for short tails. Noise has an α as well: compare with epoch 0. In the linear density, a
+//! bin that holds one spike is as high as one that holds one eigenvalue of the bulk.
 
 mod alpha_hat;
 mod axis;
@@ -62,19 +63,21 @@ fn save(figure: Result<Figure, String>, path: &Path) -> Result<()> {
     figure.map_err(|cause| plot_error(path, cause))?.save(path)
 }
 
-/// α of each layer over the epochs with its σ, the ranges 2–5 (papers) and 2–6 (WeightWatcher), and
-/// a hollow marker on the axis where there is no fit. Scalars whose names contain `loss` or
-/// `accuracy` (in percent) stand above on the same epochs.
+/// Plots α of each layer over the epochs with its σ. The ranges 2–5 (papers) and 2–6
+/// (WeightWatcher) are shaded. A hollow marker on the axis shows an observation without a fit.
+/// Scalars whose names contain `loss` or `accuracy` (in percent) are in panels above, with the same
+/// epochs.
 ///
 /// # Errors
 ///
-/// [`Error::Plot`] if there are no records or the extension is unknown; [`Error::Io`] if the file
+/// [`Error::Plot`] if there are no records or the extension is unknown. [`Error::Io`] if the file
 /// cannot be written.
 pub fn alpha(trajectory: &Trajectory, path: impl AsRef<Path>) -> Result<()> {
     save(trajectory::alpha(trajectory), path.as_ref())
 }
 
-/// The model's weighted α over the epochs, WeightWatcher's and the workshop paper's.
+/// Plots the model's weighted α over the epochs, in WeightWatcher's and in the workshop paper's
+/// convention.
 ///
 /// # Errors
 ///
@@ -83,7 +86,7 @@ pub fn alpha_hat(trajectory: &Trajectory, path: impl AsRef<Path>) -> Result<()> 
     save(alpha_hat::figure(trajectory), path.as_ref())
 }
 
-/// The phase of each layer at each observation, as tiles with letters.
+/// Plots the phase of each layer at each observation, as tiles with letters.
 ///
 /// # Errors
 ///
@@ -92,8 +95,8 @@ pub fn phase_timeline(trajectory: &Trajectory, path: impl AsRef<Path>) -> Result
     save(phases::timeline(trajectory), path.as_ref())
 }
 
-/// The last phase and α of each layer in several runs, one row a run. `axis` says what the rows'
-/// names are, for example `batch size`.
+/// Plots the last phase and α of each layer in several runs, one row for each run. `axis` is the
+/// quantity that the rows' names give, for example `batch size`.
 ///
 /// # Errors
 ///
@@ -106,8 +109,9 @@ pub fn phase_grid(
     save(phases::grid(axis, rows), path.as_ref())
 }
 
-/// The phase and α of each layer at the end of several runs of each setting. A row is a setting, named in
-/// the `axis`'s words, with one list of runs (seeds) for each of the `layers`.
+/// Plots the phase and α of each layer at the end of training, for several runs of each setting. A
+/// row is a setting with its name, and with one list of runs (seeds) for each of the `layers`.
+/// `axis` is the quantity that the names give.
 ///
 /// # Errors
 ///
@@ -122,30 +126,32 @@ pub fn phase_table(
     save(phases::table(title, axis, layers, rows), path.as_ref())
 }
 
-/// Curves, bands and points on one or several panels: see [`Chart`].
+/// Plots curves, bands and points on one or several panels: see [`Chart`].
 ///
 /// # Errors
 ///
-/// [`Error::Plot`] if no panel has a finite point or the extension is unknown; [`Error::Io`] if the file
-/// cannot be written.
+/// [`Error::Plot`] if no panel has a finite point or the extension is unknown. [`Error::Io`] if the
+/// file cannot be written.
 pub fn chart(chart: &Chart, path: impl AsRef<Path>) -> Result<()> {
     save(chart::figure(chart), path.as_ref())
 }
 
-/// The spectral density of one layer at several observations side by side on linear axes: the
-/// fitted Marchenko–Pastur bulk with its edges λ₋ and λ₊, the Tracy–Widom band of noise's largest
-/// eigenvalue, and the spikes beyond. Spikes too far to show are counted at the right edge.
+/// Plots the spectral density of one layer at several observations, side by side on linear axes. It
+/// shows the fitted Marchenko–Pastur bulk with its edges λ₋ and λ₊, the Tracy–Widom band of noise's
+/// largest eigenvalue, and the spikes. A number at the right edge counts the spikes beyond the
+/// axis.
 ///
 /// # Errors
 ///
-/// [`Error::Plot`] if there is no spectrum, every eigenvalue is zero, or the extension is unknown;
+/// [`Error::Plot`] if there is no spectrum, every eigenvalue is zero, or the extension is unknown.
 /// [`Error::Io`] if the file cannot be written.
 pub fn esd(layer: &str, spectra: &[(String, Spectrum)], path: impl AsRef<Path>) -> Result<()> {
     let title = format!("Spectral density of {layer}");
     save(esd::linear(&title, spectra, true), path.as_ref())
 }
 
-/// Spectral densities of different layers side by side, each on axes of its own; else as [`esd`].
+/// Plots the spectral densities of different layers side by side, as [`esd`], but each with its own
+/// axes.
 ///
 /// # Errors
 ///
@@ -158,8 +164,8 @@ pub fn esd_gallery(
     save(esd::linear(title, spectra, false), path.as_ref())
 }
 
-/// The spectral density of one layer at several observations side by side on logarithmic axes, with
-/// the fitted power law over its own support, from xmin to λmax.
+/// Plots the spectral density of one layer at several observations, side by side on logarithmic
+/// axes. It shows the fitted power law over its support, from xmin to λmax.
 ///
 /// # Errors
 ///
@@ -172,16 +178,16 @@ pub fn esd_loglog(
     save(esd::log_log(layer, spectra), path.as_ref())
 }
 
-/// Every figure that the data allow, each as `.svg`, `.png` and `.csv`: `alpha`, `alpha_hat`,
-/// `phases` and, from the first, middle and last spectra that a
-/// [`SpectraSink`](crate::sink::SpectraSink) kept in `spectra`, `esd-<layer>` and
-/// `esd-loglog-<layer>`, where the layer's name is made safe by [`FileNames`]. The
-/// folder is created. Returns what was written.
+/// Writes every figure for which there is data, each as `.svg`, `.png` and `.csv`.
+///
+/// The figures are `alpha`, `alpha_hat` and `phases`. From the first, middle and last spectra in
+/// `spectra`, the folder of a [`SpectraSink`](crate::sink::SpectraSink), they are also
+/// `esd-<layer>` and `esd-loglog-<layer>`. [`FileNames`] makes the layers' names safe for files.
+/// The folder is created if it does not exist. Returns the paths of the files.
 ///
 /// # Errors
 ///
-/// [`Error::Plot`] if nothing can be drawn at all, and whatever keeps a file from being read or
-/// written.
+/// [`Error::Plot`] if there is no data for any figure. Any error of reading or writing a file.
 pub fn all(
     trajectory: &Trajectory,
     spectra: Option<&Path>,
@@ -204,7 +210,7 @@ pub fn all(
     }
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let mut written = Vec::new();
-    // What cannot be built has nothing to draw.
+    // A figure that cannot be built has no data.
     for (name, figure) in figures {
         let Ok(figure) = figure else { continue };
         for extension in ["svg", "png", "csv"] {
@@ -220,7 +226,7 @@ pub fn all(
     Ok(written)
 }
 
-/// One layer's spectra, each with the name of its observation.
+/// The spectra of one layer, each with the name of its observation.
 type Observations = Vec<(String, Spectrum)>;
 
 /// The first, middle and last observation in a folder of spectra, by layer.

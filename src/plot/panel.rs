@@ -1,4 +1,4 @@
-//! A plot area: two axes, what is drawn between them, and the frame around it.
+//! A panel: two axes, the data between them, and the frame.
 
 use plotters::style::{Color, RGBColor};
 
@@ -6,7 +6,7 @@ use super::axis::Axis;
 use super::canvas::{Figure, Point, Type};
 use super::style::{self, LABEL, SMALL};
 
-/// A plot area with its two axes.
+/// A panel with its two axes. Positions are in pixels.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Panel {
     pub(super) left: f64,
@@ -17,17 +17,17 @@ pub(super) struct Panel {
     pub(super) y: Axis,
 }
 
-/// What is written at a panel's axes.
+/// The titles of a panel's axes. An axis without a title has no tick labels.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Labels<'a> {
-    /// Title of the x axis; its tick labels are drawn with it.
+    /// Title of the x axis.
     pub(super) x: Option<&'a str>,
-    /// Title of the y axis; its tick labels are drawn with it.
+    /// Title of the y axis.
     pub(super) y: Option<&'a str>,
 }
 
 impl Panel {
-    /// A point, possibly outside of the panel; `None` for what has no place at all.
+    /// Position of a data point, possibly outside the panel. None if it is not finite.
     pub(super) fn at(&self, x: f64, y: f64) -> Option<Point> {
         let (fx, fy) = (self.x.fraction(x), self.y.fraction(y));
         (fx.is_finite() && fy.is_finite()).then(|| {
@@ -38,7 +38,7 @@ impl Panel {
         })
     }
 
-    /// The nearest point inside.
+    /// Position of a data point, moved to the nearest position inside the panel.
     pub(super) fn inside(&self, x: f64, y: f64) -> Option<Point> {
         self.at(x, y).map(|p| {
             (
@@ -48,7 +48,7 @@ impl Panel {
         })
     }
 
-    /// The parts of a polyline that lie inside.
+    /// The parts of a polyline inside the panel.
     pub(super) fn clip(&self, points: &[(f64, f64)]) -> Vec<Vec<Point>> {
         let mut parts: Vec<Vec<Point>> = Vec::new();
         for pair in points.windows(2) {
@@ -66,7 +66,7 @@ impl Panel {
         parts
     }
 
-    /// Liang and Barsky's clipping.
+    /// Clips a segment by the Liang–Barsky algorithm.
     fn clip_segment(&self, a: Point, b: Point) -> Option<(Point, Point)> {
         let (dx, dy) = (b.0 - a.0, b.1 - a.1);
         let (mut t0, mut t1) = (0f64, 1f64);
@@ -94,7 +94,7 @@ impl Panel {
         (t0 <= t1).then(|| (on(t0), on(t1)))
     }
 
-    /// A polyline, clipped.
+    /// Draws a clipped polyline.
     pub(super) fn line(
         &self,
         figure: &mut Figure,
@@ -107,7 +107,7 @@ impl Panel {
         }
     }
 
-    /// A dashed polyline, clipped.
+    /// Draws a clipped dashed polyline.
     pub(super) fn dashed(
         &self,
         figure: &mut Figure,
@@ -120,13 +120,13 @@ impl Panel {
         }
     }
 
-    /// A dashed vertical line at x, if that is on the axis.
+    /// Draws a dashed vertical line at x, if x is on the axis.
     pub(super) fn vertical(&self, figure: &mut Figure, x: f64, color: impl Color) {
         let ends = [(x, self.y.lo()), (x, self.y.hi())];
         self.dashed(figure, &ends, color, 1.4);
     }
 
-    /// A horizontal zone between two values.
+    /// Fills the horizontal zone between two values.
     pub(super) fn zone(&self, figure: &mut Figure, lo: f64, hi: f64, color: impl Color) {
         if let Some((a, b)) = self
             .inside(self.x.lo(), lo)
@@ -137,15 +137,15 @@ impl Panel {
         }
     }
 
-    /// The area between two curves over the same x.
+    /// Fills the area between two curves over the same x.
     pub(super) fn band(&self, figure: &mut Figure, points: &[(f64, f64, f64)], color: impl Color) {
         let upper = points.iter().filter_map(|p| self.inside(p.0, p.2));
         let lower = points.iter().rev().filter_map(|p| self.inside(p.0, p.1));
         figure.polygon(upper.chain(lower).collect(), color);
     }
 
-    /// An arrow at the upper or lower edge for a value that is off the axis, if it is; with its
-    /// number beside it, if there is room.
+    /// Draws an arrow at the upper or lower edge for a value beyond the axis. If `labelled`, the
+    /// value is written beside it.
     pub(super) fn beyond(
         &self,
         figure: &mut Figure,
@@ -163,7 +163,8 @@ impl Panel {
         if labelled {
             let label = style::digits(value).replace('-', "−");
             let kind = Type::new(SMALL, color);
-            // Above the frame; below it there are the ticks.
+            // At the top, the label is above the frame. At the bottom, the tick labels are below
+            // it.
             if up {
                 figure.text((x, y - 9.0), label, kind.middle());
             } else {
@@ -172,7 +173,7 @@ impl Panel {
         }
     }
 
-    /// Grid lines, to be painted before the data.
+    /// Draws the grid lines. Call it before drawing the data.
     pub(super) fn grid(&self, figure: &mut Figure) {
         for (x, _) in self.x.ticks(self.x_ticks()) {
             self.rule(figure, (x, self.y.lo()), (x, self.y.hi()), style::GRID);
@@ -189,7 +190,7 @@ impl Panel {
     }
 
     fn x_ticks(&self) -> usize {
-        // Labels such as 10⁻³ or 250 stay apart.
+        // Leave room for labels such as 10⁻³ or 250.
         ((self.right - self.left) / 55.0).clamp(2.0, 12.0) as usize
     }
 
@@ -197,7 +198,7 @@ impl Panel {
         ((self.bottom - self.top) / 22.0).clamp(2.0, 10.0) as usize
     }
 
-    /// Axis lines, ticks and their labels, to be painted after the data.
+    /// Draws the axis lines, the ticks and their labels. Call it after drawing the data.
     pub(super) fn frame(&self, figure: &mut Figure, labels: Labels<'_>) {
         let corner = (self.left, self.bottom);
         let axes = vec![(self.left, self.top), corner, (self.right, self.bottom)];

@@ -1,4 +1,4 @@
-//! Phases as tiles, by colour and by letter.
+//! Figures of phases: tiles with a colour and a letter.
 
 use std::collections::BTreeSet;
 
@@ -15,7 +15,7 @@ use crate::scene::timeline::{self, Layout, Row, Tile, Timeline, gutter};
 const WIDTH: f64 = 960.0;
 const LEGEND_WIDTH: f64 = 160.0;
 
-/// Layer × epoch.
+/// The phase of each layer at each observation.
 pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
     let stamps = trajectory.stamps();
     if stamps.is_empty() {
@@ -29,7 +29,7 @@ pub(super) fn timeline(trajectory: &Trajectory) -> Result<Figure, String> {
     };
     let drawn = Timeline::new(&rows, &stamps, layout);
     let legend = drawn.right + 26.0;
-    // The legend needs its own height.
+    // The figure is at least as high as the legend.
     let mut figure = Figure::new(
         (legend + LEGEND_WIDTH + 14.0).clamp(620.0, WIDTH),
         (drawn.bottom + 56.0).max(layout.top + 203.0),
@@ -64,7 +64,7 @@ fn numbers(rows: &[Row<'_>]) -> Table {
     table
 }
 
-/// What the legend has to explain beside the phases.
+/// Legend entries that are needed besides the phases.
 #[derive(Clone, Copy, Default)]
 struct Notes {
     unphased: bool,
@@ -94,16 +94,16 @@ fn phase_legend(figure: &mut Figure, x: f64, y: f64, notes: Notes) {
     }
 }
 
-/// The verdict on a layer at the end of one run, for [`phase_table`](super::phase_table).
+/// The phase of a layer at the end of one run, for [`phase_table`](super::phase_table).
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct PhaseCell {
-    /// The phase, if there is one.
+    /// The phase. None if the layer was not classified.
     pub phase: Option<Phase>,
-    /// Its probability.
+    /// Probability of the phase. None if there is no phase.
     pub confidence: Option<f64>,
-    /// Whether the verdict should not be relied on.
+    /// Whether the phase is unreliable.
     pub indeterminate: bool,
-    /// α of the tail.
+    /// Exponent α of the tail. None if there is no fit.
     pub alpha: Option<f64>,
 }
 
@@ -118,7 +118,7 @@ impl PhaseCell {
     }
 }
 
-/// Run × layer: the phase at the end of each run, and α.
+/// The phase and α of each layer at the end of each run.
 pub(super) fn grid(axis: &str, rows: &[(String, &Trajectory)]) -> Result<Figure, String> {
     let mut layers: Vec<String> = Vec::new();
     for layer in rows.iter().flat_map(|(_, t)| t.layers()) {
@@ -142,7 +142,7 @@ pub(super) fn grid(axis: &str, rows: &[(String, &Trajectory)]) -> Result<Figure,
     table("Phase at the end of training", axis, &layers, &rows)
 }
 
-/// Setting × layer, with one tile for each run of the setting.
+/// The phase and α of each layer for each setting, with one tile for each run.
 pub(super) fn table(
     title: &str,
     axis: &str,
@@ -186,7 +186,7 @@ pub(super) fn table(
         figure.text((left - 10.0, y + row_height / 2.0), label, kind.end());
         for (j, (layer, cells)) in layers.iter().zip(row).enumerate() {
             let left = left + tile * j as f64 + 1.0;
-            // A wider gap between layers than between the runs of one.
+            // The gap between layers is wider than the gap between runs.
             let inner = (tile - if most > 1 { 6.0 } else { 2.0 }) / most as f64;
             for (k, cell) in cells.iter().enumerate() {
                 let shown = Tile::new(cell.phase, !cell.indeterminate);

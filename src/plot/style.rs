@@ -1,5 +1,5 @@
-//! The palette for plotters, markers and the font. Colour never stands alone: layers have marker
-//! shapes beside it, phases have letters.
+//! Colours for plotters, markers and the font. No information depends on colour alone: layers also
+//! have marker shapes, and phases have letters.
 
 use std::sync::OnceLock;
 
@@ -9,7 +9,7 @@ use crate::palette::{self, Rgb, SERIES, VIRIDIS};
 use crate::phase::Phase;
 use crate::scene::{self, Role};
 
-/// Ems of the figures' texts.
+/// Font sizes of titles and headings, in pixels.
 pub(super) const TITLE: f64 = 17.0;
 pub(super) const HEADING: f64 = 13.0;
 pub(super) use crate::scene::{LABEL, SMALL};
@@ -22,7 +22,7 @@ pub(super) const MUTED: RGBColor = RGBColor(0x63, 0x63, 0x63);
 pub(super) const GRID: RGBColor = RGBColor(0xE4, 0xE4, 0xE4);
 /// Tiles without a phase.
 pub(super) const EMPTY: RGBColor = RGBColor(0xF1, 0xF1, 0xF1);
-/// Paper.
+/// The background.
 pub(super) const PAPER: RGBColor = RGBColor(0xFF, 0xFF, 0xFF);
 
 pub(super) const SKY: RGBColor = rgb(palette::SKY);
@@ -56,8 +56,8 @@ const MARKERS: [Marker; 6] = [
     Marker::Pentagon,
 ];
 
-/// Colour and marker of the `index`-th of `count` layers: categories while they are few, else a
-/// sequence from dark (first) to light (last).
+/// Colour and marker of layer `index` of `count`. The colours are categories for few layers, and
+/// otherwise a sequence from dark (first) to light (last).
 pub(super) fn layer(index: usize, count: usize) -> (RGBColor, Marker) {
     let color = if count <= SERIES.len() {
         rgb(SERIES[index % SERIES.len()])
@@ -68,7 +68,7 @@ pub(super) fn layer(index: usize, count: usize) -> (RGBColor, Marker) {
     (color, MARKERS[index % MARKERS.len()])
 }
 
-/// viridis at t in [0, 1].
+/// The colour of viridis at t in [0, 1].
 pub(super) fn viridis(t: f64) -> RGBColor {
     let t = t.clamp(0.0, 1.0) * (VIRIDIS.len() - 1) as f64;
     let i = (t as usize).min(VIRIDIS.len() - 2);
@@ -77,7 +77,7 @@ pub(super) fn viridis(t: f64) -> RGBColor {
     RGBColor(mix(a.0, b.0), mix(a.1, b.1), mix(a.2, b.2))
 }
 
-/// What a role of a scene looks like in a figure.
+/// The colour of a scene's role in a figure.
 pub(super) fn role(role: Role) -> RGBColor {
     match role {
         Role::Ink => INK,
@@ -92,7 +92,7 @@ pub(super) fn phase(phase: Phase) -> RGBColor {
     rgb(palette::phase(phase))
 }
 
-/// Dark or light text, whichever is easier to read on the colour.
+/// Dark or light text, whichever has the better contrast on the colour.
 pub(super) fn ink_on(RGBColor(r, g, b): RGBColor) -> RGBColor {
     if Rgb(r, g, b).takes_dark_ink() {
         INK
@@ -101,7 +101,7 @@ pub(super) fn ink_on(RGBColor(r, g, b): RGBColor) -> RGBColor {
     }
 }
 
-/// The colour with an opacity.
+/// The colour with this opacity.
 pub(super) fn faint(RGBColor(r, g, b): RGBColor, opacity: f64) -> RGBAColor {
     RGBAColor(r, g, b, opacity)
 }
@@ -109,13 +109,14 @@ pub(super) fn faint(RGBColor(r, g, b): RGBColor, opacity: f64) -> RGBAColor {
 static REGULAR: &[u8] = include_bytes!("../../assets/font/DejaVuSans-subset.ttf");
 static BOLD: &[u8] = include_bytes!("../../assets/font/DejaVuSans-Bold-subset.ttf");
 
-/// (ascent − descent)/em of the vendored font: plotters' sizes are line heights.
+/// (ascent − descent)/em of the font in this crate. plotters measures font sizes as line heights.
 pub(super) const LINE_HEIGHT: f64 = 1.164;
 
-/// The figures' font at plotters' `size`. SVG files name its generic family only.
+/// The font of the figures, at plotters' `size`. SVG files contain only the name of its generic
+/// family.
 pub(super) fn font(size: f64, bold: bool) -> FontDesc<'static> {
     static REGISTERED: OnceLock<()> = OnceLock::new();
-    // A font that cannot be read is reported when text is drawn.
+    // If the font cannot be registered, drawing text reports the error.
     REGISTERED.get_or_init(|| {
         let _ = register_font("sans-serif", FontStyle::Normal, REGULAR);
         let _ = register_font("sans-serif", FontStyle::Bold, BOLD);
@@ -128,16 +129,16 @@ pub(super) fn font(size: f64, bold: bool) -> FontDesc<'static> {
     FontDesc::new(FontFamily::SansSerif, size, style)
 }
 
-/// Width of a line of text whose em is `em` pixels.
+/// Width in pixels of a line of text with the font size `em` in pixels.
 pub(super) fn text_width(text: &str, em: f64, bold: bool) -> f64 {
-    // Measured large, because plotters rounds to whole pixels.
+    // Measure at a large size, because plotters rounds to whole pixels.
     let measured = font(100.0 * LINE_HEIGHT, bold).box_size(text);
     em * measured.map_or(0.6 * text.chars().count() as f64, |(width, _)| {
         f64::from(width) / 100.0
     })
 }
 
-/// The text, or its end with an ellipsis.
+/// Shortens a text to a width: keeps its end and puts an ellipsis before it.
 pub(super) fn elide(text: &str, em: f64, width: f64) -> String {
     scene::elide(text, width, |t| text_width(t, em, false))
 }
@@ -159,9 +160,9 @@ pub(super) fn digits(value: f64) -> String {
     }
 }
 
-/// The same in units of 10^`exponent`, as the axis beside it has them.
+/// A number with three significant digits, in units of 10^`exponent` like the axis beside it.
 pub(super) fn digits_in(value: f64, exponent: i32) -> String {
-    // A number far off the axis is easier to read in powers of its own.
+    // A number of a very different magnitude keeps its own power of ten.
     let far = value != 0.0 && (value.abs().log10() - f64::from(exponent)).abs() >= 5.0;
     if exponent == 0 || far {
         return digits(value);
@@ -170,7 +171,7 @@ pub(super) fn digits_in(value: f64, exponent: i32) -> String {
     format!("{mantissa}·10{}", superscript(exponent))
 }
 
-/// An exponent in raised digits.
+/// An integer in superscript digits.
 pub(super) fn superscript(exponent: i32) -> String {
     exponent
         .to_string()
@@ -180,7 +181,7 @@ pub(super) fn superscript(exponent: i32) -> String {
             '1' => '¹',
             '2' => '²',
             '3' => '³',
-            // U+2070 + digit holds for 0 and 4–9.
+            // U+2070 plus the digit is the superscript of 0 and of 4–9.
             c => c
                 .to_digit(10)
                 .and_then(|d| char::from_u32(0x2070 + d))

@@ -1,10 +1,10 @@
-//! The numbers of a figure.
+//! The numbers of a figure as a table.
 
 use std::path::Path;
 
 use crate::error::{Error, Result};
 
-/// A table that is written as CSV beside its figure.
+/// A table that is written as CSV.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     rows: Vec<Vec<String>>,
@@ -18,12 +18,12 @@ impl Table {
         }
     }
 
-    /// Add a row, one field a column.
+    /// Adds a row with one field for each column.
     pub(super) fn row<const N: usize>(&mut self, fields: [String; N]) {
         self.rows.push(fields.into());
     }
 
-    /// Write it.
+    /// Writes the table as CSV.
     pub(super) fn save(&self, path: &Path) -> Result<()> {
         let mut writer = csv::Writer::from_writer(Vec::new());
         for row in &self.rows {
@@ -38,7 +38,7 @@ impl Table {
     }
 }
 
-/// A number that may be absent.
+/// A number as text. Empty for None.
 pub(super) fn field(value: Option<f64>) -> String {
     value.map_or_else(String::new, |v| v.to_string())
 }

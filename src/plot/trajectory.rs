@@ -1,4 +1,4 @@
-//! α of each layer over the epochs, under the training's loss and accuracy.
+//! The figure of α over the epochs, below the training's loss and accuracy.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,17 +20,17 @@ const LEGEND: f64 = RIGHT + 22.0;
 const LEGEND_WIDTH: f64 = WIDTH - LEGEND - 10.0;
 pub(super) const EPOCH: &str = "epoch (0: initial weights)";
 
-/// The axis of α begins at 1, below which there is no power law, and reaches at least and at most
-/// this far.
+/// Lower and upper limit of the upper end of the α axis. The axis starts at 1, because a power law
+/// needs α > 1.
 const ALPHA_TOP: (f64, f64) = (7.0, 16.0);
-/// More bands than this hide each other.
+/// With more layers, no bands are drawn, because they would hide each other.
 const MOST_BANDS: usize = 6;
-/// More layers than this have their markers far apart.
+/// With more layers, the markers are sparser and smaller.
 const MOST_MARKED: usize = 12;
-/// Legend entries for layers.
+/// Maximal number of layers in the legend.
 const MOST_ENTRIES: usize = 24;
 
-/// Where each observation lies on an axis of epochs: steps between two epochs' ends are fractions.
+/// Positions of observations on an axis of epochs. Steps within an epoch have fractional positions.
 pub(super) fn positions(stamps: impl Iterator<Item = Stamp>) -> BTreeMap<Stamp, f64> {
     let stamps: BTreeSet<Stamp> = stamps.collect();
     let mut ends: BTreeMap<usize, u64> = BTreeMap::new();
@@ -64,13 +64,13 @@ pub(super) fn positions(stamps: impl Iterator<Item = Stamp>) -> BTreeMap<Stamp, 
         .collect()
 }
 
-/// One layer's α at one observation; `None` where there is no fit.
+/// α and its σ of one layer at one observation. None if there is no fit.
 struct Reading {
     x: f64,
     alpha: Option<(f64, f64)>,
 }
 
-/// α of each layer over the epochs, under loss and accuracy.
+/// The figure.
 pub(super) fn alpha(trajectory: &Trajectory) -> Result<Figure, String> {
     let places = positions(trajectory.records().iter().map(|r| r.stamp));
     if places.is_empty() {
@@ -200,7 +200,7 @@ fn readings(
 
 fn draw_line(figure: &mut Figure, panel: &Panel, readings: &[Reading], i: usize, count: usize) {
     let (color, _) = style::layer(i, count);
-    // A failed fit interrupts the line.
+    // An observation without a fit interrupts the line.
     for run in readings.split(|r| r.alpha.is_none()) {
         let points: Vec<(f64, f64, f64)> = run
             .iter()
@@ -212,7 +212,7 @@ fn draw_line(figure: &mut Figure, panel: &Panel, readings: &[Reading], i: usize,
         if count <= MOST_BANDS {
             let band: Vec<_> = points.iter().map(|&(x, a, s)| (x, a - s, a + s)).collect();
             panel.band(figure, &band, style::faint(color, 0.16));
-            // A lone point has no area, so its interval is a bar.
+            // A single point has no area, so draw its interval as a bar.
             if let [(x, low, high)] = band[..] {
                 panel.line(
                     figure,
@@ -232,8 +232,9 @@ fn draw_line(figure: &mut Figure, panel: &Panel, readings: &[Reading], i: usize,
     }
 }
 
-/// Where the axis of α ends: nine tenths of the values have room. Noise has an α far above the
-/// others, which would squeeze them; it is an arrow with its value.
+/// Upper end of the α axis: 1.15 times the 90 % point of the values, rounded up, within
+/// [`ALPHA_TOP`]. The α of noise is far above the others and would compress them. Larger values
+/// become arrows with their value.
 fn alpha_top(layers: &[Vec<Reading>]) -> f64 {
     let values = layers
         .iter()
@@ -246,8 +247,8 @@ fn alpha_top(layers: &[Vec<Reading>]) -> f64 {
     (1.15 * most).ceil().clamp(ALPHA_TOP.0, ALPHA_TOP.1)
 }
 
-/// `unfitted` layers before this one have their own row of hollow markers; `labels` holds where
-/// values off the axis are written already.
+/// Draws the markers of a layer. `unfitted` layers before it have their own row of hollow markers.
+/// `labels` holds the x positions of values that are already written at the top.
 fn draw_markers(
     figure: &mut Figure,
     panel: &Panel,
@@ -257,14 +258,14 @@ fn draw_markers(
     labels: &mut Vec<f64>,
 ) {
     let (color, marker) = style::layer(i, count);
-    // Markers that touch each other are a thick line; those of many layers are a cloud.
+    // Minimal distances between markers. Markers that touch each other look like a thick line.
     let (radius, apart) = if count > MOST_MARKED {
         (2.8, 44.0)
     } else {
         (3.6, 11.0)
     };
     let mut last = if count > MOST_MARKED {
-        // Not all layers have theirs at the same epochs.
+        // Shift the first marker, so that the layers have markers at different epochs.
         panel.left - apart * (i % 4) as f64 / 4.0
     } else {
         f64::NEG_INFINITY
@@ -305,7 +306,7 @@ fn draw_markers(
 
 fn alpha_entries(trajectory: &Trajectory, layers: &[Vec<Reading>]) -> Vec<Entry> {
     let count = layers.len();
-    // Evenly chosen when there are too many to name.
+    // If there are too many layers to name, take them at equal distances.
     let every = count.div_ceil(MOST_ENTRIES).max(1);
     let mut entries: Vec<Entry> = trajectory
         .layers()
@@ -348,7 +349,7 @@ fn alpha_entries(trajectory: &Trajectory, layers: &[Vec<Reading>]) -> Vec<Entry>
     entries
 }
 
-/// The scalars of one kind.
+/// The scalars of one kind, loss or accuracy.
 struct Scalars {
     kind: &'static str,
     series: Vec<(String, Vec<(f64, f64)>)>,
@@ -376,7 +377,7 @@ impl Scalars {
     fn draw(&self, figure: &mut Figure, x: Axis, top: f64, bottom: f64) {
         let values = || self.series.iter().flat_map(|(_, s)| s).map(|p| p.1);
         let (lo, hi) = values().fold((f64::INFINITY, 0f64), |(l, h), v| (l.min(v), h.max(v)));
-        // A loss that falls by orders of magnitude is a straight line on a logarithmic axis only.
+        // A loss that falls by orders of magnitude needs a logarithmic axis.
         let log = self.kind == "loss" && lo > 0.0 && hi / lo > 30.0;
         let y = if log {
             Axis::log(lo / 1.2, hi * 1.2)
@@ -399,7 +400,7 @@ impl Scalars {
             let nth = others
                 .filter(|(n, _)| !n.to_lowercase().contains("train"))
                 .count();
-            // Not the layers' colours: these are no layers.
+            // Use other colours than those of the layers.
             let (color, marker) = match (dashed, nth) {
                 (true, _) => (style::MUTED, Marker::Square),
                 (false, 0) => (style::INK, Marker::Circle),

@@ -1,57 +1,61 @@
+//! Alarm rules, and the alarms that a run raises when a rule begins to hold.
+
 use serde::{Deserialize, Serialize};
 
 use super::{Doubt, Stamp};
 use crate::error::LayerError;
 use crate::phase::{Evidence, Phase};
 
-/// What to be alarmed by. Each layer raises an alarm when its condition begins to hold, and again only after it
-/// has ceased to.
+/// A condition that raises an alarm. A layer raises the alarm when the condition begins to hold. It
+/// raises the alarm again only after the condition has stopped holding.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "rule")]
 #[non_exhaustive]
 pub enum Rule {
-    /// A change to this phase is [confirmed](crate::Trajectory::transitions): it has held for two observations.
+    /// The layer changed to this phase. The change must be
+    /// [confirmed](crate::Trajectory::transitions) by two determinate observations in a row.
     TurnedTo {
         /// The new phase.
         phase: Phase,
     },
-    /// α is below a value at so many observations in a row.
+    /// α stays below a threshold for several observations in a row.
     AlphaBelow {
-        /// The value; 2 is where the theory's heavy tails end.
+        /// Threshold of α. The theory's heavy tails end at 2.
         alpha: f64,
-        /// How many observations; at least one.
+        /// Number of observations in a row, at least 1.
         observations: usize,
     },
-    /// The permuted entries reach beyond the noise edge
-    /// ([`Annotation::CorrelationTrap`](crate::phase::Annotation::CorrelationTrap)), as full analyses find.
+    /// A full analysis found eigenvalues of the permuted entries beyond the noise edge
+    /// ([`Annotation::CorrelationTrap`](crate::phase::Annotation::CorrelationTrap)).
     CorrelationTrap,
-    /// Rank-collapse by a bulk that has faded since initialisation, not by null directions.
+    /// Rank-collapse because the bulk has faded since initialisation, not because of null
+    /// directions.
     SoftCollapse,
-    /// A layer has no spectrum any more, since weights are NaN or infinite, or the training reports a number that
-    /// is not finite.
+    /// The weights of a layer are NaN or infinite, so the layer has no spectrum. Or the training
+    /// reported a number that is not finite.
     NotFinite,
 }
 
-/// A rule whose condition has begun to hold.
+/// An alarm: a rule whose condition began to hold.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Alarm {
     /// Name of the run.
     pub run: String,
-    /// When.
+    /// The observation at which the rule began to hold.
     #[serde(flatten)]
     pub stamp: Stamp,
-    /// Name of the layer, or of the number that the training reports.
+    /// Name of the layer, or of the number that the training reported.
     pub layer: String,
-    /// Which rule.
+    /// The rule.
     #[serde(flatten)]
     pub rule: Rule,
-    /// What speaks for it.
+    /// The numbers that support the alarm.
     pub evidence: AlarmEvidence,
 }
 
 impl Alarm {
-    /// A rule that begins to hold for a layer, or for a number that the training reports.
+    /// An alarm for a layer, or for a number that the training reported.
     pub fn new(
         run: impl Into<String>,
         stamp: Stamp,
@@ -69,7 +73,7 @@ impl Alarm {
     }
 }
 
-/// What speaks for an alarm.
+/// The numbers that support an alarm.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "because")]
 #[non_exhaustive]
@@ -82,30 +86,30 @@ pub enum AlarmEvidence {
         since: usize,
         /// Probability of the new phase.
         confidence: Option<f64>,
-        /// What the fits say.
+        /// Findings of the phase classification.
         findings: Vec<Evidence>,
     },
-    /// α stayed low.
+    /// α stayed below the threshold.
     LowAlpha {
-        /// α.
+        /// Exponent α of the tail.
         alpha: f64,
-        /// Its textbook standard error.
+        /// Textbook standard error of α.
         sigma: f64,
-        /// Eigenvalues in the tail.
+        /// Number of eigenvalues in the tail.
         n_tail: usize,
-        /// What to know before trusting α.
+        /// Doubts about α.
         doubts: Vec<Doubt>,
     },
-    /// The permuted matrix reaches beyond the noise edge.
+    /// The permuted matrix has eigenvalues beyond the noise edge.
     Trap,
-    /// The fits' findings on the collapse.
+    /// The findings of a rank collapse.
     Collapse {
-        /// What the fits say.
+        /// Findings of the phase classification.
         findings: Vec<Evidence>,
     },
     /// The layer has no spectrum.
     Weights {
-        /// Why not.
+        /// The reason.
         #[serde(flatten)]
         cause: LayerError,
     },
@@ -114,9 +118,9 @@ pub enum AlarmEvidence {
         /// `NaN`, `inf` or `-inf`.
         value: String,
     },
-    /// What a log of format 2 says, in its words.
+    /// The evidence of an alarm in a log of format 2, which holds text only.
     Earlier {
-        /// The words.
+        /// The text.
         text: String,
     },
 }

@@ -1,23 +1,24 @@
-//! The registry of fields: every number of a record once, with its name, type, unit, getter and one
-//! line of documentation.
+//! The registry of fields. It lists every number of a record once, with its name, type, unit,
+//! getter and a one-line description.
 //!
-//! CSV, Parquet, TensorBoard, the terminal, the page, the program's columns and `docs/fields.md`
-//! all come from [`FIELDS`] and [`SUMMARY_FIELDS`]. A new number is one entry here.
+//! CSV, Parquet, TensorBoard, the terminal, the HTML report, the columns of the command line and
+//! `docs/fields.md` are all built from [`FIELDS`] and [`SUMMARY_FIELDS`]. To add a number, add one
+//! entry here.
 
 use std::borrow::Cow;
 
 use super::{Record, Summary};
 
-/// How the value of a field is got.
+/// The function that reads the value of a field, by its type.
 #[derive(Debug)]
 pub enum Getter<T: 'static> {
     /// Text.
     Text(for<'a> fn(&'a T) -> Option<Cow<'a, str>>),
-    /// A whole number.
+    /// An integer.
     Int(fn(&T) -> Option<u64>),
-    /// A number.
+    /// A real number.
     Real(fn(&T) -> Option<f64>),
-    /// Yes or no.
+    /// A boolean.
     Flag(fn(&T) -> Option<bool>),
 }
 
@@ -28,16 +29,16 @@ pub enum Cell<'a> {
     Null,
     /// Text.
     Text(Cow<'a, str>),
-    /// A whole number.
+    /// An integer.
     Int(u64),
-    /// A number.
+    /// A real number.
     Real(f64),
-    /// Yes or no.
+    /// A boolean.
     Flag(bool),
 }
 
 impl Cell<'_> {
-    /// The value as a number, if it is one.
+    /// The value as `f64`. None for text, booleans and null.
     pub fn number(&self) -> Option<f64> {
         match *self {
             Cell::Int(value) => Some(value as f64),
@@ -47,26 +48,26 @@ impl Cell<'_> {
     }
 }
 
-/// What the eigenvalues in a field are of, and which logarithm it takes.
+/// Unit of a field: the matrix whose eigenvalues it is computed from, and the logarithm.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unit {
-    /// None: text, a count, a ratio, a probability.
+    /// Dimensionless: text, a count, a ratio or a probability.
     One,
-    /// Eigenvalues of WᵀW, as WeightWatcher has them.
+    /// Eigenvalues of WᵀW, WeightWatcher's convention.
     Gram,
-    /// Eigenvalues of WᵀW, log₁₀.
+    /// log₁₀ of eigenvalues of WᵀW.
     GramLog10,
-    /// Eigenvalues of X = WᵀW/N, as the papers have them.
+    /// Eigenvalues of X = WᵀW/N, the papers' convention.
     X,
-    /// Eigenvalues of X = WᵀW/N, natural logarithm.
+    /// Natural logarithm of eigenvalues of X = WᵀW/N.
     XLn,
     /// Seconds.
     Seconds,
 }
 
 impl Unit {
-    /// As the table in `docs/fields.md` has it.
+    /// Name of the unit, as in the table of `docs/fields.md`.
     pub fn name(self) -> &'static str {
         match self {
             Unit::One => "",
@@ -79,21 +80,21 @@ impl Unit {
     }
 }
 
-/// One number or text of a record.
+/// One number or text of a record of type `T`.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Field<T: 'static> {
-    /// Name of the column, and of the key in JSON.
+    /// Name of the CSV column and of the JSON key.
     pub name: &'static str,
     /// Unit and normalisation.
     pub unit: Unit,
-    /// One line on what it is.
+    /// Description in one line.
     pub doc: &'static str,
-    /// How it is got.
+    /// The function that reads the value.
     pub get: Getter<T>,
-    /// Whether a cell of the page holds it.
+    /// Whether the HTML report includes it in its cells.
     pub(crate) page: bool,
-    /// Its tag in TensorBoard.
+    /// Tag of its curve in TensorBoard. None if TensorBoard does not show it.
     pub(crate) tag: Option<&'static str>,
 }
 
@@ -119,7 +120,7 @@ impl<T> Field<T> {
         self
     }
 
-    /// Its value in a record.
+    /// The value of the field in a record.
     pub fn cell<'a>(&self, of: &'a T) -> Cell<'a> {
         match self.get {
             Getter::Text(get) => get(of).map_or(Cell::Null, Cell::Text),
@@ -129,7 +130,7 @@ impl<T> Field<T> {
         }
     }
 
-    /// `text`, `int`, `real` or `flag`.
+    /// Name of the type: `text`, `int`, `real` or `flag`.
     pub fn kind(&self) -> &'static str {
         match self.get {
             Getter::Text(_) => "text",
@@ -140,7 +141,7 @@ impl<T> Field<T> {
     }
 }
 
-/// The field of layers with this name.
+/// The layer field with this name.
 pub fn field(name: &str) -> Option<&'static Field<Record>> {
     FIELDS.iter().find(|f| f.name == name)
 }
@@ -191,14 +192,14 @@ fn lambda_max(r: &Record) -> Option<f64> {
     Some(r.values()?.primary.lambda_max)
 }
 
-/// The codes of a record's doubts, with spaces between them.
+/// The codes of a record's doubts, separated by spaces.
 fn doubts(r: &Record) -> Option<Cow<'_, str>> {
     let codes: Vec<&str> = r.values()?.doubts.iter().map(|d| d.code()).collect();
     (!codes.is_empty()).then(|| codes.join(" ").into())
 }
 
-/// Every field of a layer's record, in the order of the table's columns. Names are WeightWatcher's
-/// where it has one.
+/// All fields of a layer's record, in the order of the table's columns. A field has WeightWatcher's
+/// name if WeightWatcher has that number.
 #[rustfmt::skip]
 pub const FIELDS: &[Field<Record>] = {
     use Unit::{Gram, GramLog10, One, Seconds, X, XLn};
@@ -268,7 +269,7 @@ pub const FIELDS: &[Field<Record>] = {
     ]
 };
 
-/// The numbers of the whole model that are means over layers, and what observing took.
+/// All numeric fields of a [`Summary`]: means over the layers, and wall times.
 #[rustfmt::skip]
 pub const SUMMARY_FIELDS: &[Field<Summary>] = {
     use Unit::{Gram, GramLog10, One, Seconds, XLn};
@@ -310,7 +311,8 @@ mod tests {
 
     #[test]
     fn the_log_has_the_same_names_and_values() {
-        // Not keys of the log: other names, words instead of a code, a list, a part of a struct.
+        // Fields that are not keys of the log. They have another name there, are text made from a
+        // code, are lists, or are part of a struct.
         const MADE: [&str; 6] = [
             "name",
             "longname",
@@ -365,7 +367,8 @@ mod tests {
         );
     }
 
-    /// `docs/fields.md` is this registry as a table; `UPDATE_DOCS=1 cargo test` writes it anew.
+    /// `docs/fields.md` must equal the table made from the registry. `UPDATE_DOCS=1 cargo test`
+    /// rewrites it.
     #[test]
     fn the_documentation_is_the_registry() {
         fn rows<T>(fields: &[Field<T>]) -> String {

@@ -1,3 +1,5 @@
+//! The record of one layer at one observation, with all its numbers.
+
 use serde::{Deserialize, Serialize};
 
 use super::trust::{Doubt, Subject, Warning, value_doubts};
@@ -10,45 +12,46 @@ use crate::matrix::{Cut, SkipReason};
 use crate::measures::{ln_alpha_norm, stable_rank_log};
 use crate::phase::{Annotation, Evidence, Phase, Unclassifiable};
 
-/// One layer at one observation, self-contained.
+/// One layer at one observation. A record is self-contained.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Record {
     /// Name of the run.
     pub run: String,
-    /// When.
+    /// The observation.
     #[serde(flatten)]
     pub stamp: Stamp,
     /// Name of the layer.
     pub layer: String,
-    /// Its place among the analysed layers, from 0.
+    /// Index among the analysed layers, from 0.
     pub layer_id: usize,
-    /// Shape of its tensor.
+    /// Shape of the weight tensor.
     pub shape: Vec<usize>,
-    /// Wall time of this layer's analysis.
+    /// Wall time of the layer's analysis, in seconds.
     pub seconds_analysis: f64,
-    /// Present if the layer was not analysed again: the numbers are those of an earlier observation.
+    /// Present if the layer was not analysed again. The numbers are then those of an earlier
+    /// observation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub carried: Option<Carried>,
-    /// The numbers, or why there are none.
+    /// The numbers, or the reason why there are none.
     #[serde(flatten)]
     pub outcome: LayerOutcome,
 }
 
-/// How the analysis of a layer ended.
+/// Result of a layer's analysis.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "status")]
 pub enum LayerOutcome {
-    /// With numbers.
+    /// The analysis succeeded.
     Success(Box<Values>),
-    /// Without a spectrum.
+    /// The analysis failed, so the layer has no spectrum.
     Failed(LayerError),
-    /// It was not to be analysed.
+    /// The layer was excluded from the analysis.
     Skipped(SkipReason),
 }
 
 impl LayerOutcome {
-    /// `success`, `failed` or `skipped`.
+    /// Name of the result: `success`, `failed` or `skipped`.
     pub fn status(&self) -> &'static str {
         match self {
             Self::Success(_) => "success",
@@ -58,22 +61,24 @@ impl LayerOutcome {
     }
 }
 
-/// Why a layer's numbers were repeated: it has hardly moved.
+/// Marks a record whose numbers repeat an earlier analysis, because the weights have hardly changed
+/// since.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Carried {
-    /// The observation at which it was analysed.
+    /// The observation at which the layer was analysed.
     pub from: Stamp,
-    /// ‖W − W₀‖_F/‖W₀‖_F since then.
+    /// Relative change ‖W − W₀‖_F/‖W₀‖_F since then. W₀ are the weights that were analysed.
     pub drift: f64,
-    /// α of a new analysis would differ by at most this much, for certain.
+    /// Upper bound on the difference between this α and that of a new analysis.
     pub alpha_tolerance: f64,
-    /// ‖W‖²_F of the weights that were seen.
+    /// ‖W‖²_F of the current weights.
     pub norm: f64,
 }
 
 impl Carried {
-    /// Numbers of the observation `from`, repeated after the weights moved by `drift`.
+    /// Marks numbers that repeat the observation `from`. `drift` is the relative change of the
+    /// weights since then.
     pub fn new(from: Stamp, drift: f64, alpha_tolerance: f64, norm: f64) -> Self {
         Self {
             from,
@@ -84,147 +89,150 @@ impl Carried {
     }
 }
 
-/// The numbers of one layer.
+/// The numbers of one layer. The field descriptions are in
+/// [`FIELDS`](crate::record::field::FIELDS), with units.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Values {
-    /// How the matrix was cut from its tensor.
+    /// How the matrix was made from the tensor.
     pub cut: Cut,
     /// Q = N/M.
     #[serde(rename = "Q")]
     pub q: f64,
-    /// Norms, ranks and the tail.
+    /// Norms, ranks and the tail of the layer's matrix.
     #[serde(flatten)]
     pub primary: CutRecord,
-    /// WeightWatcher's label of an α outside of 2–6.
+    /// WeightWatcher's label of an α outside 2–6. None for other values of α.
     pub warning: Option<Warning>,
-    /// Hill's α over the upper half of the spectrum.
+    /// Hill's estimate of α over the upper half of the spectrum.
     pub hill_alpha: Option<f64>,
-    /// Vuong's statistic of the power law against the exponential on the tail.
+    /// Vuong's statistic of the power law against the exponential, on the tail. A positive value
+    /// favours the power law.
     pub lr_exponential: Option<f64>,
-    /// α of pure noise of the same N and M: 5 % point, …
+    /// 5 % point of α for pure noise of the same N and M.
     pub noise_alpha_low: Option<f64>,
-    /// … median, …
+    /// Median of α for pure noise of the same N and M.
     pub noise_alpha: Option<f64>,
-    /// … 95 % point.
+    /// 95 % point of α for pure noise of the same N and M.
     pub noise_alpha_high: Option<f64>,
-    /// Eigenvalues beyond the Tracy–Widom edge of the bulk.
+    /// Number of eigenvalues beyond the Tracy–Widom edge of the bulk.
     pub num_spikes: Option<usize>,
-    /// Scale σ of the bulk.
+    /// Scale σ of the Marchenko–Pastur bulk.
     pub sigma_mp: Option<f64>,
-    /// λ₊/λmax.
+    /// Soft rank λ₊/λmax.
     pub mp_softrank: Option<f64>,
-    /// λ₋ of the bulk, X.
+    /// Lower edge λ₋ of the bulk, of X.
     pub bulk_min_x: Option<f64>,
-    /// λ₊ of the bulk, X.
+    /// Upper edge λ₊ of the bulk, of X.
     pub bulk_max_x: Option<f64>,
-    /// The Tracy–Widom edge, X.
+    /// Tracy–Widom edge of the bulk, of X.
     pub bulk_edge_x: Option<f64>,
-    /// Distance of the bulk from Marchenko–Pastur.
+    /// Distance D of the bulk from Marchenko–Pastur.
     pub bulk_d: Option<f64>,
-    /// Its 95 % point for noise.
+    /// 95 % point of D for noise.
     pub bulk_d95: Option<f64>,
-    /// Its p-value under noise.
+    /// p-value of D under noise.
     pub bulk_d_p: Option<f64>,
-    /// P(λmax of noise > λmax), Tracy–Widom.
+    /// p-value of λmax under noise, by Tracy–Widom: P(λmax of noise > λmax).
     pub lambda_max_p: Option<f64>,
-    /// The largest spikes with their p-values, X.
+    /// The largest spikes with their p-values, of X.
     pub outliers: Vec<Outlier>,
-    /// Null directions.
+    /// Number of null directions.
     pub num_null: Option<usize>,
-    /// Why there is no bulk.
+    /// Why there is no bulk. None if there is one.
     pub bulk_reason: Option<NoFit>,
-    /// The phase.
+    /// The most probable phase. None if the layer cannot be classified.
     pub phase: Option<Phase>,
-    /// Its probability.
+    /// Probability of `phase`.
     pub phase_confidence: Option<f64>,
     /// The probability of each phase, in the order of [`Phase::ALL`].
     pub phase_probabilities: Option<[f64; 6]>,
-    /// Whether the verdict should not be relied on.
+    /// Whether the phase is unreliable.
     pub indeterminate: Option<bool>,
-    /// What decided it.
+    /// The findings that decided the phase.
     pub phase_evidence: Vec<Evidence>,
-    /// Remarks beside it.
+    /// Annotations of the phase.
     pub annotations: Vec<Annotation>,
-    /// Why there is no phase.
+    /// Why there is no phase. None if there is one.
     pub phase_reason: Option<Unclassifiable>,
-    /// What a full analysis adds.
+    /// Results of a full analysis. None until there is one.
     pub full: Option<FullAnalysis>,
-    /// Why which of the numbers are not to be trusted.
+    /// The numbers that are in doubt, with the reasons.
     #[serde(default)]
     pub doubts: Vec<Doubt>,
-    /// Convolutions: each kernel position.
+    /// The spectrum of each kernel position. Empty unless the layer is a convolution.
     pub slices: Vec<CutRecord>,
-    /// Convolutions: all slices' eigenvalues together.
+    /// The eigenvalues of all kernel positions together. None unless the layer is a convolution.
     pub pooled: Option<CutRecord>,
 }
 
-/// The numbers of one matrix or pooled spectrum.
+/// The numbers of one matrix or pooled spectrum. Eigenvalues are of WᵀW. The suffix `_x` marks
+/// eigenvalues of X = WᵀW/N.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct CutRecord {
-    /// Longer side.
+    /// Longer side N of the matrix.
     #[serde(rename = "N")]
     pub n: usize,
-    /// Shorter side.
+    /// Shorter side M of the matrix.
     #[serde(rename = "M")]
     pub m: usize,
     /// Number of eigenvalues.
     pub num_evals: usize,
-    /// λmax of WᵀW.
+    /// Largest eigenvalue λmax of WᵀW.
     pub lambda_max: f64,
-    /// Σλ of WᵀW = ‖W‖²_F.
+    /// Sum of the eigenvalues of WᵀW, equal to ‖W‖²_F.
     pub norm: f64,
     /// log₁₀ of `norm`.
     pub log_norm: Option<f64>,
     /// log₁₀ of `lambda_max`.
     pub log_spectral_norm: Option<f64>,
-    /// Exponent of the tail.
+    /// Exponent α of the power-law tail.
     pub alpha: Option<f64>,
-    /// Why there is no α.
+    /// Why there is no α. None if there is one.
     pub alpha_reason: Option<NoFit>,
-    /// Kolmogorov–Smirnov distance of the tail.
+    /// Kolmogorov–Smirnov distance of the tail from its power law.
     #[serde(rename = "D")]
     pub d: Option<f64>,
     /// Textbook standard error of `alpha`.
     pub sigma: Option<f64>,
-    /// Start of the tail, WᵀW.
+    /// Start of the tail, of WᵀW.
     pub xmin: Option<f64>,
-    /// End of the tail, WᵀW.
+    /// End of the tail, of WᵀW.
     pub xmax: Option<f64>,
-    /// Eigenvalues in the tail.
+    /// Number of eigenvalues in the tail.
     pub num_pl_spikes: Option<usize>,
-    /// Eigenvalues that took part in the tail's fit.
+    /// Number of eigenvalues that the tail's fit used.
     pub num_fitted: Option<usize>,
-    /// α·log₁₀ λmax, WᵀW.
+    /// α·log₁₀ λmax, of WᵀW.
     pub alpha_weighted: Option<f64>,
-    /// log₁₀ Σλ^α, WᵀW.
+    /// log₁₀ Σλ^α, of WᵀW.
     pub log_alpha_norm: Option<f64>,
-    /// Σλ/λmax.
+    /// Stable rank Σλ/λmax.
     pub stable_rank: f64,
-    /// ln‖W‖²_F/ln λmax, WᵀW.
+    /// ln‖W‖²_F/ln λmax, of WᵀW. None where |ln λmax| < 0.1.
     pub stable_rank_log: Option<f64>,
-    /// Singular values above the f32 tolerance.
+    /// Number of singular values above the f32 tolerance.
     pub matrix_rank: usize,
-    /// Singular values below it.
+    /// Number of singular values below the f32 tolerance.
     pub rank_loss: usize,
-    /// Spectral entropy in [0, 1].
+    /// Spectral entropy divided by ln M, in [0, 1].
     pub entropy: f64,
-    /// λmax of X.
+    /// Largest eigenvalue λmax of X.
     pub lambda_max_x: f64,
-    /// Σλ of X.
+    /// Sum of the eigenvalues of X.
     pub norm_x: f64,
     /// ln of `norm_x`.
     pub log_norm_x: Option<f64>,
     /// ln of `lambda_max_x`.
     pub log_spectral_norm_x: Option<f64>,
-    /// Start of the tail, X.
+    /// Start of the tail, of X.
     pub xmin_x: Option<f64>,
-    /// α·ln λmax, X.
+    /// α·ln λmax, of X.
     pub alpha_weighted_x: Option<f64>,
-    /// ln Σλ^α, X.
+    /// ln Σλ^α, of X.
     pub log_alpha_norm_x: Option<f64>,
-    /// ln(‖W‖²_F/N)/ln λmax, X.
+    /// ln(‖W‖²_F/N)/ln λmax, of X. None where |ln λmax| < 0.1.
     pub stable_rank_log_x: Option<f64>,
 }
 
@@ -233,10 +241,10 @@ pub(super) fn positive(x: f64, log: fn(f64) -> f64) -> Option<f64> {
 }
 
 impl CutRecord {
-    /// The numbers of one report.
+    /// The numbers of one analysed matrix.
     pub fn new(report: &CutReport) -> Self {
         let (s, m) = (&report.spectrum, &report.metrics);
-        // λ of WᵀW is N times λ of X.
+        // An eigenvalue of WᵀW is N times that of X.
         let n = s.n() as f64;
         let tail: Option<&TailFit> = report.tail.as_ref().ok();
         let alpha = tail.map(|t| t.alpha);
@@ -323,7 +331,7 @@ impl From<&LayerReport> for Values {
 }
 
 impl Values {
-    /// Decide anew which of the numbers are in doubt, after one of them has changed.
+    /// Recompute the doubts. Call it after a change of the numbers.
     pub fn assess(&mut self) {
         self.doubts = value_doubts(self);
     }
@@ -334,14 +342,14 @@ impl Values {
         self.doubts.iter().filter(about)
     }
 
-    /// Whether a `?` belongs beside this subject.
+    /// Whether a view must show `?` beside this subject.
     pub fn is_marked(&self, subject: Subject) -> bool {
         self.doubts_about(subject).any(Doubt::marks)
     }
 }
 
 impl Record {
-    /// A layer that was analysed.
+    /// The record of a layer that was analysed.
     pub fn success(run: &str, stamp: Stamp, layer_id: usize, report: &LayerReport) -> Self {
         Self {
             run: run.to_owned(),
@@ -355,7 +363,7 @@ impl Record {
         }
     }
 
-    /// A layer that could not be analysed.
+    /// The record of a layer whose analysis failed.
     pub fn failed(
         run: &str,
         stamp: Stamp,
@@ -372,7 +380,7 @@ impl Record {
         )
     }
 
-    /// A layer that was not to be analysed.
+    /// The record of a layer that was excluded from the analysis.
     pub fn skipped(
         run: &str,
         stamp: Stamp,
@@ -402,7 +410,7 @@ impl Record {
         }
     }
 
-    /// The numbers, if there are any.
+    /// The numbers. None if the analysis failed or the layer was skipped.
     pub fn values(&self) -> Option<&Values> {
         match &self.outcome {
             LayerOutcome::Success(values) => Some(values),
@@ -410,7 +418,7 @@ impl Record {
         }
     }
 
-    /// The numbers, to be changed; [`Values::judge`] belongs after it.
+    /// The numbers, mutable. Call [`Values::assess`] after a change.
     pub fn values_mut(&mut self) -> Option<&mut Values> {
         match &mut self.outcome {
             LayerOutcome::Success(values) => Some(values),
@@ -423,27 +431,27 @@ impl Record {
         matches!(self.outcome, LayerOutcome::Success(_))
     }
 
-    /// Whether its analysis failed.
+    /// Whether the layer's analysis failed.
     pub fn is_failed(&self) -> bool {
         matches!(self.outcome, LayerOutcome::Failed(_))
     }
 
-    /// The exponent of the tail, if there is one.
+    /// Exponent α of the tail. None if there is no tail.
     pub fn alpha(&self) -> Option<f64> {
         self.values()?.primary.alpha
     }
 
-    /// Why which of its numbers are not to be trusted.
+    /// The doubts about the layer's numbers.
     pub fn doubts(&self) -> &[Doubt] {
         self.values().map_or(&[], |v| &v.doubts)
     }
 
-    /// Whether a `?` belongs beside this subject.
+    /// Whether a view must show `?` beside this subject.
     pub fn is_marked(&self, subject: Subject) -> bool {
         self.values().is_some_and(|v| v.is_marked(subject))
     }
 
-    /// Add what a full analysis found later.
+    /// Add the results of a full analysis.
     pub(crate) fn deepen(&mut self, full: &FullAnalysis) {
         if let Some(values) = self.values_mut() {
             for &annotation in &full.annotations {
@@ -456,12 +464,12 @@ impl Record {
         }
     }
 
-    /// Whether the verdict can be relied on.
+    /// Whether the layer has a phase that is reliable.
     pub fn is_determinate(&self) -> bool {
         self.phase().is_some() && !self.is_marked(Subject::Phase)
     }
 
-    /// The phase, if there is one.
+    /// The phase. None if there is none.
     pub fn phase(&self) -> Option<Phase> {
         self.values()?.phase
     }

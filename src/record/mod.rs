@@ -1,8 +1,9 @@
-//! What a run leaves behind, line by line. A log is a sequence of [`Line`]s; sinks write them,
+//! The records of a run, line by line. A log is a sequence of [`Line`]s. Sinks write the lines, and
 //! [`Trajectory`](crate::Trajectory) collects them.
 //!
-//! Two normalisations stand side by side and are never mixed: eigenvalues under WeightWatcher's
-//! names are of WᵀW, with log₁₀; the suffix `_x` marks the papers' X = WᵀW/N with natural logarithms.
+//! A record holds two normalisations and never mixes them. Fields with WeightWatcher's names are of
+//! WᵀW and use log₁₀. Fields with the suffix `_x` are of the papers' X = WᵀW/N and use natural
+//! logarithms.
 
 mod alarm;
 pub mod field;
@@ -26,22 +27,22 @@ use crate::analysis::FullAnalysis;
 use crate::config::Config;
 use crate::matrix::SkipReason;
 
-/// Version of the lines' format.
+/// Version of the log format.
 pub const SCHEMA: u32 = 3;
 
-/// When an observation was made.
+/// The time of an observation: epoch and optimiser step.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize,
 )]
 pub struct Stamp {
-    /// Finished epochs: 0 for the initial weights.
+    /// Number of finished epochs. 0 for the initial weights.
     pub epoch: usize,
-    /// Finished optimiser steps; 0 where a hand-written loop does not tell.
+    /// Number of finished optimiser steps. 0 if a hand-written training loop does not report it.
     pub step: u64,
 }
 
 impl Stamp {
-    /// After so many epochs, steps untold.
+    /// The stamp after `epoch` epochs, with an unknown step.
     pub fn from_epoch(epoch: usize) -> Self {
         Self { epoch, step: 0 }
     }
@@ -52,35 +53,35 @@ impl Stamp {
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Line {
-    /// Who wrote the run, and in which conventions.
+    /// The program that wrote the run, and its conventions.
     Header(Header),
-    /// Which layers are analysed, and why the others are not.
+    /// The layers that are analysed, and the reasons why others are not.
     Model(ModelLine),
     /// One layer at one observation.
     Layer(Box<Record>),
-    /// What a full analysis of a layer added after its record was written.
+    /// Results that a full analysis of a layer added after the layer's record was written.
     Full(Box<FullLine>),
     /// The whole model at one observation.
     Summary(Box<Summary>),
     /// A number that the training reported, such as the loss.
     Scalar(Scalar),
-    /// Something the reader of the log should know.
+    /// An event that the reader of the log should know.
     Notice(Notice),
-    /// A rule that the user asked to be alarmed by.
+    /// A rule of the user began to hold.
     Alarm(Alarm),
-    /// Another process goes on with the run.
+    /// Another process continues the run.
     Resumed(Resumed),
-    /// The monitor finished.
+    /// The monitor ended.
     End(End),
 }
 
-/// What makes a line unique in a log: run, kind, epoch, step and name.
+/// The fields that identify a line in a log: run, kind, epoch, step and name.
 pub type Key = (String, &'static str, Option<usize>, u64, String);
 
 impl Line {
-    /// What makes the line unique; a line with a known key says nothing new.
+    /// The key of the line. A line whose key is already in the log is a duplicate.
     pub fn key(&self) -> Key {
-        // JSON tells what has no name apart, and always works for these.
+        // The JSON text identifies lines without a name. Serialising these types cannot fail.
         fn json(of: &impl Serialize) -> String {
             serde_json::to_string(of).unwrap_or_default()
         }
@@ -103,47 +104,49 @@ impl Line {
         (run.clone(), kind, epoch, step, name)
     }
 
-    /// Whether such a line says something new although its key is known: a model may come back.
+    /// Whether a line with a known key may still be new. This holds for a model line, since a model
+    /// may return to an earlier form.
     pub(crate) fn recurs(&self) -> bool {
         matches!(self, Line::Model(_))
     }
 }
 
-/// What a full analysis of a layer added after its record was written: at a transition, or at the end.
+/// Results that a full analysis of a layer added after the layer's record was written. A full
+/// analysis runs at a transition or at the end.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct FullLine {
     /// Name of the run.
     pub run: String,
-    /// When.
+    /// The observation that was analysed.
     #[serde(flatten)]
     pub stamp: Stamp,
     /// Name of the layer.
     pub layer: String,
-    /// What was found.
+    /// The results.
     pub full: FullAnalysis,
 }
 
-/// Who wrote a run, and in which conventions.
+/// The program that wrote a run, and its conventions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Header {
     /// Name of the run.
     pub run: String,
-    /// [`SCHEMA`].
+    /// Version of the log format, [`SCHEMA`].
     pub schema: u32,
     /// Version of heavytail.
     pub heavytail: String,
-    /// Seconds since 1970 when the run began.
+    /// Start of the run, in seconds since 1970.
     pub unix_time: u64,
-    /// How it was analysed.
+    /// Configuration of the analysis.
     pub config: Config,
-    /// The conventions of the columns, in words.
+    /// The conventions of the columns, as text.
     pub conventions: Vec<String>,
 }
 
 impl Header {
-    /// The header of a run that begins now.
+    /// The header of a run that starts now.
     pub fn new(run: &str, config: &Config) -> Self {
         Self {
             run: run.to_owned(),
@@ -166,42 +169,42 @@ const CONVENTIONS: [&str; 7] = [
     "a convolution is one row, its (C_in*k) x C_out unfolding; its kernel positions and their pooled spectrum are nested in it",
 ];
 
-/// Seconds since 1970.
+/// The current time in seconds since 1970.
 pub(crate) fn unix_time() -> f64 {
     std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .map_or(0.0, |d| d.as_secs_f64())
 }
 
-/// Another process goes on with a run, from an observation that the log has. Observations after it
-/// that stand earlier in the log belong to a branch that was abandoned.
+/// Another process continues a run after an observation in the log. Later observations that precede
+/// this line belong to an abandoned branch.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Resumed {
     /// Name of the run.
     pub run: String,
-    /// The last observation that still counts; none if the run begins anew.
+    /// The last observation that remains valid. It has no meaning if `anew` is true.
     pub from: Stamp,
-    /// Whether even that observation is abandoned, since the run begins anew.
+    /// Whether the run restarts from the beginning. Then no earlier observation remains valid.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub anew: bool,
-    /// Seconds since 1970.
+    /// Time of the continuation, in seconds since 1970.
     pub unix_time: f64,
 }
 
 impl Resumed {
-    /// Whether an observation of before still counts.
+    /// Whether an earlier observation remains valid.
     pub fn keeps(&self, stamp: Stamp) -> bool {
         !self.anew && stamp <= self.from
     }
 
-    /// Whether what was told of an epoch still counts.
+    /// Whether an earlier line about this epoch remains valid.
     pub fn keeps_epoch(&self, epoch: usize) -> bool {
         !self.anew && epoch <= self.from.epoch
     }
 
-    /// Whether the line with this key still counts; if not, a line with the same key says something
-    /// new.
+    /// Whether an earlier line with this key remains valid. If it does not, a new line with the
+    /// same key is not a duplicate.
     pub(crate) fn keeps_key(&self, (_, kind, epoch, step, _): &Key) -> bool {
         let Some(epoch) = *epoch else {
             return true;
@@ -214,40 +217,40 @@ impl Resumed {
     }
 }
 
-/// How a monitor came to its end.
+/// How a monitor ended.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Ending {
-    /// By [`Monitor::finish`](crate::Monitor::finish).
+    /// [`Monitor::finish`](crate::Monitor::finish) was called.
     Finished,
-    /// It was dropped, as at the end of a program.
+    /// The monitor was dropped, for example at the end of the program.
     #[default]
     Dropped,
-    /// It was dropped since the training panicked.
+    /// The monitor was dropped because the training panicked.
     Panicked,
 }
 
-/// The monitor finished.
+/// The monitor ended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct End {
     /// Name of the run.
     pub run: String,
-    /// Seconds since 1970.
+    /// End of the run, in seconds since 1970.
     pub unix_time: f64,
-    /// How.
+    /// How the monitor ended.
     pub how: Ending,
-    /// Observations that this process analysed.
+    /// Number of observations that this process analysed.
     pub observed: usize,
-    /// Those that had to wait for the one before.
+    /// Number of observations that waited for the previous one.
     pub deferred: usize,
-    /// Those that were dropped because the queue was full.
+    /// Number of observations that were dropped because the queue was full.
     pub dropped: usize,
-    /// Those that were left out to keep within the budget.
+    /// Number of observations that were left out to keep within the time budget.
     pub over_budget: usize,
 }
 
-/// Which layers a run analyses.
+/// The layers that a run analyses.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ModelLine {
@@ -263,7 +266,7 @@ pub struct ModelLine {
 /// A layer's name and shape.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LayerShape {
-    /// Dotted path.
+    /// Dotted path of the parameter.
     pub name: String,
     /// Shape of the tensor.
     pub shape: Vec<usize>,
@@ -272,11 +275,11 @@ pub struct LayerShape {
 /// A tensor that is not analysed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SkippedLayer {
-    /// Dotted path.
+    /// Dotted path of the parameter.
     pub name: String,
     /// Shape of the tensor.
     pub shape: Vec<usize>,
-    /// Why.
+    /// The reason.
     #[serde(flatten)]
     pub why: SkipReason,
 }
@@ -289,9 +292,9 @@ pub struct Scalar {
     pub run: String,
     /// Epoch, counted as in [`Stamp`].
     pub epoch: usize,
-    /// For example `valid loss`.
+    /// Name of the number, for example `valid loss`.
     pub name: String,
-    /// Its value.
+    /// Value of the number.
     pub value: f64,
 }
 

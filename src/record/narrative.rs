@@ -1,8 +1,7 @@
-//! All words that are made from records: the one place where a finding, a doubt or a reason becomes
-//! a sentence.
+//! The text of every finding, doubt and reason. No other module turns records into sentences.
 //!
-//! Views ask here and never compare or take apart what they get. [`Phrase`] keeps the numbers apart
-//! from the text.
+//! Views print these phrases. They never compare or parse them. A [`Phrase`] keeps its numbers
+//! separate from its text.
 
 use std::fmt;
 
@@ -16,7 +15,7 @@ use crate::fit::NoFit;
 use crate::matrix::{Cut, SkipReason};
 use crate::phase::{Annotation, Evidence, INDETERMINATE, Unclassifiable};
 
-/// `Display` of what has words.
+/// Implements `Display` through the type's `phrase` method.
 macro_rules! display_phrase {
     ($($type:ty),+) => {$(
         impl fmt::Display for $type {
@@ -76,14 +75,14 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Sentences with `; ` between them.
+/// The phrases as one text, separated by `; `.
 fn joined<'a>(phrases: impl IntoIterator<Item = &'a dyn fmt::Display>) -> Phrase {
     let all: Vec<String> = phrases.into_iter().map(ToString::to_string).collect();
     all.join("; ").into()
 }
 
 impl Evidence {
-    /// What the [value](Evidence::value) says.
+    /// The meaning of the [value](Evidence::value), to be written after it.
     pub fn phrase(&self) -> Phrase {
         match *self {
             Self::NullShare { .. } => {
@@ -137,7 +136,7 @@ impl Evidence {
 }
 
 impl Annotation {
-    /// The remark.
+    /// The annotation as a sentence.
     pub fn phrase(&self) -> Phrase {
         match self {
             Self::NearOrthogonal => "all singular values are nearly equal",
@@ -160,7 +159,7 @@ impl Annotation {
 }
 
 impl Unclassifiable {
-    /// Why there is no phase.
+    /// The reason why there is no phase.
     pub fn phrase(&self) -> Phrase {
         match self {
             Self::TooSmall { m } => Phrase::new("M = ")
@@ -176,7 +175,7 @@ impl Unclassifiable {
 }
 
 impl NoFit {
-    /// Why there is no fit.
+    /// The reason why there is no fit.
     pub fn phrase(&self) -> Phrase {
         match self {
             Self::AllZero => "every eigenvalue is zero".into(),
@@ -192,7 +191,7 @@ impl NoFit {
 }
 
 impl SkipReason {
-    /// Why the tensor is not analysed.
+    /// The reason why the tensor is not analysed.
     pub fn phrase(&self) -> Phrase {
         match self {
             Self::Vector => "a vector or scalar has no spectrum".into(),
@@ -213,7 +212,7 @@ impl SkipReason {
 }
 
 impl Doubt {
-    /// What is doubtful.
+    /// The doubt as a sentence.
     pub fn phrase(&self) -> Phrase {
         match self {
             Self::ShortTail { n_tail } => Phrase::default()
@@ -263,7 +262,7 @@ impl Doubt {
         }
     }
 
-    /// What to do about it.
+    /// What the reader should do about the doubt.
     pub fn advice(&self) -> &'static str {
         match self {
             Self::ShortTail { .. } | Self::SmallSample { .. } => {
@@ -283,7 +282,7 @@ impl Doubt {
 }
 
 impl AgainstNoise {
-    /// How α compares with noise.
+    /// The comparison in words.
     pub fn phrase(self) -> &'static str {
         match self {
             Self::Heavier => "heavier than noise",
@@ -294,7 +293,7 @@ impl AgainstNoise {
 }
 
 impl Carried {
-    /// Whose numbers the record has.
+    /// The observation from which the numbers come, and the bound on the error of α.
     pub fn phrase(&self) -> Phrase {
         Phrase::new("not analysed again: the numbers are those of epoch ")
             .count(self.from.epoch)
@@ -307,7 +306,7 @@ impl Carried {
 }
 
 impl LayerOutcome {
-    /// Why there are no numbers, if there are none.
+    /// The reason why there are no numbers. None if there are some.
     pub fn reason(&self) -> Option<Phrase> {
         match self {
             Self::Success(_) => None,
@@ -325,7 +324,7 @@ impl LayerError {
 }
 
 impl Values {
-    /// What is missing, and why.
+    /// The missing numbers, each with the reason.
     pub fn reasons(&self) -> Vec<Phrase> {
         let no = |what, why: Phrase| Phrase::new(what).then(why);
         let alpha = self.primary.alpha_reason.as_ref();
@@ -341,7 +340,8 @@ impl Values {
         .collect()
     }
 
-    /// α of noise of this shape, and how α compares with it.
+    /// The 5–95 % range of α for noise of the same N and M, and how α compares with it. None if
+    /// that range is unknown.
     pub fn against_noise(&self) -> Option<Phrase> {
         let (low, high) = (self.noise_alpha_low?, self.noise_alpha_high?);
         let noise = Phrase::new("noise of this shape has ")
@@ -359,7 +359,8 @@ impl Values {
 }
 
 impl Record {
-    /// Why there is no phase: the layer's failure, or what forbids a phase.
+    /// The reason why there is no phase: the layer's failure, or why it cannot be classified. None
+    /// if there is a phase.
     pub fn no_phase(&self) -> Option<Phrase> {
         match self.values() {
             None => self.outcome.reason(),
@@ -369,7 +370,7 @@ impl Record {
 }
 
 impl Rule {
-    /// The rule.
+    /// The rule in words.
     pub fn phrase(&self) -> Phrase {
         match self {
             Self::TurnedTo { phase } => Phrase::new("turned to ").text(phase.title()),
@@ -385,7 +386,7 @@ impl Rule {
 }
 
 impl AlarmEvidence {
-    /// The numbers that speak for the alarm, with their doubt.
+    /// The numbers that support the alarm, with their doubts.
     pub fn phrase(&self) -> Phrase {
         let list = |findings: &[Evidence]| {
             let all = findings.iter().map(|finding| finding as &dyn fmt::Display);
@@ -438,7 +439,7 @@ impl AlarmEvidence {
 }
 
 impl Alarm {
-    /// Layer, rule, epoch and evidence.
+    /// The layer, the rule, the epoch and the evidence.
     pub fn phrase(&self) -> Phrase {
         Phrase::new(format!("{} ", self.layer))
             .then(self.rule.phrase())
@@ -450,7 +451,7 @@ impl Alarm {
 }
 
 impl Event {
-    /// What happened.
+    /// The event as a sentence.
     pub fn phrase(&self) -> Phrase {
         match self {
             Self::Message { text } => text.clone().into(),
@@ -516,7 +517,7 @@ impl Event {
     }
 }
 
-/// A layer for the terminal: the numbers, their doubts, the phase and what speaks for it.
+/// The layer's numbers, doubts, phase and evidence, for the terminal.
 impl fmt::Display for LayerReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         const INDENT: &str = "            ";
@@ -594,7 +595,7 @@ impl fmt::Display for LayerReport {
 }
 
 impl FullAnalysis {
-    /// What it adds, a sentence each.
+    /// The results of the full analysis, one phrase each.
     pub fn phrases(&self) -> Vec<Phrase> {
         let mut lines = Vec::new();
         if let Some(i) = &self.alpha_interval {

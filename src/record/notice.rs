@@ -1,122 +1,124 @@
+//! Notices: events of a run that the reader of its log should know.
+
 use serde::{Deserialize, Serialize};
 
 use crate::error::LayerError;
 
-/// Something the reader of a log should know.
+/// An event that the reader of a log should know.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Notice {
     /// Name of the run.
     pub run: String,
-    /// Where it happened, if at an epoch.
+    /// The epoch of the event. None if it belongs to no epoch.
     pub epoch: Option<usize>,
-    /// What happened.
+    /// The event.
     #[serde(flatten)]
     pub event: Event,
 }
 
 impl Notice {
-    /// What happened in a run, at an epoch where that is known.
+    /// A notice of an event. `epoch` is None if the event belongs to no epoch.
     pub fn new(run: impl Into<String>, epoch: Option<usize>, event: Event) -> Self {
         let run = run.into();
         Self { run, epoch, event }
     }
 }
 
-/// What happened.
+/// An event of a run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
 #[non_exhaustive]
 pub enum Event {
-    /// What the user said, by [`Monitor::notice`](crate::Monitor::notice).
+    /// A message of the user, by [`Monitor::notice`](crate::Monitor::notice).
     Message {
-        /// The words.
+        /// The text of the message.
         text: String,
     },
-    /// The training reported a number that is not finite. JSON has no such numbers.
+    /// The training reported a number that is not finite. JSON cannot hold such a number.
     NotFinite {
-        /// Its name, for example `valid loss`.
+        /// Name of the number, for example `valid loss`.
         name: String,
         /// `NaN`, `inf` or `-inf`.
         value: String,
     },
     /// The weights could not be copied.
     NotObserved {
-        /// Why.
+        /// The error message.
         message: String,
     },
-    /// The learner has no validation batches, so an epoch ends where it takes `valid()`.
+    /// The learner has no validation batches. An epoch then ends when the learner calls `valid()`.
     NoValidation,
-    /// A resumed run has weights that the log does not know: epochs count on from its last.
+    /// A resumed run has weights that are not in the log. The epochs continue from the last epoch
+    /// of the log.
     UnknownWeights,
-    /// A checkpoint was loaded into a new log: epochs count from 0.
+    /// A checkpoint was loaded, but the log is new. The epochs count from 0.
     LoadedCheckpoint,
     /// A full analysis failed.
     FullFailed {
         /// The layer.
         layer: String,
-        /// Why.
+        /// The error.
         #[serde(flatten)]
         cause: LayerError,
     },
-    /// Too many full analyses wait, or the system refused a thread.
+    /// A full analysis was refused, because too many are waiting or the system refused a thread.
     FullRefused {
         /// The layer.
         layer: String,
     },
-    /// The last observation has no full analyses, since the system refused a thread.
+    /// The last observation has no full analyses, because the system refused a thread.
     NoFullAtEnd,
-    /// The analysis could not keep up.
+    /// The analysis was slower than the training.
     LaggedBehind {
-        /// Observations that waited.
+        /// Number of observations that waited.
         deferred: usize,
-        /// Observations that were dropped.
+        /// Number of observations that were dropped.
         dropped: usize,
     },
-    /// Observations were left out to keep within the budget.
+    /// Observations were left out to keep within the time budget.
     OverBudget {
-        /// How many.
+        /// Number of observations.
         count: usize,
     },
-    /// A sink failed; the others went on.
+    /// A sink failed. The other sinks continued.
     SinkFailed {
-        /// Which one: its file, say.
+        /// Name of the sink, for example its file.
         sink: String,
-        /// What it said.
+        /// The error message.
         message: String,
     },
-    /// The closure that acts on an alarm failed.
+    /// The closure that handles alarms failed.
     ActionFailed {
-        /// What it said.
+        /// The error message.
         message: String,
     },
     /// The spectra of an observation cannot be read.
     NoSpectra {
-        /// Why.
+        /// The error message.
         message: String,
     },
-    /// The last line was cut off, as by a crash, and is left out.
+    /// The last line of the log is incomplete, as after a crash. It is left out.
     CutOffLine,
     /// A line of the log cannot be read and is left out.
     DamagedLine {
-        /// Its number, counted from 1.
+        /// Number of the line, from 1.
         number: usize,
     },
-    /// The log was deleted, cut back or replaced while the run went on, and was written anew from
-    /// memory.
+    /// The log was deleted, truncated or replaced during the run. It was rewritten from memory.
     LogLost {
-        /// The file.
+        /// Path of the log.
         path: String,
     },
-    /// From here on the run has other layers.
+    /// The layers of the model changed.
     OtherModel {
-        /// Layers that were not there before, or had another shape.
+        /// New layers, and layers with a new shape.
         added: Vec<String>,
-        /// Layers that are gone.
+        /// Layers that no longer exist.
         removed: Vec<String>,
     },
-    /// Full analyses that a killed process had promised cannot be made up for: the weights are
-    /// gone.
+    /// A process was killed before it finished its full analyses. They cannot be repeated, because
+    /// the weights no longer exist.
     FullMissing {
         /// The layers.
         layers: Vec<String>,

@@ -1,4 +1,4 @@
-//! A sentence whose numbers are still numbers, so that a view can round, align or share them.
+//! A sentence that stores its numbers as numbers, so that a view can round or align them.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,9 +6,9 @@ use std::fmt;
 /// How a number is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// With so many decimals.
+    /// Fixed notation with this many decimals.
     Fixed(usize),
-    /// With so many decimals and an exponent.
+    /// Scientific notation with this many decimals.
     Exponent(usize),
 }
 
@@ -17,7 +17,7 @@ pub enum Format {
 pub enum Piece {
     /// Text.
     Text(Cow<'static, str>),
-    /// A finite number.
+    /// A finite number and its format.
     Number(f64, Format),
 }
 
@@ -31,7 +31,7 @@ impl fmt::Display for Piece {
     }
 }
 
-/// A sentence.
+/// A sentence as a sequence of text and numbers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Phrase(Vec<Piece>);
 
@@ -47,22 +47,22 @@ impl Phrase {
         self
     }
 
-    /// Add a count.
+    /// Add an integer.
     pub fn count(self, count: usize) -> Self {
         self.fixed(count as f64, 0)
     }
 
-    /// Add a number with so many decimals.
+    /// Add a number in fixed notation with `digits` decimals.
     pub fn fixed(self, value: f64, digits: usize) -> Self {
         self.number(value, Format::Fixed(digits))
     }
 
-    /// Add a number with so many decimals and an exponent.
+    /// Add a number in scientific notation with `digits` decimals.
     pub fn exponent(self, value: f64, digits: usize) -> Self {
         self.number(value, Format::Exponent(digits))
     }
 
-    /// Add `p = …`; a value that underflows is given as a bound.
+    /// Add `p = …`. A p-value that underflows to 0 is written as an upper bound.
     pub fn p_value(self, p: f64) -> Self {
         if p < 1e-300 {
             self.text("p < 1e-300")
@@ -71,7 +71,7 @@ impl Phrase {
         }
     }
 
-    /// Add a sentence.
+    /// Add the parts of another sentence.
     pub fn then(mut self, other: Phrase) -> Self {
         self.0.extend(other.0);
         self

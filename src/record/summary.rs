@@ -1,3 +1,5 @@
+//! The summary of the whole model at one observation: means over the layers.
+
 use serde::{Deserialize, Serialize};
 
 use crate::matrix::Cut;
@@ -5,64 +7,65 @@ use crate::matrix::Cut;
 use super::layer::positive;
 use super::{CutRecord, Record, Stamp, Values};
 
-/// The whole model at one observation. Means are over the layers that have the number; how many
-/// those are stands beside them.
+/// The whole model at one observation. A mean covers only the layers that have the number.
+/// `num_layers`, `without_alpha` and `alpha_hat_paper_left_out` tell which layers those are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Summary {
     /// Name of the run.
     pub run: String,
-    /// When.
+    /// The observation.
     #[serde(flatten)]
     pub stamp: Stamp,
-    /// Layers analysed.
+    /// Number of layers analysed.
     pub num_layers: usize,
-    /// Layers without an α, by name.
+    /// Names of the layers without an α.
     pub without_alpha: Vec<String>,
-    /// Mean α of the layers' rows.
+    /// Mean of the layers' α.
     pub alpha: Option<f64>,
-    /// WeightWatcher's α̂: mean of α·log₁₀ λmax, WᵀW; a convolution by its pooled slices with that
-    /// tool's factor ½.
+    /// WeightWatcher's α̂: mean of α·log₁₀ λmax, of WᵀW. A convolution enters with the pooled
+    /// eigenvalues of its slices, multiplied by that tool's factor ½.
     pub alpha_weighted: Option<f64>,
-    /// The workshop paper's α̂ = (1/N_L) Σ α·ln λmax, X; a convolution is the sum over its slices;
-    /// matrices with M < 50 are left out.
+    /// The workshop paper's α̂ = (1/N_L) Σ α·ln λmax, of X. A convolution enters with the sum over
+    /// its slices. Matrices with M < 50 are left out.
     pub alpha_hat_paper: Option<f64>,
-    /// The draft's sum, without 1/N_L.
+    /// The sum of the paper's draft: Σ α·ln λmax, without 1/N_L.
     pub alpha_hat_paper_sum: Option<f64>,
-    /// N_L of `alpha_hat_paper`.
+    /// Number N_L of layers in `alpha_hat_paper`.
     pub alpha_hat_paper_layers: usize,
-    /// Layers that `alpha_hat_paper` leaves out, wholly or in part, by name.
+    /// Names of the layers that `alpha_hat_paper` leaves out, wholly or in part.
     pub alpha_hat_paper_left_out: Vec<String>,
     /// Mean of log₁₀‖W‖²_F.
     pub log_norm: Option<f64>,
-    /// Mean of log₁₀ λmax, WᵀW.
+    /// Mean of log₁₀ λmax, of WᵀW.
     pub log_spectral_norm: Option<f64>,
-    /// Mean of log₁₀ Σλ^α, WᵀW.
+    /// Mean of log₁₀ Σλ^α, of WᵀW.
     pub log_alpha_norm: Option<f64>,
     /// Mean stable rank.
     pub stable_rank: Option<f64>,
-    /// Mean λ₊/λmax.
+    /// Mean soft rank λ₊/λmax.
     pub mp_softrank: Option<f64>,
-    /// Mean entropy.
+    /// Mean spectral entropy.
     pub entropy: Option<f64>,
-    /// Log product norm, eq. 5 of the paper: mean of ln‖W‖₂.
+    /// Log product norm of the spectral norm, eq. 5 of the workshop paper: mean of ln‖W‖₂.
     pub log_product_norm_spectral: Option<f64>,
-    /// The same with the Frobenius norm.
+    /// Log product norm of the Frobenius norm: mean of ln‖W‖_F.
     pub log_product_norm_frobenius: Option<f64>,
-    /// Seconds since 1970 when the observation was written; none of a file, and in a log of
-    /// format 2.
+    /// Time at which the observation was written, in seconds since 1970. None in a log of format 2,
+    /// and for an analysed file.
     #[serde(default)]
     pub unix_time: Option<f64>,
-    /// Wall time to copy the weights, on the thread that trains.
+    /// Wall time to copy the weights, on the training thread, in seconds.
     pub seconds_snapshot: f64,
-    /// Wall time of the analysis, on the worker.
+    /// Wall time of the analysis, on the worker thread, in seconds.
     pub seconds_analysis: f64,
 }
 
-/// Matrices below this size do not enter the workshop paper's α̂.
+/// Matrices with a smaller M do not enter the workshop paper's α̂.
 const PAPER_MIN_M: usize = 50;
 
-/// A convolution whose slices were not asked for has no number in conventions that need them.
+/// Whether the layer is a convolution whose slices were not analysed. Such a layer has no number in
+/// conventions that need the slices.
 fn without_slices(values: &Values) -> bool {
     values.slices.is_empty() && values.cut == Cut::Unfolding
 }

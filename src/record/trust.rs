@@ -1,8 +1,8 @@
-//! When a number is not to be trusted: each rule once, for every view.
+//! The rules that decide when a number is in doubt. Each rule is here, once for all views.
 //!
-//! A record's doubts are decided when it is made, and again when a full analysis comes later. Views
-//! show [`Record::doubts`](super::Record::doubts) and decide nothing. A doubt that
-//! [marks](Doubt::marks) its subject puts a `?` beside the number.
+//! [`Values::assess`](super::Values::assess) applies the rules when a record is made, and again
+//! when a full analysis is added. Views show [`Record::doubts`](super::Record::doubts) and decide
+//! nothing. If a doubt [marks](Doubt::marks) its subject, a view shows `?` beside the number.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,73 +10,74 @@ use super::Values;
 use crate::fit::TailFit;
 use crate::phase::{Annotation, Phase};
 
-/// What a doubt is about.
+/// The number that a doubt is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// The exponent of the tail.
+    /// The exponent α of the tail.
     Alpha,
-    /// Its bootstrap interval.
+    /// The bootstrap interval of α.
     Interval,
     /// The phase.
     Phase,
-    /// The Marchenko–Pastur bulk: its scale, its spikes, the soft rank.
+    /// The Marchenko–Pastur bulk: its scale, its spikes and the soft rank.
     Bulk,
 }
 
-/// Why a number is not to be trusted. [`Doubt::words`] says it, [`Doubt::advice`] what to do.
+/// A reason why a number is in doubt. [`Doubt::phrase`] describes it, and [`Doubt::advice`] says
+/// what to do.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "doubt")]
 #[non_exhaustive]
 pub enum Doubt {
-    /// The tail holds fewer than 50 eigenvalues: α's true spread is well above its textbook σ.
+    /// The tail holds fewer than 50 eigenvalues. The true spread of α is well above its textbook σ.
     ShortTail {
-        /// Eigenvalues in the tail.
+        /// Number of eigenvalues in the tail.
         n_tail: usize,
     },
-    /// Fewer than 20 eigenvalues took part: the small-sample estimator of α was used.
+    /// The fit used fewer than 20 eigenvalues, and so the small-sample estimator of α.
     SmallSample {
-        /// How many.
+        /// Number of eigenvalues in the fit.
         n: usize,
     },
-    /// α < 2: heavier than the theory expects of a well-trained layer.
+    /// α < 2: the tail is heavier than the theory expects of a well-trained layer.
     VeryHeavy,
-    /// α > 6: lighter than the theory's range.
+    /// α > 6: the tail is lighter than the theory's range.
     NotHeavy,
-    /// α lies where 90 % of pure noise of the same N and M has it.
+    /// α lies between the 5 % and 95 % points of pure noise of the same N and M.
     WithinNoise {
         /// 5 % point of α for noise.
         low: f64,
-        /// 95 % point.
+        /// 95 % point of α for noise.
         high: f64,
     },
-    /// The phase has a bulk: its spectrum is no power law.
+    /// The layer's phase has a bulk, so its spectrum is not a power law.
     NoPowerLaw {
         /// The phase.
         phase: Phase,
     },
-    /// The goodness of fit rules a power law out: p ≤ 0.1.
+    /// The goodness-of-fit test rejects the power law: p ≤ 0.1.
     PoorFit {
-        /// Its p.
+        /// p-value of the test.
         p: f64,
     },
-    /// Fewer than 50 eigenvalues took part: the interval covers α less often than it says, .72 to
-    /// .97.
+    /// The fit used fewer than 50 eigenvalues. The interval covers α less often than its level: .72
+    /// to .97.
     SmallInterval {
-        /// How many.
+        /// Number of eigenvalues in the fit.
         n: usize,
     },
-    /// No phase reaches a probability of [`INDETERMINATE`](crate::phase::INDETERMINATE), or the
-    /// layer is too small for this one.
+    /// No phase reaches the probability [`INDETERMINATE`](crate::phase::INDETERMINATE), or the
+    /// layer is too small for the most probable phase.
     Indeterminate {
-        /// Probability of the likeliest.
+        /// Probability of the most probable phase.
         confidence: f64,
     },
     /// M < 100: Bleeding-out and Bulk-decay are hard to tell apart.
     Neighbours {
-        /// M.
+        /// Number M of eigenvalues.
         m: usize,
     },
-    /// An annotation explains what leaves the bulk without correlations.
+    /// An annotation explains the eigenvalues beyond the bulk without correlations.
     Explained {
         /// The annotation.
         by: Annotation,
@@ -84,26 +85,26 @@ pub enum Doubt {
     /// The bulk's distance from Marchenko–Pastur is above 0.02 and above twice the 95 % point of
     /// noise.
     NotMarchenkoPastur {
-        /// The distance.
+        /// Distance D of the bulk from Marchenko–Pastur.
         d: f64,
-        /// 95 % point for noise.
+        /// 95 % point of D for noise.
         d95: f64,
     },
 }
 
-/// A tail shorter than this is in doubt, and so is an interval from fewer eigenvalues.
+/// A tail with fewer eigenvalues is in doubt, and so is an interval from fewer eigenvalues.
 const SHORT: usize = 50;
-/// Below this many eigenvalues a fit uses the small-sample estimator.
+/// A fit to fewer eigenvalues uses the small-sample estimator.
 const SMALL_SAMPLE: usize = 20;
-/// Below this M, Bleeding-out and Bulk-decay blur.
+/// Below this M, Bleeding-out and Bulk-decay are hard to distinguish.
 const BLURRED: usize = 100;
-/// The goodness of fit rules a power law out at this p.
+/// The goodness-of-fit test rejects a power law at this p-value or below.
 const RULED_OUT: f64 = 0.1;
-/// Below this distance a bulk is Marchenko–Pastur for all that matters.
+/// A bulk whose distance from Marchenko–Pastur is smaller counts as Marchenko–Pastur.
 const NEGLIGIBLE: f64 = 0.02;
 
 impl Doubt {
-    /// What it is about.
+    /// The number that the doubt is about.
     pub fn subject(&self) -> Subject {
         match self {
             Self::ShortTail { .. }
@@ -121,7 +122,7 @@ impl Doubt {
         }
     }
 
-    /// Its code, as in records.
+    /// The code of the doubt in records.
     pub fn code(&self) -> &'static str {
         match self {
             Self::ShortTail { .. } => "short_tail",
@@ -139,7 +140,7 @@ impl Doubt {
         }
     }
 
-    /// Whether its subject gets a `?`. The others are cautions.
+    /// Whether a view shows `?` beside the subject. Other doubts are only cautions.
     pub fn marks(&self) -> bool {
         !matches!(self, Self::Neighbours { .. } | Self::Explained { .. })
     }
@@ -148,16 +149,16 @@ impl Doubt {
 /// How α compares with what pure noise of the same N and M gives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AgainstNoise {
-    /// Below noise's 5 % point.
+    /// Below the 5 % point of noise.
     Heavier,
-    /// Within 5–95 %.
+    /// Between the 5 % and 95 % points of noise.
     Within,
-    /// Above the 95 % point.
+    /// Above the 95 % point of noise.
     Lighter,
 }
 
 impl AgainstNoise {
-    /// The comparison; `low` and `high` are noise's 5 % and 95 % points.
+    /// Compares `alpha` with the 5 % point `low` and the 95 % point `high` of noise.
     pub fn new(alpha: f64, low: f64, high: f64) -> Self {
         match alpha {
             a if a < low => Self::Heavier,
@@ -167,7 +168,7 @@ impl AgainstNoise {
     }
 }
 
-/// WeightWatcher's label of an α outside of 2–6.
+/// WeightWatcher's label of an α outside 2–6.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Warning {
@@ -178,7 +179,7 @@ pub enum Warning {
 }
 
 impl Warning {
-    /// The label of an α, if it has one.
+    /// The label of an α. None for 2 ≤ α ≤ 6.
     pub fn new(alpha: f64) -> Option<Self> {
         match alpha {
             a if a < 2.0 => Some(Self::OverTrained),
@@ -187,7 +188,7 @@ impl Warning {
         }
     }
 
-    /// As WeightWatcher writes it.
+    /// The label as WeightWatcher writes it.
     pub fn name(self) -> &'static str {
         match self {
             Self::OverTrained => "over-trained",
@@ -196,8 +197,9 @@ impl Warning {
     }
 }
 
-/// Doubts that a fit alone gives rise to: of `n` eigenvalues, `n_tail` are in the tail. A log of
-/// format 2 tells `n` only where it is small.
+/// The doubts that follow from a fit alone. `n` is the number of eigenvalues in the fit, and
+/// `n_tail` of them are in the tail. A log of format 2 has `n` only if the fit used the
+/// small-sample estimator.
 fn fit_doubts(alpha: f64, n_tail: usize, n: Option<usize>) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     match n {
@@ -212,19 +214,19 @@ fn fit_doubts(alpha: f64, n_tail: usize, n: Option<usize>) -> Vec<Doubt> {
     doubts
 }
 
-/// How the law of a bulk compares with Marchenko–Pastur's.
+/// How the distribution of a bulk compares with Marchenko–Pastur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BulkLaw {
-    /// Noise may be as far from it: p > 0.05.
+    /// The distance is usual for noise: p > 0.05.
     MarchenkoPastur,
-    /// It differs, by little.
+    /// The distribution differs a little.
     Nearly,
-    /// It is another law.
+    /// The distribution is a different one.
     Another,
 }
 
 impl BulkLaw {
-    /// By the distance, its 95 % point for noise, and its p.
+    /// Compares the distance `d` with its 95 % point `d95` for noise and its p-value `p`.
     pub fn new(d: f64, d95: f64, p: f64) -> Self {
         if d > (2.0 * d95).max(NEGLIGIBLE) {
             Self::Another
@@ -236,7 +238,7 @@ impl BulkLaw {
     }
 }
 
-/// The doubts about a tail that is known without its layer.
+/// The doubts about a tail fit whose layer is unknown.
 pub fn tail_doubts(tail: &TailFit) -> Vec<Doubt> {
     fit_doubts(tail.alpha, tail.n_tail, Some(tail.n))
 }
@@ -285,7 +287,7 @@ pub(super) fn value_doubts(values: &Values) -> Vec<Doubt> {
                     | Annotation::EntryOutliers
             )
         };
-        // One is enough to doubt.
+        // One such annotation is enough for a doubt.
         let explained = values.annotations.iter().find(explain);
         doubts.extend(explained.map(|&by| Doubt::Explained { by }));
     }
@@ -343,7 +345,7 @@ mod tests {
                 .iter()
                 .any(|d| d.subject() == Subject::Bulk && d.marks())
         );
-        // A small distance is none that matters, however small the noise's.
+        // A distance below 0.02 raises no doubt, even if it is far above the noise's 95 % point.
         (values.bulk_d, values.bulk_d95) = (Some(0.019), Some(0.001));
         assert!(
             value_doubts(&values)

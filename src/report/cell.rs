@@ -1,4 +1,4 @@
-//! One layer at one observation, as small as it can be said.
+//! The data of one layer at one observation in the HTML report, in compact form.
 
 use std::collections::HashMap;
 
@@ -15,67 +15,70 @@ pub(super) fn fields() -> impl Iterator<Item = &'static Field<Record>> {
     FIELDS.iter().filter(|f| f.page)
 }
 
-/// One layer at one observation. The short names are the page's.
+/// The data of one layer at one observation. The page uses the short names. A text is stored as its
+/// index in [`Texts`], followed by its numbers.
 #[derive(Serialize)]
 pub(super) struct Cell {
-    /// The numbers of [`fields`].
+    /// The values of [`fields`].
     #[serde(rename = "n", skip_serializing_if = "Vec::is_empty")]
     numbers: Vec<Option<Num>>,
-    /// Place of the phase in [`Phase::ALL`].
+    /// Index of the phase in [`Phase::ALL`].
     #[serde(rename = "p", skip_serializing_if = "Option::is_none")]
     phase: Option<usize>,
-    /// 1 if the verdict should not be relied on.
+    /// 1 if the phase is unreliable, otherwise 0.
     #[serde(rename = "u", skip_serializing_if = "is_zero")]
     uncertain: u8,
-    /// Which of [`SUBJECTS`] have a `?`: a sum of 1, 2, 4, 8.
+    /// The [`SUBJECTS`] that have a `?`, as a bit mask.
     #[serde(rename = "m", skip_serializing_if = "is_zero")]
     marks: u8,
-    /// Doubts: place of the subject in [`SUBJECTS`], advice, text, the text's numbers.
+    /// Doubts: index of the subject in [`SUBJECTS`], advice, text.
     #[serde(rename = "d", skip_serializing_if = "Vec::is_empty")]
     doubts: Vec<Vec<Num>>,
-    /// α against noise of the same shape: text, the text's numbers.
+    /// How α compares with noise of the same shape: text.
     #[serde(rename = "x", skip_serializing_if = "Vec::is_empty")]
     against_noise: Vec<Num>,
-    /// Probability of each phase.
+    /// Probability of each phase, in the order of [`Phase::ALL`].
     #[serde(rename = "q", skip_serializing_if = "Option::is_none")]
     probabilities: Option<[Num; 6]>,
-    /// Evidence: name, value, text, the text's numbers.
+    /// Evidence: name, value, text.
     #[serde(rename = "e", skip_serializing_if = "Vec::is_empty")]
     evidence: Vec<Vec<Num>>,
-    /// Remarks and doubts: text, the text's numbers.
+    /// Annotations, and the remark that the numbers are repeated: text.
     #[serde(rename = "a", skip_serializing_if = "Vec::is_empty")]
     remarks: Vec<Vec<Num>>,
-    /// What is missing and why: text, the text's numbers.
+    /// Reasons for missing numbers: text.
     #[serde(rename = "r", skip_serializing_if = "Vec::is_empty")]
     reasons: Vec<Vec<Num>>,
-    /// Epoch and step of the observation whose numbers and spectrum these are, if it is not this one.
+    /// Epoch and step of the analysed observation. None unless the numbers and the spectrum are
+    /// repeated from it.
     #[serde(rename = "c", skip_serializing_if = "Option::is_none")]
     pub(super) carried: Option<(usize, u64)>,
-    /// What a full analysis added.
+    /// The results of a full analysis.
     #[serde(rename = "f", skip_serializing_if = "Option::is_none")]
     full: Option<Deep>,
-    /// The spectrum.
+    /// The spectrum. None if it is missing or left out.
     #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
     pub(super) spectrum: Option<Packed>,
 }
 
-/// What a full analysis says beside the live one.
+/// The results of a full analysis.
 #[derive(Serialize)]
 struct Deep {
-    /// Interval of α: level, low, high.
+    /// Bootstrap interval of α: level, low, high.
     interval: Option<[Num; 3]>,
-    /// p of the goodness of fit.
+    /// p-value of the goodness of fit.
     fit_p: Option<Num>,
-    /// Vuong's statistic against exponential and lognormal; p of the cut-off.
+    /// Vuong's statistic against the exponential and against the lognormal, and the p-value of the
+    /// cut-off.
     rivals: Option<[Num; 3]>,
-    /// FARMS α.
+    /// α by FARMS.
     farms: Option<Num>,
-    /// Phases of the permuted matrices, and of the equalised one.
+    /// Phases of the permuted matrices, and of the equalised one, as indices in [`Phase::ALL`].
     permuted: Vec<usize>,
     equalised: Option<usize>,
 }
 
-// Serde hands out references.
+// Serde passes a reference.
 #[allow(clippy::trivially_copy_pass_by_ref)]
 fn is_zero(flag: &u8) -> bool {
     *flag == 0
@@ -85,7 +88,7 @@ fn place(phase: Phase) -> usize {
     phase as usize
 }
 
-/// The page knows subjects by their place.
+/// The page identifies a subject by its index here.
 const SUBJECTS: [Subject; 4] = [
     Subject::Alpha,
     Subject::Interval,
@@ -185,10 +188,10 @@ impl Deep {
     }
 }
 
-/// Stands in a text for the next of its numbers.
+/// Placeholder of a number in a text.
 const HOLE: char = '\u{fffc}';
 
-/// Sentences that many cells share, up to their numbers.
+/// The texts of all cells. Texts that differ only in their numbers are stored once.
 #[derive(Default)]
 pub(super) struct Texts {
     pub(super) list: Vec<String>,
@@ -208,7 +211,7 @@ impl Texts {
         Num(place as f64)
     }
 
-    /// The sentence's place, then its numbers.
+    /// The index of the phrase's text, followed by its numbers.
     fn say(&mut self, phrase: &Phrase, digits: usize) -> Vec<Num> {
         let mut pattern = String::new();
         let mut numbers = Vec::new();
@@ -227,7 +230,7 @@ impl Texts {
     }
 }
 
-/// The number with the decimals that its format has.
+/// Rounds a number to the decimals of its format.
 fn decimals(value: f64, format: Format) -> f64 {
     match format {
         Format::Fixed(decimals) if decimals <= 9 => {
@@ -239,12 +242,13 @@ fn decimals(value: f64, format: Format) -> f64 {
     }
 }
 
-/// A number as short as JSON can have it.
+/// A number in the shortest JSON form.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(super) struct Num(pub(super) f64);
 
 impl Num {
-    /// With so many significant digits: the page is for looking, the log for computing.
+    /// A number with this many significant digits. The page is for reading; the log has the exact
+    /// values.
     pub(super) fn new(value: f64, digits: usize) -> Self {
         Self(rounded(value, digits))
     }
@@ -256,7 +260,7 @@ impl Serialize for Num {
         if value.fract() == 0.0 && value.abs() < 1e15 {
             serializer.serialize_i64(value as i64)
         } else {
-            // Not finite is null.
+            // A number that is not finite becomes null.
             serializer.serialize_f64(value)
         }
     }

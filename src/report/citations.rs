@@ -1,12 +1,12 @@
-//! How to cite what a run used.
+//! Citations for the methods that a run used.
 
 use super::Run;
 use crate::analysis::FullAnalysis;
 use crate::record::Values;
 
-/// A source, and when a run has used it.
+/// A source and a test whether a run used it.
 struct Source {
-    /// What it is used for here.
+    /// What the source is used for.
     role: &'static str,
     bibtex: &'static str,
     used: fn(&Values) -> bool,
@@ -16,7 +16,7 @@ fn full(values: &Values, has: fn(&FullAnalysis) -> bool) -> bool {
     values.full.as_ref().is_some_and(has)
 }
 
-/// Sources in the order in which data flows.
+/// The sources, in the order of the data flow.
 const SOURCES: [Source; 10] = [
     Source {
         role: "the phases",
@@ -144,7 +144,7 @@ const SOURCES: [Source; 10] = [
     },
 ];
 
-/// What these runs used: what for, and the BibTeX entry.
+/// The sources that these runs used: the purpose and the BibTeX entry of each.
 pub(super) fn sources(runs: &[Run]) -> Vec<(&'static str, &'static str)> {
     let records = || runs.iter().flat_map(|r| r.trajectory.records());
     let used = |s: &&Source| records().any(|r| r.values().is_some_and(s.used));

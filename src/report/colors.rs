@@ -1,15 +1,15 @@
-//! The palette as variables of the page's style.
+//! The palette as CSS variables of the HTML report.
 
 use crate::palette::{self, Rgb};
 use crate::phase::Phase;
 
-/// The page's own: its text on light colours, and on dark ones.
+/// Text colours of the page for light and for dark backgrounds.
 const DARK_INK: Rgb = Rgb(0x1D, 0x1D, 0x1B);
 const LIGHT_INK: Rgb = Rgb(0xFF, 0xFF, 0xFF);
 
-/// For each phase by its letter `--R` and the ink on it `--on-R`, for categories `--c0` …, for
-/// sequences `--v0` …; on white paper, on dark paper as the reader or the system chooses, and on
-/// printed paper.
+/// CSS variables for the colours. A phase has its colour `--R` and its text colour `--on-R`, with
+/// its letter. Categories are `--c0` and so on, and sequences `--v0` and so on. The rules cover the
+/// light theme, the dark theme (chosen by the reader or by the system), and print.
 pub(super) fn style() -> String {
     let light = variables(palette::phase, palette::SERIES, palette::SEQUENCE);
     let dark = variables(

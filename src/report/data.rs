@@ -1,5 +1,5 @@
-//! What a page holds: the numbers of each layer and observation, and samples of the spectra, within
-//! a budget of bytes.
+//! The data of an HTML report: the numbers of each layer and observation, and samples of the
+//! spectra. It stays within a size limit.
 
 use std::collections::BTreeMap;
 
@@ -14,37 +14,37 @@ use crate::law::{Law, TracyWidom};
 use crate::phase::Phase;
 use crate::record::{Record, Stamp};
 
-/// Bytes of JSON that a page may hold.
+/// Limit of the data in bytes of JSON.
 const BYTES: usize = 5_000_000;
-/// Bytes that it may hold beside them, about, for what is shown without a script.
+/// Approximate limit in bytes of the part that is shown without a script.
 const PLAIN: usize = 600_000;
-/// So many of them are for spectra, where there are any.
+/// Bytes of [`BYTES`] that are reserved for spectra, if there are any.
 const FOR_SPECTRA: usize = BYTES / 5;
-/// Fewer points than this are no spectrum.
+/// Smallest number of points in a sampled spectrum.
 const FEWEST: usize = 24;
-/// Above so many cells, one digit less.
+/// With more cells than this, numbers have one digit less.
 const MANY: usize = 3_000;
-/// What a packed spectrum costs beside its points.
+/// Bytes of a packed spectrum besides its points.
 const OVERHEAD: usize = 44;
 
-/// The page's data.
+/// The data of the page.
 #[derive(Serialize)]
 pub(super) struct Data {
     heavytail: &'static str,
-    /// Whether nothing more is to come.
+    /// Whether all runs are over.
     done: bool,
     phases: Vec<PhaseName>,
     /// Names of the numbers in a cell.
     fields: Vec<&'static str>,
-    /// Width of the Tracy–Widom band, 1–99 %, in units of its 99 % point.
+    /// Width of the Tracy–Widom band from 1 % to 99 %, divided by its 99 % point.
     tw_band: f64,
     runs: Vec<RunData>,
-    /// What cells say, by number; U+FFFC stands for the next of their own numbers.
+    /// The texts of the cells. U+FFFC is the placeholder of a number.
     texts: Vec<String>,
-    /// What was left out for the page's size.
+    /// Notes about what was left out to limit the page's size.
     #[serde(skip)]
     pub(super) notes: Vec<String>,
-    /// What each run shows without a script.
+    /// The part of each run that is shown without a script.
     #[serde(skip)]
     pub(super) fallbacks: Vec<Fallback>,
 }
@@ -52,7 +52,7 @@ pub(super) struct Data {
 #[derive(Serialize)]
 struct PhaseName {
     letter: char,
-    /// As records have it.
+    /// Name of the phase in records.
     name: &'static str,
     title: &'static str,
 }
@@ -64,7 +64,7 @@ struct RunData {
     stamps: Vec<(usize, u64)>,
     layers: Vec<LayerData>,
     scalars: Vec<Scalars>,
-    /// By layer, by observation.
+    /// The cells by layer and observation.
     cells: Vec<Vec<Option<Cell>>>,
 }
 
@@ -72,18 +72,18 @@ struct RunData {
 struct LayerData {
     name: String,
     shape: Vec<usize>,
-    /// N, M, Q of its matrix.
+    /// N, M and Q of the layer's matrix.
     sides: Option<(usize, usize, Num)>,
-    /// α of noise of this shape: 5 %, median, 95 %.
+    /// α of noise of the same shape: 5 % point, median, 95 % point.
     noise: Option<[Num; 3]>,
 }
 
 impl Data {
-    /// Choose what fits.
+    /// The data of these runs, reduced until it fits the limit.
     ///
     /// # Errors
     ///
-    /// If the numbers do not serialise.
+    /// If the numbers cannot be serialised.
     pub(super) fn new(runs: &[Run]) -> serde_json::Result<Self> {
         let mut budget = PageBudget::new(runs.iter().map(Size::new).collect());
         let spectra = runs.iter().any(|r| !r.spectra.is_empty());
@@ -98,7 +98,7 @@ impl Data {
         }
     }
 
-    /// All but the spectra.
+    /// The data within a budget, without spectra.
     fn within(runs: &[Run], budget: &PageBudget) -> Self {
         let digits = if budget.asked() > MANY { 3 } else { 4 };
         let share = PLAIN / runs.len().max(1);
@@ -132,17 +132,17 @@ impl Data {
         }
     }
 
-    /// The data as JSON that is safe inside of a script element.
+    /// The data as JSON that is safe inside a script element.
     ///
     /// # Errors
     ///
-    /// If the numbers do not serialise.
+    /// If the numbers cannot be serialised.
     pub(super) fn json(&self) -> serde_json::Result<String> {
-        // `<` occurs in strings only, where its escape means the same.
+        // `<` occurs only in strings, where the escape has the same meaning.
         Ok(serde_json::to_string(self)?.replace('<', "\\u003c"))
     }
 
-    /// Spectra as fine as the rest of the budget allows.
+    /// Adds spectra, at the finest resolution for which `room` bytes suffice.
     pub(super) fn add_spectra(&mut self, runs: &[Run], room: usize) {
         let largest = runs.iter().flat_map(|r| r.spectra.values());
         let largest = largest.flat_map(BTreeMap::values).map(Esd::points);
@@ -156,7 +156,7 @@ impl Data {
         };
         let fine = (1..=longest).map(|every| (every, points(every)));
         let fine = fine.into_iter().find(|&(_, points)| points >= fewest);
-        // Not even the last observation's fit: those of the first layers.
+        // If even the spectra of the last observation do not fit, take those of the first layers.
         let few = room / (OVERHEAD + 2 * FEWEST) / runs.len().max(1);
         let (every, points, layers) = match fine {
             Some((every, points)) => (every, points.clamp(FEWEST, TOP + BODY), usize::MAX),
@@ -244,8 +244,8 @@ fn run_data(
 }
 
 impl RunData {
-    /// The spectra of one in so many observations, counted from the last: layer, observation, spectrum. One that
-    /// was carried along is there once.
+    /// The spectra of every `every`-th observation, counted from the last, as (layer, observation,
+    /// spectrum). A spectrum that several observations share is included once.
     fn spectra<'a>(&self, run: &'a Run, every: usize) -> Vec<(usize, usize, &'a Esd)> {
         let mut chosen = Vec::new();
         for (layer, (about, row)) in self.layers.iter().zip(&self.cells).enumerate() {

@@ -1,28 +1,28 @@
-//! A spectrum small enough to travel inside a page.
+//! A sampled spectrum for the HTML report.
 
 use serde::Serialize;
 
 use crate::spectrum::Spectrum;
 
-/// So many of the largest eigenvalues are kept as they are, …
+/// Number of largest eigenvalues that a sample keeps exactly.
 pub const TOP: usize = 64;
-/// … and so many quantiles of the others.
+/// Number of quantiles that stand for the other eigenvalues.
 pub const BODY: usize = 200;
 
-/// An empirical spectral density: all eigenvalues of X = WᵀW/N where they are at most [`TOP`] +
-/// [`BODY`], else quantiles of the smaller ones and the largest one by one.
+/// An empirical spectral density of X = WᵀW/N. It holds all eigenvalues if there are at most
+/// [`TOP`] + [`BODY`]. Otherwise it holds the largest ones, and quantiles of the others.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Esd {
-    /// Number of eigenvalues that it stands for.
+    /// Number of eigenvalues of the spectrum.
     len: usize,
-    /// Ascending; each stands for (len − top)/body.len() eigenvalues.
+    /// Quantiles in ascending order. Each represents (len − top)/body.len() eigenvalues.
     body: Vec<f32>,
-    /// Ascending; each stands for itself.
+    /// The largest eigenvalues in ascending order. Each represents itself.
     top: Vec<f32>,
 }
 
 impl Esd {
-    /// Sample a spectrum.
+    /// Samples a spectrum.
     pub fn new(spectrum: &Spectrum) -> Self {
         let all: Vec<f32> = spectrum.eigenvalues().iter().map(|&v| v as f32).collect();
         let whole = Self {
@@ -33,7 +33,7 @@ impl Esd {
         whole.thin(TOP + BODY)
     }
 
-    /// The same with at most so many points, about a quarter of them the largest eigenvalues.
+    /// A sample with at most `points` points. About a quarter of them are the largest eigenvalues.
     pub(super) fn thin(&self, points: usize) -> Self {
         if self.points() <= points {
             return self.clone();
@@ -62,22 +62,22 @@ impl Esd {
         }
     }
 
-    /// How many numbers it holds.
+    /// Number of points.
     pub(super) fn points(&self) -> usize {
         self.body.len() + self.top.len()
     }
 
-    /// Whether it is less than the spectrum.
+    /// Whether the sample holds fewer values than the spectrum.
     pub(super) fn is_sampled(&self) -> bool {
         !self.body.is_empty()
     }
 
-    /// As text: two characters a point.
+    /// The sample as text, with two characters for each point.
     pub(super) fn packed(&self) -> Packed {
         let highest = self.top.last().or(self.body.last()).copied().unwrap_or(0.0);
         let highest = f64::from(highest.max(f32::MIN_POSITIVE));
         let points = || self.body.iter().chain(&self.top).map(|&v| f64::from(v));
-        // What is smaller is zero in every picture.
+        // Smaller values are indistinguishable from zero in a picture.
         let floor = 1e-8 * highest;
         let lowest = points().fold(highest, f64::min).max(floor);
         let (low, span) = (lowest.ln(), (highest / lowest).ln());
@@ -103,22 +103,24 @@ impl Esd {
     }
 }
 
-/// 12 bits of ln λ between the smallest and the largest: at worst 0.5 % of λ, below a pixel.
+/// Number of levels of ln λ between the smallest and the largest value: 12 bits. The error is at
+/// most 0.5 % of λ, less than a pixel.
 const LEVELS: u16 = 4096;
 const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// Eigenvalues in all, how many of the points are single ones, the smallest, the largest, the points.
+/// Number of eigenvalues, number of exact points, smallest value, largest value, and the points.
 #[derive(Debug, Serialize)]
 pub(super) struct Packed(usize, usize, f64, f64, String);
 
-/// The number with so many significant digits.
+/// The number rounded to `digits` significant digits.
 pub(super) fn rounded(value: f64, digits: usize) -> f64 {
     if value == 0.0 || !value.is_finite() {
         return value;
     }
     let exponent = value.abs().log10().floor() as i32;
     let shift = digits as i32 - 1 - exponent;
-    // Powers of ten up to this one are exact, and the quotient is the nearest number to the decimal.
+    // Powers of ten up to 10²² are exact, and the quotient is then the number nearest to the
+    // decimal.
     if shift.abs() > 22 {
         return format!("{value:.*e}", digits - 1).parse().unwrap_or(value);
     }
@@ -165,10 +167,10 @@ mod tests {
         let esd = Esd::new(&spectrum(5000));
         assert_eq!((esd.len, esd.body.len(), esd.top.len()), (5000, BODY, TOP));
         assert_eq!(esd.top[TOP - 1], 1.0);
-        // The median of the body is in the middle of it.
+        // The middle point of the body is the median.
         let middle = f64::from(esd.body[BODY / 2]) / (4936.0 / 5000.0 / 2.0);
         assert!((middle - 1.0).abs() < 0.01, "{middle}");
-        // Thinning again keeps what it stands for.
+        // A second thinning still represents the same eigenvalues.
         let less = esd.thin(30);
         assert_eq!((less.len, less.points()), (5000, 30));
         assert_eq!(less.top.last(), Some(&1.0));

@@ -1,15 +1,15 @@
-//! One or several runs as one self-contained page: `report.html` opens from the disk, needs no network
-//! and no port, and can be mailed.
+//! One or several runs as a self-contained HTML report. `report.html` opens from disk, needs no
+//! network and no port, and can be sent by mail.
 //!
-//! The page says in plain words which layer changed its phase, when, and how sure that is; its map is the
-//! timeline of phases, and each tile opens the layer's spectral density at that epoch, with the fits,
-//! the numbers, their doubt, and the evidence. While the run lives, the page reads itself anew.
+//! The report states which layer changed its phase, when, and how certain the change is. It shows a
+//! timeline of phases. A click on a tile shows the layer's spectral density at that epoch, with the
+//! fits, the numbers, their doubts and the evidence. The report of a running run reloads itself.
 //!
 //! | function | for |
 //! |---|---|
-//! | [`HtmlSink`] | a run in progress: a [`Monitor`](crate::Monitor) with a folder has one |
-//! | [`write`](write()) | folders that monitors have left |
-//! | [`html`] | anything else; it touches no file |
+//! | [`HtmlSink`] | a running run: a [`Monitor`](crate::Monitor) with a folder has one |
+//! | [`write`](write()) | the folders of finished or running runs |
+//! | [`html`] | other uses; it writes no file |
 //!
 //! ```no_run
 //! heavytail::report::write(&["runs/a".into(), "runs/b".into()], "comparison.html")?;
@@ -18,8 +18,8 @@
 //!
 //! # When it misleads
 //!
-//! Numbers have four significant digits and large spectra are sampled; the page says so where it is.
-//! Compute with `log.jsonl` and `spectra/`, not with the page.
+//! Numbers have four significant digits, and large spectra are sampled. The report has a note where
+//! that is the case. For computations, use `log.jsonl` and `spectra/`, not the report.
 
 mod cell;
 mod citations;
@@ -51,7 +51,7 @@ use crate::spectrum::Spectrum;
 
 const TEMPLATE: &str = include_str!("page/report.html");
 const STYLE: &str = include_str!("page/report.css");
-/// In this order they are one program.
+/// The parts of the page's script, in this order.
 const SCRIPTS: [&str; 8] = [
     include_str!("page/core.js"),
     include_str!("page/chart.js"),
@@ -63,17 +63,17 @@ const SCRIPTS: [&str; 8] = [
     include_str!("page/app.js"),
 ];
 
-/// What a page shows of a run.
+/// A run for the report.
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct Run {
-    /// Its name on the page.
+    /// Name of the run in the report.
     pub name: String,
-    /// Its records.
+    /// Records of the run.
     pub trajectory: Trajectory,
-    /// What it is doing; the page of a run that goes on reads itself anew.
+    /// State of the run. The report reloads itself unless the run is over.
     pub state: RunState,
-    /// Where its log is, as a URL relative to the page.
+    /// URL of the log, relative to the report. None if there is no log.
     pub log: Option<String>,
     spectra: BTreeMap<Stamp, BTreeMap<String, Esd>>,
 }
@@ -87,8 +87,8 @@ impl Run {
         }
     }
 
-    /// A run that a monitor left in a folder: `log.jsonl` and, if it is there, `spectra/`. A file of spectra that
-    /// cannot be read is left out, with a notice.
+    /// Reads a run from its folder: `log.jsonl`, and `spectra/` if it exists. A file of spectra
+    /// that cannot be read is left out, with a notice.
     ///
     /// # Errors
     ///
@@ -122,12 +122,12 @@ impl Run {
         Ok(run)
     }
 
-    /// Whether nothing more is to come.
+    /// Whether the run has ended or died.
     pub fn is_over(&self) -> bool {
         matches!(self.state, RunState::Ended | RunState::Died)
     }
 
-    /// Add a line of its log.
+    /// Adds a line of the run's log.
     pub fn push(&mut self, mut line: Line) {
         match &mut line {
             Line::Layer(record) => strip(record),
@@ -137,7 +137,8 @@ impl Run {
         self.trajectory.push(line);
     }
 
-    /// Add the eigenvalues of one observation, by layer. At most 264 numbers of each are kept.
+    /// Adds the eigenvalues of one observation, by layer. At most 264 numbers of each spectrum are
+    /// kept.
     pub fn observe(&mut self, stamp: Stamp, spectra: &[(String, Spectrum)]) {
         let sampled = spectra
             .iter()
@@ -146,7 +147,8 @@ impl Run {
     }
 }
 
-/// A page has no use for slices, and they are most of a convolution's record.
+/// Removes slices. The report does not use them, and they are the largest part of a convolution's
+/// record.
 fn strip(record: &mut Record) {
     if let Some(values) = record.values_mut() {
         values.slices = Vec::new();
@@ -154,7 +156,7 @@ fn strip(record: &mut Record) {
     }
 }
 
-/// What the template shows of one run without a script.
+/// The data of one run in the template, for readers without a script.
 #[derive(Serialize)]
 struct NoScript<'a> {
     name: &'a str,
@@ -168,11 +170,11 @@ struct NoScript<'a> {
     notices: Vec<String>,
 }
 
-/// The page of these runs, side by side.
+/// The report of these runs, side by side.
 ///
 /// # Errors
 ///
-/// If the records do not serialise; nothing that a monitor writes does that.
+/// If the records cannot be serialised. Records of a monitor always can.
 pub fn html(runs: &[Run]) -> Result<String> {
     let bad = |cause: String| Error::format(Path::new("report.html"), None, cause);
     let data = Data::new(runs).map_err(|e| bad(e.to_string()))?;
@@ -214,7 +216,7 @@ pub fn html(runs: &[Run]) -> Result<String> {
 }
 
 fn noscript<'a>(run: &'a Run, fallback: &'a noscript::Fallback) -> NoScript<'a> {
-    // The log has all of them.
+    // The log has all notices and alarms.
     const NOTICES: usize = 20;
     const ALARMS: usize = 200;
     let all = run.trajectory.alarms();
@@ -235,12 +237,12 @@ fn noscript<'a>(run: &'a Run, fallback: &'a noscript::Fallback) -> NoScript<'a> 
     }
 }
 
-/// A run on the disk: the folder that its monitor wrote, and a name of one's own for it.
+/// The folder of a run, with an optional name.
 #[derive(Debug, Clone)]
 pub struct Folder {
-    /// The folder, which holds `log.jsonl`.
+    /// Path of the folder, which holds `log.jsonl`.
     pub path: PathBuf,
-    /// Its name on the page; else what its log says.
+    /// Name of the run in the report. The default is the name in the log.
     pub name: Option<String>,
 }
 
@@ -253,12 +255,13 @@ impl<P: Into<PathBuf>> From<P> for Folder {
     }
 }
 
-/// Write the page of runs that monitors left in folders. It is complete or absent. Whether a run is over is judged
-/// as by [`Run::read`]; the monitor of one that is not writes `report.html` in its folder anew.
+/// Writes the report of the runs in these folders. The file is complete or absent. [`Run::read`]
+/// determines whether a run is over. The report of a run that is not over reloads itself, but only
+/// its monitor's `report.html` is updated.
 ///
 /// # Errors
 ///
-/// If a folder has no log, a log cannot be read, or the page cannot be written.
+/// If a folder has no log, a log cannot be read, or the report cannot be written.
 pub fn write(folders: &[Folder], out: impl AsRef<Path>) -> Result<()> {
     let out = out.as_ref();
     let mut runs = Vec::new();
@@ -274,7 +277,7 @@ pub fn write(folders: &[Folder], out: impl AsRef<Path>) -> Result<()> {
     write_whole(out, html(&runs)?.as_bytes())
 }
 
-/// Runs of the same name have the folder's name beside it.
+/// Appends the folder's name to runs with the same name, or without one.
 fn tell_apart(folders: &[Folder], runs: &mut [Run]) {
     let names: Vec<String> = runs.iter().map(|r| r.name.clone()).collect();
     for (i, (folder, run)) in folders.iter().zip(runs).enumerate() {
@@ -287,7 +290,8 @@ fn tell_apart(folders: &[Folder], runs: &mut [Run]) {
     }
 }
 
-/// The URL of a file relative to a page, if both have a place that is known.
+/// The URL of a file relative to a page. None if there is none, or if one of the paths does not
+/// exist.
 fn relative(page: &Path, file: &Path) -> Option<String> {
     let base = match page.parent() {
         Some(parent) if parent != Path::new("") => parent,
@@ -296,7 +300,7 @@ fn relative(page: &Path, file: &Path) -> Option<String> {
     let (base, file) = (base.canonicalize().ok()?, file.canonicalize().ok()?);
     let shared = base.components().zip(file.components());
     let shared = shared.take_while(|(a, b)| a == b).count();
-    // On another drive there is no relative way.
+    // Paths on different drives have no relative path.
     if shared == 0 {
         return None;
     }
@@ -312,7 +316,7 @@ fn relative(page: &Path, file: &Path) -> Option<String> {
     Some(steps.join("/"))
 }
 
-/// A name as a part of a URL.
+/// Escapes a name for a URL.
 fn escaped(name: &str) -> String {
     let mut url = String::new();
     for byte in name.bytes() {

@@ -1,4 +1,4 @@
-//! What happened, in sentences for a reader who has never heard of the theory.
+//! The summary of a run in sentences, for readers who do not know the theory.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use crate::phase::{Annotation, Phase};
 use crate::record::Record;
 use crate::run::{RunState, Transition};
 
-/// A sentence in pieces, so that the page can mark names and phases.
+/// A sentence in parts, so that the page can highlight names and phases.
 pub(super) type Sentence = Vec<Part>;
 
-/// A piece of a sentence.
+/// A part of a sentence.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub(super) struct Part {
     text: String,
-    /// The letter of a phase, `layer` for the name of a layer, or nothing.
+    /// The letter of a phase, `layer` for a layer's name, or empty.
     mark: String,
 }
 
@@ -41,7 +41,7 @@ fn title(phase: Phase) -> Part {
     }
 }
 
-/// A phase's letter, title, what its spectrum looks like, and what that means.
+/// Letter, title and explanation of each phase.
 pub(super) fn glossary() -> [(char, &'static str, &'static str); 6] {
     let means = |phase| match phase {
         Phase::RandomLike => {
@@ -70,7 +70,7 @@ pub(super) fn glossary() -> [(char, &'static str, &'static str); 6] {
     Phase::ALL.map(|p| (p.letter(), p.title(), means(p)))
 }
 
-/// The phase as half a sentence.
+/// The phase as a clause.
 fn plainly(phase: Phase) -> &'static str {
     match phase {
         Phase::RandomLike => "its weights cannot be told from noise",
@@ -84,7 +84,7 @@ fn plainly(phase: Phase) -> &'static str {
     }
 }
 
-/// What a layer did.
+/// The records and transitions of a layer.
 struct Story<'a> {
     layer: &'a str,
     records: Vec<&'a Record>,
@@ -97,7 +97,7 @@ impl Story<'_> {
         sure.filter_map(|r| Some((*r, r.phase()?)))
     }
 
-    /// The phase that it is in, transitions confirmed.
+    /// The current phase: the last confirmed one, or the first reliable one.
     fn phase(&self) -> Option<Phase> {
         let first = self.judged().next().map(|j| j.1);
         self.transitions.last().map(|t| t.to).or(first)
@@ -118,7 +118,7 @@ fn confidence(record: &Record) -> Option<f64> {
     record.values()?.phase_confidence
 }
 
-/// A probability with two digits that never claims certainty.
+/// A probability with two decimals. It is never 1.00.
 pub(super) fn probability(p: f64) -> String {
     if p > 0.99 {
         "above 0.99".to_owned()
@@ -132,7 +132,7 @@ fn count(n: usize, what: &str) -> String {
     format!("{n} {what}{plural}")
 }
 
-/// Names, the first few of them.
+/// The names of the layers, abbreviated after the first few.
 fn names(stories: &[&Story<'_>]) -> Sentence {
     const SHOWN: usize = 4;
     let shown = if stories.len() == SHOWN + 1 {
@@ -158,7 +158,7 @@ fn has(n: usize) -> &'static str {
     if n == 1 { "has" } else { "have" }
 }
 
-/// Where the layers of a run ended that changed their phase: one line beside other runs.
+/// The final phases of the layers that changed, in one line.
 pub(super) fn headline(run: &Run) -> Sentence {
     const SHOWN: usize = 4;
     let ends: Vec<Transition> = run
@@ -182,7 +182,7 @@ pub(super) fn headline(run: &Run) -> Sentence {
     parts
 }
 
-/// What happened in a run.
+/// The summary of a run.
 pub(super) fn summary(run: &Run) -> Vec<Sentence> {
     let trajectory = &run.trajectory;
     let mut records: BTreeMap<&str, Vec<&Record>> = BTreeMap::new();
@@ -207,7 +207,7 @@ pub(super) fn summary(run: &Run) -> Vec<Sentence> {
         .filter(|s| !s.transitions.is_empty())
         .collect();
     let mut sentences = vec![lead(run, &stories, moved.len())];
-    // Many layers that walked the same way are one sentence.
+    // Above this number, layers with the same sequence of phases share a sentence.
     const ONE_BY_ONE: usize = 5;
     if moved.len() <= ONE_BY_ONE {
         sentences.extend(moved.iter().map(|s| journey(s)));
@@ -271,7 +271,7 @@ fn lead(run: &Run, stories: &[Story<'_>], moved: usize) -> Sentence {
     ))]
 }
 
-/// One layer's changes, when, and how sure.
+/// The phase changes of one layer, with epochs and confidence.
 fn journey(story: &Story<'_>) -> Sentence {
     let mut parts = vec![name(story.layer)];
     let last = story.transitions.len() - 1;
@@ -324,7 +324,7 @@ fn journey(story: &Story<'_>) -> Sentence {
     parts
 }
 
-/// Many layers on one way.
+/// The phase changes of several layers with the same sequence of phases.
 fn way(path: &[Phase], stories: &[&Story<'_>]) -> Sentence {
     let mut parts = vec![text(format!("{} layers (", stories.len()))];
     parts.extend(names(stories));
@@ -363,7 +363,8 @@ fn way(path: &[Phase], stories: &[&Story<'_>]) -> Sentence {
     parts
 }
 
-/// The layers without a transition: those that stayed, and those of which nothing sure can be said.
+/// The layers without a transition: those that kept their phase, those whose phase is uncertain,
+/// and those without a phase.
 fn unmoved(stories: &[Story<'_>]) -> Vec<Sentence> {
     let mut sentences = Vec::new();
     let still = || stories.iter().filter(|s| s.transitions.is_empty());
@@ -426,7 +427,8 @@ fn text_first(start: &str, rest: Sentence) -> Sentence {
     std::iter::once(text(start)).chain(rest).collect()
 }
 
-/// What the training reported meanwhile: the validation's accuracy or loss, or the training's.
+/// The change of one scalar of the training: the accuracy of validation or test, or otherwise a
+/// loss.
 fn training(run: &Run) -> Option<Sentence> {
     let wanted = |wish: &[&str]| {
         let named = |n: &str| wish.iter().all(|w| n.to_lowercase().contains(w));

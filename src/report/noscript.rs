@@ -1,4 +1,5 @@
-//! What the page shows where no script runs: the timeline as a drawing, the last observation as a table.
+//! The part of the HTML report that is shown without a script: the timeline as a drawing, and the
+//! last observation as a table.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +12,17 @@ use super::svg::svg;
 use crate::record::{Record, Stamp, Subject};
 use crate::scene::timeline::{self, Layout, Timeline};
 
-/// A run without a script.
+/// The part of one run that is shown without a script.
 pub(super) struct Fallback {
     /// The timeline as SVG.
     pub(super) timeline: String,
     pub(super) rows: Vec<Row>,
-    /// What was left out for the page's size.
+    /// A note about what was left out to limit the page's size.
     pub(super) note: Option<String>,
 }
 
 impl Fallback {
-    /// These observations and layers of a run, or what fits of them.
+    /// The given observations and layers of a run, reduced until they fit into `room` bytes.
     pub(super) fn new(run: &Run, stamps: &[Stamp], layers: &[String], room: usize) -> Self {
         let tiles = timeline::rows(run.trajectory.records(), layers);
         let (mut every, mut first) = (1, layers.len());
@@ -54,7 +55,7 @@ impl Fallback {
         }
     }
 
-    /// About how long it is on the page.
+    /// Approximate size on the page, in bytes.
     fn bytes(&self) -> usize {
         let table = self.rows.iter();
         let table = table.map(|row| 240 + row.layer.len() + row.phase.len());
@@ -62,10 +63,10 @@ impl Fallback {
     }
 }
 
-/// The timeline as wide as the page.
+/// The timeline as SVG, as wide as the page.
 fn drawing(rows: &[timeline::Row<'_>], stamps: &[Stamp]) -> String {
     const WIDTH: f64 = 1056.0;
-    /// The axis's name needs this much, also below few tiles.
+    /// Minimal width in pixels. The title of the axis needs it if there are few tiles.
     const LEAST: f64 = 460.0;
     let layout = Layout {
         top: 0.0,
@@ -79,14 +80,14 @@ fn drawing(rows: &[timeline::Row<'_>], stamps: &[Stamp]) -> String {
 
 const MARGIN: f64 = 10.0;
 
-/// About the width of a text in the reader's font, which is not known.
+/// Approximate width of a text. The reader's font is unknown.
 fn text_width(text: &str, em: f64, bold: bool) -> f64 {
     let latin = if bold { 0.7 } else { 0.62 };
     let widths = text.chars().map(|c| if c.is_ascii() { latin } else { 1.0 });
     em * widths.sum::<f64>()
 }
 
-/// A layer's last observation.
+/// The last observation of a layer.
 #[derive(Serialize)]
 pub(super) struct Row {
     layer: String,

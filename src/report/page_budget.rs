@@ -1,4 +1,4 @@
-//! How much of the runs a page can hold.
+//! Limits the data of the HTML report.
 
 use std::collections::BTreeSet;
 
@@ -8,16 +8,16 @@ use super::Run;
 use super::cell::Num;
 use crate::record::Stamp;
 
-/// Cells (layer × observation, over all runs) that a page may hold.
+/// Limit of cells (layer × observation) over all runs.
 const CELLS: usize = 12_500;
-/// Points of one scalar that it may hold, …
+/// Limit of points in one scalar.
 const POINTS: usize = 2_000;
-/// … of all of them, …
+/// Limit of points in all scalars.
 const ALL_POINTS: usize = 50_000;
-/// … and how many of them.
+/// Limit of scalars over all runs.
 const SERIES: usize = 1_000;
 
-/// How large a run is.
+/// The size of a run.
 pub(super) struct Size {
     observations: usize,
     layers: usize,
@@ -34,7 +34,8 @@ impl Size {
         }
     }
 
-    /// Observations that are kept: the last, those counted from it, and the first.
+    /// Number of observations that are kept: every `stride`-th one counted from the last, and the
+    /// first.
     fn kept(&self, stride: usize) -> usize {
         let counted = self.observations.div_ceil(stride);
         let first = self.observations > 0 && !(self.observations - 1).is_multiple_of(stride);
@@ -42,16 +43,16 @@ impl Size {
     }
 }
 
-/// What is kept of the runs.
+/// The part of the runs that is kept.
 pub(super) struct PageBudget {
     sizes: Vec<Size>,
-    /// One observation in so many.
+    /// One of `stride` observations is kept.
     stride: usize,
-    /// So many layers of each run.
+    /// Number of layers that are kept of each run.
     pub(super) layers: usize,
-    /// So many points of a scalar.
+    /// Number of points that are kept of each scalar.
     points: usize,
-    /// So many scalars of each run.
+    /// Number of scalars that are kept of each run.
     series: usize,
 }
 
@@ -82,13 +83,13 @@ impl PageBudget {
         longest.unwrap_or(1).max(1)
     }
 
-    /// Cells that the runs have.
+    /// Number of cells of all runs, before the limit.
     pub(super) fn asked(&self) -> usize {
         self.sizes.iter().map(|s| s.observations * s.layers).sum()
     }
 
-    /// Keep less, since it was so many bytes of so many; whether there is less to keep. Steps are large: each is
-    /// tried.
+    /// Reduces the budget after the data had `bytes` bytes, more than `limit`. Returns false if it
+    /// cannot be reduced. The steps are large, because each one needs a new attempt.
     pub(super) fn tighten(&mut self, bytes: usize, limit: usize) -> bool {
         let most = self.sizes.iter().map(|s| s.layers).max().unwrap_or(0);
         let layers = self.layers.min(most);
@@ -114,7 +115,7 @@ impl PageBudget {
         kept.map(|(_, &stamp)| stamp).collect()
     }
 
-    /// What was left out, in words.
+    /// Notes about what was left out.
     pub(super) fn notes(&self) -> Vec<String> {
         let mut notes = Vec::new();
         if self.stride > 1 {
@@ -138,7 +139,7 @@ impl PageBudget {
         notes
     }
 
-    /// What the training reported.
+    /// The scalars of a run, within the limits.
     pub(super) fn scalars(&self, run: &Run) -> Vec<Scalars> {
         let mut series: Vec<Scalars> = Vec::new();
         for scalar in run.trajectory.scalars() {
@@ -167,7 +168,7 @@ impl PageBudget {
     }
 }
 
-/// A number that the training reported, over the epochs.
+/// A scalar that the training reported, over the epochs.
 #[derive(Serialize)]
 pub(super) struct Scalars {
     name: String,

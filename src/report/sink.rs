@@ -1,3 +1,5 @@
+//! The sink that writes the HTML report of a running run.
+
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -9,12 +11,13 @@ use crate::run::{RunState, Trajectory};
 use crate::sink::Sink;
 use crate::spectrum::Spectrum;
 
-/// A page that shows the run while it lives: `report.html`, written whole or not at all.
+/// Writes the HTML report of a running run, `report.html`. The file is complete or absent.
 ///
-/// It is rewritten when an observation is complete; after a rewrite it rests for twenty times what that
-/// took, at most ten minutes: about 5 % of its thread for writing pages that cost alike. The last rewrite, by
-/// [`Sink::finish`], says that the run is over. It holds the run's records in memory, without slices, and at most 264
-/// numbers of each spectrum.
+/// The report is rewritten after an observation, but not before twenty times the duration of the
+/// last rewrite has passed, at most ten minutes. Rewrites of equal cost thus take about 5 % of the
+/// thread's time. [`Sink::finish`] writes the last report, which states that the run is over. The
+/// sink holds the run's records in memory, without slices, and at most 264 numbers of each
+/// spectrum.
 #[derive(Debug)]
 pub struct HtmlSink {
     path: PathBuf,
@@ -23,12 +26,12 @@ pub struct HtmlSink {
     rest_until: Option<Instant>,
 }
 
-/// Time to rest after a rewrite, in units of what it took.
+/// Pause after a rewrite, as a multiple of its duration.
 const REST: u32 = 20;
 
 impl HtmlSink {
-    /// Show a run in a file; its folder is created. If `log.jsonl` is there already, what it and `spectra/` hold
-    /// comes first.
+    /// A sink for the report of a run. The folder is created if it does not exist. If the folder
+    /// has a `log.jsonl`, the report starts with its records and with the spectra in `spectra/`.
     ///
     /// # Errors
     ///
@@ -57,7 +60,7 @@ impl HtmlSink {
         let start = Instant::now();
         let result = html(std::slice::from_ref(&self.run))
             .and_then(|page| write_whole(&self.path, page.as_bytes()));
-        // A full disk is not tried again at once either.
+        // Pause also after an error, for example on a full disk.
         self.rest_until =
             Some(Instant::now() + (REST * start.elapsed()).min(Duration::from_secs(600)));
         self.changed = result.is_err();
@@ -154,7 +157,7 @@ mod tests {
             }
             page.flush().unwrap();
             if epoch == 0 {
-                // However fast this machine is.
+                // Prevents a rewrite on a machine of any speed.
                 page.rest_until = Some(Instant::now() + Duration::from_secs(60));
             }
         }

@@ -1,4 +1,4 @@
-//! A scene as SVG inside of the page, whose style has the colours of its roles.
+//! Converts a scene to inline SVG. The page's style has the colours of its roles.
 
 use std::fmt::Write;
 
@@ -7,7 +7,7 @@ use minijinja::HtmlEscape;
 use crate::scene::timeline::Tile;
 use crate::scene::{Anchor, Role, Shape};
 
-/// The picture, of this size in pixels. It is called `name` for those who do not see it.
+/// The scene as SVG of this size in pixels. `name` is its label for screen readers.
 pub(super) fn svg(shapes: &[Shape], (width, height): (f64, f64), name: &str) -> String {
     let (width, height) = (width.ceil(), height.ceil());
     let mut svg = format!(
@@ -16,7 +16,7 @@ pub(super) fn svg(shapes: &[Shape], (width, height): (f64, f64), name: &str) -> 
         HtmlEscape(name)
     );
     for shape in shapes {
-        // A string takes whatever is written to it.
+        // Writing to a string cannot fail.
         let _ = write(&mut svg, shape);
     }
     svg.push_str("</svg>");
@@ -67,7 +67,7 @@ fn write(svg: &mut String, shape: &Shape) -> std::fmt::Result {
     }
 }
 
-/// A hundredth of a pixel is not seen.
+/// Rounds to a hundredth of a pixel, which is invisible.
 fn short(v: f64) -> f64 {
     (100.0 * v).round() / 100.0
 }

@@ -1,3 +1,5 @@
+//! Tests of the HTML report.
+
 use super::*;
 use crate::analysis::analyze;
 use crate::config::Config;
@@ -7,7 +9,7 @@ use crate::record::{Alarm, AlarmEvidence, End, Event, Header, Rule, Scalar};
 use crate::sink::{JsonlSink, Sink};
 use Phase::{BleedingOut, BulkPlusSpikes, HeavyTailed, RandomLike};
 
-/// A record of a layer whose phase is set by hand.
+/// A record of a layer with a given phase.
 fn record(layer: &str, epoch: usize, phase: Phase, confidence: f64) -> Record {
     let values: Vec<f64> = (0..2400)
         .map(|i| f64::from((i * 37) % 101) - 50.0)
@@ -53,7 +55,7 @@ fn names_stay_text() {
         },
     }));
     let page = html(&[run]).unwrap();
-    // Those of the template, whatever the names.
+    // Only the template contains these tags.
     let plain = html(&[Run::new("plain")]).unwrap();
     for tag in ["<script", "</script"] {
         assert_eq!(page.matches(tag).count(), plain.matches(tag).count());
@@ -75,7 +77,7 @@ fn the_page_holds_what_it_needs() {
 
 #[test]
 fn data_stay_within_their_budget() {
-    // 400 layers at 60 epochs: twice the cells that fit.
+    // 400 layers at 60 epochs are about twice the cells that fit.
     let one = record("w", 0, BleedingOut, 0.8);
     let spectrum =
         Spectrum::from_eigenvalues((1..=300).map(f64::from).collect(), 600, 300).unwrap();
@@ -116,7 +118,7 @@ fn data_stay_within_their_budget() {
     );
 }
 
-/// A run whose neighbours in the timeline differ, with spectra and numbers that the training reports.
+/// A run with alternating phases, spectra and scalars.
 fn grid(layers: usize, epochs: usize, scalars: usize, name: &str) -> Run {
     let bases = [BleedingOut, HeavyTailed].map(|phase| record("w", 0, phase, 0.8));
     let eigenvalues = (1..=40).map(f64::from).collect();
@@ -394,7 +396,7 @@ fn a_carried_layer_says_since_when_and_has_its_anchor_s_spectrum() {
     let cells = &value["runs"][0]["cells"][0];
     assert_eq!(cells[2]["c"], serde_json::json!([1, 0]));
     assert!(cells[1]["c"].is_null());
-    // One of the two has it, and it is found by the other.
+    // The last two observations share a spectrum, which is stored once.
     let has = [0, 1, 2].map(|i| cells[i]["s"].is_array());
     assert_eq!(has, [true, false, true]);
 }
@@ -479,7 +481,7 @@ fn many_layers_on_one_way_are_one_sentence() {
          where the first arrived at epoch 1 and the last at epoch 2: they are"), "{said:?}");
 }
 
-/// What a figure and the page's still picture write, they write alike.
+/// The timeline of the figure and of the page must have the same texts.
 #[cfg(feature = "plot")]
 #[test]
 fn the_still_picture_is_the_figure() {

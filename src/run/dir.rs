@@ -1,32 +1,33 @@
+//! The folder of a run: its paths and its state.
+
 use std::path::{Path, PathBuf};
 
 use super::{Lock, Trajectory};
 use crate::error::Result;
 use crate::record::{Ending, SCHEMA};
 
-/// The folder of a run.
+/// The folder of a run, with the paths of its files.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RunDir {
     path: PathBuf,
 }
 
-/// What a run is doing.
+/// State of a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum RunState {
-    /// It has no log yet.
+    /// The run has no log yet.
     #[default]
     Empty,
-    /// A process writes its log.
+    /// A process is writing the log.
     Running,
-    /// The monitor finished: the log says so.
+    /// The log has an end line, so the monitor finished or was dropped.
     Ended,
-    /// Nobody writes the log, and it does not say that it ended: the process was killed, or it
-    /// panicked.
+    /// No process writes the log, and the log has no end line or its end line reports a panic.
     Died,
 }
 
 impl RunState {
-    /// `empty`, `running`, `ended` or `died`.
+    /// Name of the state: `empty`, `running`, `ended` or `died`.
     pub fn name(self) -> &'static str {
         match self {
             RunState::Empty => "empty",
@@ -38,42 +39,42 @@ impl RunState {
 }
 
 impl RunDir {
-    /// The run in this folder, which need not exist.
+    /// The run in this folder. The folder need not exist.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into() }
     }
 
-    /// The folder.
+    /// Path of the folder.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The log.
+    /// Path of the log, `log.jsonl`.
     pub fn log(&self) -> PathBuf {
         self.path.join("log.jsonl")
     }
 
-    /// The table of layers.
+    /// Path of the table of layers, `layers.csv`.
     pub fn table(&self) -> PathBuf {
         self.path.join("layers.csv")
     }
 
-    /// The folder of eigenvalues.
+    /// Path of the folder of eigenvalues, `spectra`.
     pub fn spectra(&self) -> PathBuf {
         self.path.join("spectra")
     }
 
-    /// The page.
+    /// Path of the HTML report, `report.html`.
     pub fn page(&self) -> PathBuf {
         self.path.join("report.html")
     }
 
-    /// The folder of weights that wait for their full analysis.
+    /// Path of the folder of weights whose full analysis is not finished.
     pub(crate) fn pending(&self) -> PathBuf {
         self.path.join("pending")
     }
 
-    /// Everything that the log tells.
+    /// Reads the log into a trajectory.
     ///
     /// # Errors
     ///
@@ -82,8 +83,8 @@ impl RunDir {
         Trajectory::read_jsonl(self.log())
     }
 
-    /// What the run is doing. A file lock tells whether a process writes the log; on a network disk
-    /// without locks a running one counts as died.
+    /// The state of the run. A file lock shows whether a process writes the log. On a network disk
+    /// without locks a running process is not detected, and its run counts as died.
     ///
     /// # Errors
     ///
@@ -92,28 +93,28 @@ impl RunDir {
         if !self.log().exists() {
             return Ok(RunState::Empty);
         }
-        // In this order: a run that ends meanwhile is seen to have ended.
+        // Check the lock before reading. A run that ends in between is then reported as ended.
         let held = Lock::is_held(&self.log());
         let run = self.read()?;
         Ok(if held { RunState::Running } else { said(&run) })
     }
 
-    /// The same, if the log was read already.
+    /// The state of the run whose log was read as `run`.
     pub fn state_of(&self, run: &Trajectory) -> RunState {
         if Lock::is_held(&self.log()) {
             return RunState::Running;
         }
         match said(run) {
-            // It may have ended since it was read.
+            // The run may have ended after the log was read.
             RunState::Died => self.read().map_or(RunState::Died, |run| said(&run)),
             state => state,
         }
     }
 }
 
-/// What the log of a run says that nobody writes.
+/// The state according to the log of a run that no process writes.
 fn said(run: &Trajectory) -> RunState {
-    // Earlier formats have no end, and nobody writes them any more.
+    // Earlier formats have no end line. No process writes them any more, so they count as ended.
     let schema = run.header().map(|h| h.schema);
     match run.end() {
         Some(end) if end.how == Ending::Panicked => RunState::Died,

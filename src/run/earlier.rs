@@ -1,16 +1,16 @@
-//! Lines of format 2 as lines of today's.
+//! Converts lines of log format 2 to the current format.
 //!
-//! Format 2 kept words where there are types now. What the words said is taken from the numbers of
-//! the same line; where only words are left, they stay words: nothing here takes a sentence apart.
+//! Format 2 stored texts where the current format has types. The conversion takes the numbers from
+//! other fields of the same line. It never parses a text: a text without numbers remains a text.
 
 use serde_json::{Map, Value, json};
 
 use crate::record::Line;
 
-/// The earlier format that is still read.
+/// The earlier format that can still be read.
 pub(super) const SCHEMA: u32 = 2;
 
-/// A line of format 2, if it is one.
+/// A line of format 2. None if the bytes are not one.
 pub(super) fn line(bytes: &[u8]) -> Option<Line> {
     let Value::Object(mut line) = serde_json::from_slice(bytes).ok()? else {
         return None;
@@ -55,7 +55,7 @@ fn layer(line: &mut Map<String, Value>) {
         }
     }
     fitted(line);
-    // There were two reasons for no phase.
+    // Format 2 had two reasons for a missing phase.
     let no_phase = line.get("phase_reason").is_some_and(|why| !why.is_null());
     if no_phase {
         let why = match line.get("bulk_reason") {
@@ -75,13 +75,14 @@ fn layer(line: &mut Map<String, Value>) {
     line.insert("phase_evidence".into(), evidence.into());
 }
 
-/// Fewer than 10 eigenvalues came first among the reasons.
+/// Whether the layer has fewer than 10 eigenvalues. This reason took precedence over the other.
 fn small(line: &Map<String, Value>) -> bool {
     let count = line.get("num_evals").and_then(Value::as_u64);
     count.is_some_and(|count| count < 10)
 }
 
-/// The number of eigenvalues in a tail's fit. Format 2 kept it only where it was small.
+/// Sets the number of eigenvalues in a tail's fit. Format 2 stored it only if the fit used the
+/// small-sample estimator.
 fn fitted(cut: &mut Map<String, Value>) {
     let doubts = cut.remove("alpha_doubts");
     let small = doubts.as_ref().and_then(Value::as_array).and_then(|all| {
@@ -91,7 +92,8 @@ fn fitted(cut: &mut Map<String, Value>) {
     cut.insert("num_fitted".into(), small.unwrap_or_default());
 }
 
-/// A finding of format 2: a name, a value and words; the other numbers are fields of the same line.
+/// Converts a finding of format 2. It has a name, a value and a text. Its other numbers are fields
+/// of the same line.
 fn finding(line: &Map<String, Value>, evidence: &Value) -> Option<Value> {
     let value = evidence.get("value")?;
     let field = |name: &str| line.get(name).cloned().unwrap_or_default();

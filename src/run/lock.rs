@@ -1,3 +1,5 @@
+//! The lock that allows one process at a time to write a log.
+
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -6,12 +8,13 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 use crate::files::leads_to;
 
-/// How often a lock that is held is tried again: somebody may just have had a look.
+/// Number of attempts to take a lock that is held. A process that only checks the lock holds it
+/// briefly.
 const TRIES: usize = 6;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The right to write a log, by a lock of the operating system on a file beside it. It ends with
-/// the process at the latest.
+/// The exclusive right to write a log. It is an operating-system lock on a file beside the log, so
+/// it ends with the process at the latest.
 #[derive(Debug)]
 pub(crate) struct Lock {
     file: File,
@@ -28,7 +31,7 @@ impl Lock {
     ///
     /// # Errors
     ///
-    /// [`Error::Locked`], if another writer has it; if the lock's file cannot be made.
+    /// [`Error::Locked`] if another writer has it. An I/O error if the lock file cannot be created.
     pub(crate) fn acquire(log: &Path) -> Result<Self> {
         let path = lock_file(log);
         let mut file = OpenOptions::new()
@@ -41,15 +44,16 @@ impl Lock {
         for patience in (0..TRIES).rev() {
             match file.try_lock() {
                 Ok(()) => {
-                    // For whoever is refused; the lock holds without it.
+                    // The next process that is refused reads the process id. The lock holds even if
+                    // writing it fails.
                     let _ = file.set_len(0);
                     let _ = write!(file, "process {}", std::process::id());
                     return Ok(Self { file });
                 }
                 Err(TryLockError::WouldBlock) if patience > 0 => std::thread::sleep(PAUSE),
                 Err(TryLockError::WouldBlock) => break,
-                // A disk without locks: one writer is the user's business, and a training must
-                // begin.
+                // The disk has no locks. Training must still start, so the user must ensure that
+                // only one process writes.
                 Err(TryLockError::Error(_)) => return Ok(Self { file }),
             }
         }
@@ -64,12 +68,13 @@ impl Lock {
         })
     }
 
-    /// Whether it is the lock of this log: the folder may have been replaced by another one.
+    /// Whether this is the lock of the log. It is not if another folder has replaced the log's
+    /// folder.
     pub(crate) fn is_of(&self, log: &Path) -> bool {
         leads_to(&lock_file(log), &self.file)
     }
 
-    /// Whether somebody has the lock of a log.
+    /// Whether another process or sink holds the lock of a log.
     pub(crate) fn is_held(log: &Path) -> bool {
         let Ok(file) = File::open(lock_file(log)) else {
             return false;

@@ -1,3 +1,5 @@
+//! Reads a log line by line, also while it grows.
+
 use std::fs::{File, Metadata};
 use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -8,62 +10,63 @@ use crate::error::{Error, Result};
 use crate::files::identity;
 use crate::record::{Line, SCHEMA};
 
-/// A longer line is damage: memory stays bounded.
+/// Longest line in bytes. A longer line counts as damaged, so that memory stays bounded.
 const LONGEST: u64 = 256 << 20;
 
-/// The file's first bytes, by which another log in its place is noticed: the header has a time.
+/// Number of bytes at the file's start that identify the log. The header there contains a time, so
+/// another log differs.
 const HEAD: usize = 512;
 
-/// What stands in one line of a log.
+/// One line of a log, as read.
 #[derive(Debug)]
 pub enum LogEntry {
-    /// A line.
+    /// A line that was parsed.
     Line(Box<Line>),
-    /// A whole line that cannot be read: damaged, or of a later version.
+    /// A complete line that cannot be parsed. It is damaged, or a later version wrote it.
     Damaged {
-        /// Its number, counted from 1.
+        /// Number of the line, from 1.
         number: usize,
-        /// Whether it is JSON all the same.
+        /// Whether the line is valid JSON.
         is_json: bool,
     },
 }
 
-/// What reading on has found.
+/// What a read found.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Progress {
-    /// There is no such file.
+    /// The file does not exist.
     pub missing: bool,
-    /// Another file stands in its place, or it was cut back: reading began anew, and what was read
-    /// before is void.
+    /// The file was replaced or truncated. Reading started again at its first line, and lines read
+    /// before are invalid.
     pub restarted: bool,
-    /// Lines were read.
+    /// At least one complete line was read.
     pub grown: bool,
-    /// The file ends in the middle of a line: it is being written, or a crash has cut it off.
+    /// The file ends within a line. A process is writing the line, or a crash cut it off.
     pub torn: bool,
 }
 
-/// Reads a log line by line, and reads on while it grows.
+/// Reads a log line by line, and continues while the log grows.
 ///
-/// Every reader of logs goes through this one. It reads regular files only and keeps no line in
-/// memory. The format that the header tells is checked: earlier formats back to 2 are converted.
+/// All readers of logs use this type. It reads regular files only and keeps no line in memory. It
+/// checks the format that the header states, and converts logs of format 2.
 #[derive(Debug)]
 pub struct LogReader {
     path: PathBuf,
-    /// Where the last whole line ends.
+    /// Byte offset after the last complete line.
     end: u64,
-    /// Whole lines so far.
+    /// Number of complete lines read.
     lines: usize,
     head: Vec<u8>,
-    /// Length and time of change when it was last read.
+    /// Length and modification time of the file at the last read.
     seen: Option<(u64, Option<SystemTime>)>,
-    /// What tells the file from another one, where the system has that.
+    /// Identifies the file on systems that support it.
     identity: Option<(u64, u64)>,
     schema: Option<u32>,
 }
 
 impl LogReader {
-    /// A reader of this file, which need not exist yet.
+    /// A reader of this file. The file need not exist yet.
     pub fn new(path: impl Into<PathBuf>) -> Self {
         Self {
             path: path.into(),
@@ -76,32 +79,32 @@ impl LogReader {
         }
     }
 
-    /// The file.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Where the last whole line ends, in bytes.
+    /// Byte offset after the last complete line.
     pub fn end(&self) -> u64 {
         self.end
     }
 
-    /// The format that the header tells, once it was read.
+    /// The log format according to the header. None until the header was read.
     pub fn schema(&self) -> Option<u32> {
         self.schema
     }
 
-    /// When the file was last changed, as far as it has been read; none while there is no file.
+    /// Modification time of the file at the last read. None if there is no file.
     pub fn changed(&self) -> Option<SystemTime> {
         self.seen?.1
     }
 
-    /// Visit the lines that were completed since the last time. If the file was replaced, its lines
-    /// are visited from the first on, and [`Progress::restarted`] tells so.
+    /// Calls `visit` for each line that was completed since the last call. If the file was
+    /// replaced, it starts at the first line and sets [`Progress::restarted`].
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, is not a regular file, or is a log of another format.
+    /// If the file cannot be read, is not a regular file, or is a log of an unsupported format.
     pub fn read_on(&mut self, mut visit: impl FnMut(LogEntry)) -> Result<Progress> {
         let mut progress = Progress::default();
         let Some((mut file, metadata)) = self.open()? else {
@@ -131,7 +134,7 @@ impl LogReader {
     }
 
     fn open(&self) -> Result<Option<(File, Metadata)>> {
-        // A pipe or a device may block for ever, even on opening it.
+        // Check the type first, because opening a pipe or a device may block forever.
         let metadata = match std::fs::metadata(&self.path) {
             Err(e) if e.kind() == ErrorKind::NotFound => return Ok(None),
             found => found.map_err(|e| Error::io(&self.path, e))?,
@@ -146,14 +149,14 @@ impl LogReader {
         }
     }
 
-    /// Whether the file still begins with what was read: not cut back, not another one.
+    /// Whether the file still starts with the bytes that were read and is not shorter.
     fn continues(&self, file: &mut File, length: u64) -> std::io::Result<bool> {
         let mut head = Vec::new();
         file.take(self.head.len() as u64).read_to_end(&mut head)?;
         Ok(head == self.head && length >= self.end)
     }
 
-    /// Whether a part of a line is left at the end.
+    /// Reads to the end of the file. Returns whether the last line is incomplete.
     fn lines(&mut self, mut file: File, visit: &mut impl FnMut(LogEntry)) -> Result<bool> {
         let io = |path: &Path, e| Error::io(path, e);
         file.seek(SeekFrom::Start(self.end))
@@ -176,7 +179,7 @@ impl LogReader {
             }
             self.end += length;
             self.lines += 1;
-            // Only whole lines: a torn one may be cut off again.
+            // Keep bytes of complete lines only. An incomplete line may be removed again.
             let room = HEAD - self.head.len();
             self.head.extend(bytes.iter().take(room));
             let line = if too_long { None } else { self.line(&bytes)? };
@@ -194,7 +197,7 @@ impl LogReader {
         let line = match self.schema {
             Some(earlier::SCHEMA) => earlier::line(bytes),
             Some(_) => serde_json::from_slice(bytes).ok(),
-            // Without a header nobody knows.
+            // Without a header the format is unknown, so try both.
             None => serde_json::from_slice(bytes)
                 .ok()
                 .or_else(|| earlier::line(bytes)),
@@ -214,7 +217,7 @@ impl LogReader {
     }
 }
 
-/// Skip the rest of a line; its length in all, and whether it has an end.
+/// Skips the rest of a line. Returns the line's length in bytes and whether it has an end.
 fn skip_line(reader: &mut impl BufRead, mut length: u64) -> std::io::Result<(u64, bool)> {
     loop {
         let buffer = reader.fill_buf()?;

@@ -1,17 +1,17 @@
-//! A run on the disk: its files, its state, its log, and the trajectory that the log tells.
+//! A run on disk: its files, its state, its log, and the trajectory read from the log.
 //!
-//! | file | holds |
+//! | file | content |
 //! |---|---|
-//! | `log.jsonl` | every [`Line`](crate::record::Line), append-only; what the run is |
+//! | `log.jsonl` | every [`Line`](crate::record::Line), append-only |
 //! | `log.jsonl.lock` | locked by the process that writes the log |
 //! | `layers.csv` | the layers' records as a table, derived from the log |
 //! | `spectra/` | the eigenvalues of each observation |
-//! | `pending/` | weights that wait for their full analysis, until it is in the log |
-//! | `report.html` | the page |
+//! | `pending/` | weights whose full analysis is not in the log yet |
+//! | `report.html` | the HTML report |
 //!
-//! One process writes a run at a time. All readers share [`LogReader`] and with it one policy for
-//! damage: a whole line that cannot be read is left out and told by a notice, and so is a last line
-//! that a crash has cut off.
+//! One process writes a run at a time. All readers use [`LogReader`] and treat damage in the same
+//! way: they leave out a line that cannot be parsed and an incomplete last line, and add a notice
+//! for each.
 
 mod dir;
 mod earlier;

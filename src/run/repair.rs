@@ -1,28 +1,30 @@
+//! Removes damaged lines from a log.
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 
 use super::{Lock, LogEntry, LogReader, RunDir};
 use crate::error::{Error, Result};
 
-/// What a repair has done.
+/// Result of a repair.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Repaired {
-    /// Numbers of the lines that were taken out, counted from 1.
+    /// Numbers of the removed lines, from 1.
     pub lines: Vec<usize>,
-    /// Whether a last line that was cut off was taken out.
+    /// Whether an incomplete last line was removed.
     pub torn: bool,
-    /// Where the log was kept as it was; nothing if there was nothing to repair.
+    /// Path of the copy of the original log. None if there was nothing to repair.
     pub original: Option<PathBuf>,
 }
 
-/// Take the damaged lines out of a run's log. The log as it was stays beside it, as
+/// Removes the damaged lines from a run's log. A copy of the original remains beside it, as
 /// `log.jsonl.damaged`.
 ///
 /// # Errors
 ///
-/// If a process writes the log ([`Error::Locked`]), there is none, it cannot be read or written, or
-/// is of another format.
+/// If a process writes the log ([`Error::Locked`]), if there is no log, if it cannot be read or
+/// written, or if it has an unsupported format.
 pub fn repair(run: &RunDir) -> Result<Repaired> {
     let log = run.log();
     std::fs::metadata(&log).map_err(|e| Error::io(&log, e))?;
@@ -30,7 +32,7 @@ pub fn repair(run: &RunDir) -> Result<Repaired> {
     let mut reader = LogReader::new(&log);
     let mut repaired = Repaired::default();
     let progress = reader.read_on(|entry| {
-        // What a later version wrote is no damage.
+        // A JSON line that cannot be parsed comes from a later version. It is not damaged.
         if let LogEntry::Damaged {
             number,
             is_json: false,
@@ -52,7 +54,7 @@ pub fn repair(run: &RunDir) -> Result<Repaired> {
         })
         .find(|path| !path.exists())
         .unwrap_or_else(|| beside(&log, "damaged"));
-    // A second name first: at no moment is there no log.
+    // Link the original under a second name first, so that the log exists at every moment.
     std::fs::hard_link(&log, &original)
         .or_else(|_| std::fs::copy(&log, &original).map(|_| ()))
         .map_err(|e| Error::io(&original, e))?;
@@ -68,14 +70,14 @@ fn beside(log: &Path, ending: &str) -> PathBuf {
     name.into()
 }
 
-/// Copy the first `end` bytes but for these lines.
+/// Copies the first `end` bytes of a log, without the lines in `without`.
 fn copy_whole(from: &Path, to: &Path, end: u64, without: &[usize]) -> std::io::Result<()> {
     let source = std::fs::File::open(from)?;
     let mut reader = BufReader::new(std::io::Read::take(source, end));
     let mut file = std::io::BufWriter::new(std::fs::File::create(to)?);
     for number in 1.. {
         let keep = without.binary_search(&number).is_err();
-        // In pieces: a damaged line may be of any length.
+        // A damaged line may have any length, so copy it in pieces.
         loop {
             let buffer = reader.fill_buf()?;
             if buffer.is_empty() {

@@ -1,4 +1,5 @@
-//! Epochs × layers: everything that a run recorded, in memory, and what it says over time.
+//! The trajectory of a run: all its records in memory, by epoch and layer, and the phase
+//! transitions in them.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
@@ -11,10 +12,11 @@ use crate::record::{
     SkippedLayer, Stamp, Summary, Values,
 };
 
-/// The records of a run, of the branch that lives where it was resumed from an earlier moment.
+/// The records of a run. After a resume from an earlier observation, it holds the current branch
+/// only.
 ///
-/// Records, summaries and the rest stand in the order in which they came. Look-ups by layer and by
-/// observation take constant time, however long the run.
+/// Records, summaries and other lines are in the order of the log. Finding the records of a layer,
+/// or the summary of an observation, takes constant time.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Trajectory {
     header: Option<Header>,
@@ -28,34 +30,34 @@ pub struct Trajectory {
     abandoned: Vec<Stamp>,
     end: Option<End>,
     layers: Vec<String>,
-    /// Positions in `records` of each layer, in order.
+    /// Indices into `records` by layer, in order.
     by_layer: HashMap<String, Vec<usize>>,
-    /// Positions in `summaries`.
+    /// Indices into `summaries` by observation.
     by_stamp: HashMap<Stamp, usize>,
     seen: HashSet<Key>,
 }
 
-/// A layer went from one phase to another and stayed there.
+/// A layer changed from one phase to another, and two observations confirmed the change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transition {
-    /// The layer.
+    /// Name of the layer.
     pub layer: String,
     /// First epoch in the new phase.
     pub epoch: usize,
     /// The phase before.
     pub from: Phase,
-    /// The phase since.
+    /// The new phase.
     pub to: Phase,
 }
 
 impl Trajectory {
-    /// Read a JSONL log. Lines that are damaged, and a last one that a crash has cut off, are left
-    /// out, each with a notice.
+    /// Reads a JSONL log. It leaves out damaged lines and an incomplete last line, and adds a
+    /// notice for each.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or is a log of another format.
+    /// If the file cannot be read, or is a log of an unsupported format.
     pub fn read_jsonl(path: impl AsRef<Path>) -> Result<Self> {
         let mut reader = LogReader::new(path.as_ref());
         let mut trajectory = Self::default();
@@ -70,7 +72,7 @@ impl Trajectory {
         Ok(trajectory)
     }
 
-    /// Add what a log's reader has found; damage becomes a notice.
+    /// Adds a line that a [`LogReader`] read. A damaged line becomes a notice.
     pub fn push_entry(&mut self, entry: LogEntry) {
         match entry {
             LogEntry::Line(line) => self.push(*line),
@@ -84,12 +86,12 @@ impl Trajectory {
         self.push(Line::Notice(Notice { run, epoch, event }));
     }
 
-    /// Whether a line says nothing new.
+    /// Whether the line is a duplicate.
     pub(crate) fn has(&self, line: &Line) -> bool {
         !line.recurs() && self.seen.contains(&line.key())
     }
 
-    /// Add a line. One that is there already, by its [key](Line::key), is left out.
+    /// Adds a line. A duplicate, by its [key](Line::key), is left out.
     pub fn push(&mut self, line: Line) {
         if !self.seen.insert(line.key()) && !line.recurs() {
             return;
@@ -133,14 +135,14 @@ impl Trajectory {
         }
     }
 
-    /// Where the record of a layer at an observation is.
+    /// Index of the record of a layer at an observation.
     fn position(&self, layer: &str, stamp: Stamp) -> Option<usize> {
         let positions = self.by_layer.get(layer)?;
         let is_at = |&&at: &&usize| self.records[at].stamp == stamp;
         positions.iter().rev().find(is_at).copied()
     }
 
-    /// Make the positions anew, after records and summaries have gone.
+    /// Recomputes the indices, after records or summaries were removed.
     fn index(&mut self) {
         self.by_layer.clear();
         for (at, record) in self.records.iter().enumerate() {
@@ -151,7 +153,8 @@ impl Trajectory {
         self.by_stamp = stamps.map(|(at, summary)| (summary.stamp, at)).collect();
     }
 
-    /// The layers that have records, in the order in which they came, and the model's.
+    /// Orders `layers`: first the layers with records, in the order of the log, then the others of
+    /// the model.
     fn order_layers(&mut self) {
         let model = self.model.iter().flat_map(|m| &m.layers);
         let model: Vec<&str> = model.map(|l| l.name.as_str()).collect();
@@ -167,12 +170,12 @@ impl Trajectory {
         self.layers.extend(new);
     }
 
-    /// Whether anything was recorded that a resumed run may give up.
+    /// Whether there is anything that a resumed run may discard.
     pub(crate) fn has_begun(&self) -> bool {
         !self.records.is_empty() || !self.scalars.is_empty() || !self.alarms.is_empty()
     }
 
-    /// Give up what came after the observation from which the run goes on.
+    /// Discards everything after the observation from which the run continues.
     fn resume(&mut self, resumed: Resumed) {
         self.end = None;
         let gone = self.summaries.iter().map(|s| s.stamp);
@@ -193,24 +196,24 @@ impl Trajectory {
         self.resumed.push(resumed);
     }
 
-    /// The last model line's layers.
+    /// The layers of the last model line.
     pub(crate) fn model(&self) -> Option<&[LayerShape]> {
         Some(&self.model.as_ref()?.layers)
     }
 
-    /// The run as lines that tell the same: header, model, then everything by observation.
+    /// The run as lines, from which an equal trajectory can be built. They are ordered by kind.
     pub(crate) fn lines(&self) -> impl Iterator<Item = Line> + '_ {
         let header = self.header.clone().map(Line::Header);
         let model = self.model.clone().map(Line::Model);
         let records = self.records.iter().cloned();
         let summaries = self.summaries.iter().cloned();
-        // What a reader said about a file is not a part of the run.
+        // A notice about a damaged line describes the file, not the run.
         let of_reader = |e: &Event| matches!(e, Event::DamagedLine { .. });
         let notices = self.notices.iter().filter(move |n| !of_reader(&n.event));
         header
             .into_iter()
             .chain(model)
-            // First, so that they give nothing up again.
+            // Before the records, so that they discard nothing when the lines are read.
             .chain(self.resumed.iter().cloned().map(Line::Resumed))
             .chain(records.map(|r| Line::Layer(Box::new(r))))
             .chain(summaries.map(|s| Line::Summary(Box::new(s))))
@@ -220,27 +223,27 @@ impl Trajectory {
             .chain(self.end.iter().cloned().map(Line::End))
     }
 
-    /// Who wrote the log.
+    /// The log's header. None if the log has none.
     pub fn header(&self) -> Option<&Header> {
         self.header.as_ref()
     }
 
-    /// Name of the run, or nothing.
+    /// Name of the run. Empty if the log has no header.
     pub fn run(&self) -> &str {
         self.header.as_ref().map_or("", |h| &h.run)
     }
 
-    /// The analysed layers, in the model's order.
+    /// Names of the analysed layers, in the model's order.
     pub fn layers(&self) -> &[String] {
         &self.layers
     }
 
-    /// The tensors that are not analysed, with the reasons.
+    /// The tensors that are not analysed, with reasons.
     pub fn skipped(&self) -> &[SkippedLayer] {
         self.model.as_ref().map_or(&[], |m| &m.skipped)
     }
 
-    /// One record for each layer and observation, in the order in which they came.
+    /// The records in the order of the log, one for each layer and observation.
     pub fn records(&self) -> &[Record] {
         &self.records
     }
@@ -250,7 +253,7 @@ impl Trajectory {
         &mut self.records
     }
 
-    /// The observations of one layer, in order.
+    /// The records of one layer, in the order of the log.
     pub fn layer<'a>(
         &'a self,
         layer: &str,
@@ -264,13 +267,13 @@ impl Trajectory {
         Some(&self.records[self.position(layer, stamp)?])
     }
 
-    /// When the run was observed, in ascending order.
+    /// The stamps of all observations, in ascending order.
     pub fn stamps(&self) -> Vec<Stamp> {
         let all: BTreeSet<Stamp> = self.records.iter().map(|r| r.stamp).collect();
         all.into_iter().collect()
     }
 
-    /// One summary for each observation.
+    /// The summaries in the order of the log, one for each observation.
     pub fn summaries(&self) -> &[Summary] {
         &self.summaries
     }
@@ -280,17 +283,17 @@ impl Trajectory {
         Some(&self.summaries[*self.by_stamp.get(&stamp)?])
     }
 
-    /// Seconds since 1970 of an observation, where the log tells.
+    /// Time of an observation, in seconds since 1970. None if the log does not have it.
     pub fn time_of(&self, stamp: Stamp) -> Option<f64> {
         self.summary(stamp)?.unix_time
     }
 
-    /// What the training reported.
+    /// The numbers that the training reported.
     pub fn scalars(&self) -> &[Scalar] {
         &self.scalars
     }
 
-    /// What a reader should know.
+    /// Events that the reader should know.
     pub fn notices(&self) -> &[Notice] {
         &self.notices
     }
@@ -300,22 +303,23 @@ impl Trajectory {
         &self.alarms
     }
 
-    /// When other processes went on with the run.
+    /// The resumptions of the run by other processes.
     pub fn resumed(&self) -> &[Resumed] {
         &self.resumed
     }
 
-    /// Observations of abandoned branches, in the order in which they were given up.
+    /// The discarded observations of abandoned branches, in the order in which they were discarded.
     pub fn abandoned(&self) -> &[Stamp] {
         &self.abandoned
     }
 
-    /// How the run ended; `None` while it lives and after a kill.
+    /// How the run ended. None while it is running, and after the process was killed.
     pub fn end(&self) -> Option<&End> {
         self.end.as_ref()
     }
 
-    /// One number of a layer over its observations, as (epoch, step, value).
+    /// The values of one number of a layer, as (epoch, step, value). Observations without the
+    /// number are left out.
     pub fn series<'a>(
         &'a self,
         layer: &str,
@@ -327,7 +331,7 @@ impl Trajectory {
         })
     }
 
-    /// One scalar that the training reported, over the epochs.
+    /// The values of one scalar that the training reported, as (epoch, value).
     pub fn scalar<'a>(&'a self, name: &'a str) -> impl Iterator<Item = (usize, f64)> + 'a {
         self.scalars
             .iter()
@@ -335,9 +339,9 @@ impl Trajectory {
             .map(|s| (s.epoch, s.value))
     }
 
-    /// The changes of phase of one layer that held for two determinate observations in a row. Verdicts
-    /// that are indeterminate neither confirm a change nor break one, so that a layer that hovers between
-    /// two phases has no transition until it has made up its mind.
+    /// The confirmed phase changes of one layer. A change is confirmed by two determinate
+    /// observations in a row. Indeterminate observations neither confirm nor break a change. A
+    /// layer that alternates between two phases therefore has no transition.
     pub fn transitions(&self, layer: &str) -> Vec<Transition> {
         let mut hysteresis = Hysteresis::default();
         self.layer(layer)
@@ -346,7 +350,7 @@ impl Trajectory {
     }
 }
 
-/// One layer's phase, which changes only when a change is confirmed.
+/// The confirmed phase of one layer, and a change that is not confirmed yet.
 #[derive(Debug, Default)]
 pub(crate) struct Hysteresis {
     current: Option<Phase>,
@@ -354,7 +358,7 @@ pub(crate) struct Hysteresis {
 }
 
 impl Hysteresis {
-    /// The change that this record confirms.
+    /// Adds a record. Returns the change that it confirms.
     pub(crate) fn see(&mut self, record: &Record) -> Option<Transition> {
         let phase = record.phase().filter(|_| record.is_determinate())?;
         match (self.current, self.candidate) {
@@ -394,7 +398,7 @@ mod tests {
     use crate::matrix::WeightMatrix;
     use crate::record::Stamp;
 
-    /// A record whose phase is set by hand.
+    /// A record with a given phase.
     fn record(epoch: usize, phase: Phase) -> Line {
         let w = WeightMatrix::new(
             "fc",

@@ -1,23 +1,23 @@
-//! A picture as plain data, drawn by plotters in a figure and by the browser on a page. What is
-//! shown where, and in which words, is decided here; what the roles look like is the renderer's.
+//! Pictures as plain data. plotters draws them in a figure, and the browser draws them on the HTML
+//! report. A scene determines positions and texts. The renderer determines the look of each role.
 
 pub(crate) mod timeline;
 
 use timeline::Tile;
 
-/// Ems of names, and of numbers beside them.
+/// Font sizes of names and of small labels, in pixels.
 pub(crate) const LABEL: f64 = 12.5;
 pub(crate) const SMALL: f64 = 11.5;
 
-/// x to the right, y down, in pixels.
+/// A point in pixels: x to the right, y downwards.
 pub(crate) type Point = (f64, f64);
 
-/// What a colour is for.
+/// The purpose of a colour.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Role {
     /// Text on paper.
     Ink,
-    /// Ticks.
+    /// Ticks and secondary text.
     Muted,
     /// The colour of a tile.
     Tile(Tile),
@@ -25,7 +25,8 @@ pub(crate) enum Role {
     OnTile(Tile),
 }
 
-/// Which point of a text its position names. Vertically it is always the middle of the capitals.
+/// The horizontal position of a text relative to its point. Vertically, the middle of the capitals
+/// is at the point.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Anchor {
     Start,
@@ -35,14 +36,14 @@ pub(crate) enum Anchor {
 
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Shape {
-    /// A filled rectangle, from its upper left to its lower right corner.
+    /// A filled rectangle: upper left corner, lower right corner, role.
     Rect(Point, Point, Role),
-    /// A thin line.
+    /// A thin line between two points.
     Line(Point, Point, Role),
     Text {
         at: Point,
         text: String,
-        /// Pixels of an em.
+        /// Font size in pixels.
         em: f64,
         bold: bool,
         anchor: Anchor,
@@ -50,7 +51,8 @@ pub(crate) enum Shape {
     },
 }
 
-/// The text, or its end with an ellipsis: the end of a layer's path says most.
+/// Shortens a text to a width: keeps its end and puts an ellipsis before it. The end of a layer's
+/// path distinguishes the layer best.
 pub(crate) fn elide(text: &str, width: f64, width_of: impl Fn(&str) -> f64) -> String {
     if text.chars().count() < 400 && width_of(text) <= width {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! The phases of a run: a row a layer, a tile an observation.
+//! The phases of a run as a grid, with one row for each layer and one tile for each observation.
 
 use std::collections::BTreeMap;
 
@@ -6,17 +6,18 @@ use super::{Anchor, LABEL, Point, Role, SMALL, Shape, elide};
 use crate::phase::Phase;
 use crate::record::{Record, Stamp};
 
-/// Tiles of at least this width stand apart. Narrower ones that show the same run together.
+/// Tiles of at least this width in pixels have gaps between them. Narrower tiles with the same
+/// content are merged.
 const APART: f64 = 15.0;
-/// The smallest em of a letter. A narrower tile has none.
+/// The smallest font size of a letter, in pixels. A narrower tile has no letter.
 const SMALLEST: f64 = 9.0;
 const WIDEST: f64 = 64.0;
 
-/// What a tile shows.
+/// The content of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Tile {
     Unclassified,
-    /// The likeliest phase, not to be relied on.
+    /// The most probable phase, which is not reliable.
     Indeterminate(Phase),
     Determinate(Phase),
 }
@@ -41,7 +42,8 @@ impl Tile {
         }
     }
 
-    /// `R`, `R?` for an indeterminate one, `–` for none.
+    /// The text of the tile: `R`, for example. An indeterminate phase has a `?` after it. `–` means
+    /// no phase.
     pub(crate) fn letters(self) -> String {
         match self {
             Self::Unclassified => "–".to_owned(),
@@ -50,8 +52,8 @@ impl Tile {
         }
     }
 
-    /// The letters and their em: smaller where `R?` does not fit, and `?` alone where it could not
-    /// be read.
+    /// The text and its font size. The font is smaller if `R?` does not fit. If it would be too
+    /// small to read, the text is `?`.
     fn letters_within(self, width: f64, em: f64, width_of: impl Fn(&str) -> f64) -> (String, f64) {
         let letters = self.letters();
         if !matches!(self, Self::Indeterminate(_)) {
@@ -65,7 +67,7 @@ impl Tile {
     }
 }
 
-/// A layer and its records.
+/// A layer with its records by observation.
 pub(crate) type Row<'a> = (&'a str, BTreeMap<Stamp, &'a Record>);
 
 /// The records of each of the layers.
@@ -81,23 +83,23 @@ pub(crate) fn rows<'a>(records: &'a [Record], layers: &'a [String]) -> Vec<Row<'
         .collect()
 }
 
-/// What a timeline has to fit into.
+/// The space for a timeline.
 #[derive(Clone, Copy)]
 pub(crate) struct Layout {
-    /// Where the first row begins.
+    /// Top of the first row, in pixels.
     pub(crate) top: f64,
-    /// Where the last tile ends, if there are many.
+    /// Right end of the last tile if there are many, in pixels.
     pub(crate) right: f64,
-    /// The width of a text in an em of so many pixels, bold or not.
+    /// Width of a text in pixels, given its font size in pixels and whether it is bold.
     pub(crate) text_width: fn(&str, f64, bool) -> f64,
 }
 
-/// The names of the layers, the tiles, and the epochs below.
+/// A timeline: the names of the layers, the tiles, and the epochs below them.
 pub(crate) struct Timeline {
     pub(crate) shapes: Vec<Shape>,
-    /// Where the last tile ends.
+    /// Right end of the last tile, in pixels.
     pub(crate) right: f64,
-    /// Where the last row ends; the axis takes 50 pixels more.
+    /// Bottom of the last row, in pixels. The axis needs 50 pixels more.
     pub(crate) bottom: f64,
 }
 
@@ -139,7 +141,7 @@ impl Timeline {
         });
     }
 
-    /// One row of tiles.
+    /// Adds one row of tiles.
     fn tiles(
         &mut self,
         tiles: &[Option<Tile>],
@@ -178,8 +180,8 @@ impl Timeline {
         }
     }
 
-    /// Labels of the columns, thinned until they stay apart; an epoch with several observations is
-    /// named once.
+    /// Adds the labels of the columns. There are so few that they do not touch. An epoch with
+    /// several observations has one label.
     fn epochs(&mut self, stamps: &[Stamp], left: f64, tile: f64, layout: Layout) {
         let first_of: Vec<usize> = (0..stamps.len())
             .filter(|&i| i == 0 || stamps[i].epoch != stamps[i - 1].epoch)
@@ -188,7 +190,7 @@ impl Timeline {
             (layout.text_width)(&s.epoch.to_string(), SMALL, false)
         });
         let mut last = f64::NEG_INFINITY;
-        // Steps that readers like to count in.
+        // Label steps that are easy to read.
         let every = [1, 2, 5, 10, 20, 25, 50, 100, 200, 500, 1000]
             .into_iter()
             .find(|&e| e as f64 * tile >= widest + 12.0)
@@ -206,7 +208,7 @@ impl Timeline {
             self.text((x, self.bottom + 15.0), label, SMALL, Anchor::Middle);
         }
         let label = "epoch (0: initial weights)";
-        // A narrow map's label may hang out to the right, not over its left end.
+        // The label of a narrow grid may extend beyond its right end, but not beyond its left end.
         let half = (layout.text_width)(label, LABEL, false) / 2.0;
         let width = tile * stamps.len() as f64;
         let at = (left + (width / 2.0).max(half - 40.0), self.bottom + 38.0);
@@ -214,7 +216,7 @@ impl Timeline {
     }
 }
 
-/// Where the tiles begin, and how wide the names left of them may be.
+/// The left end of the tiles and the maximal width of the names to their left, in pixels.
 pub(crate) fn gutter<'a>(
     names: impl Iterator<Item = &'a str>,
     heading: &str,
@@ -278,7 +280,7 @@ mod tests {
             text_width: width,
         };
         let tiles = |epochs: usize| {
-            // The second layer is not observed at epoch 3.
+            // The second layer has no record at epoch 3.
             let at = |epoch| layers.iter().map(move |l| (l, epoch));
             let records = (0..epochs).flat_map(at);
             let records = records.filter(|(l, epoch)| *l == "a" || *epoch != 3);

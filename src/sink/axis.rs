@@ -1,10 +1,10 @@
-//! TensorBoard's axis.
+//! The step axis of TensorBoard.
 
 use std::collections::BTreeMap;
 
 use crate::record::{Alarm, Notice, Stamp};
 
-/// Where an observation stands along TensorBoard's axis.
+/// Maps observations to steps of TensorBoard's axis.
 #[derive(Debug, Default)]
 pub(super) struct Axis {
     pub(super) by_step: bool,
@@ -32,7 +32,8 @@ impl Axis {
             .map_or(0, |(_, &step)| step)
     }
 
-    /// An alarm that a number of the training raised knows no step. It is no observation: it makes no place.
+    /// Step of an alarm. An alarm about a number of the training has no optimiser step, and gets
+    /// the step of its epoch. An alarm is not an observation, so it adds no step to the axis.
     pub(super) fn step_of_alarm(&self, alarm: &Alarm) -> u64 {
         match alarm.stamp.step {
             step if step > 0 && self.by_step => step,
@@ -40,7 +41,7 @@ impl Axis {
         }
     }
 
-    /// A notice without an epoch stands at the newest observation.
+    /// Step of a notice. A notice without an epoch gets the step of the newest observation.
     pub(super) fn step_of_notice(&self, notice: &Notice) -> u64 {
         let newest = self.steps.last_key_value().map_or(0, |(&epoch, _)| epoch);
         self.step_of_epoch(notice.epoch.unwrap_or(newest))

@@ -10,22 +10,22 @@ use crate::record::field::{Cell, FIELDS};
 use crate::record::{Line, Record};
 use crate::run::Trajectory;
 
-/// The layers' records as a table, one row a layer and observation. What is nested (slices,
-/// evidence) stays in the JSONL log, from which the table follows. What full analyses add later is
-/// in it once the run has ended.
+/// Writes the layers' records to a CSV table, one row for each layer and observation. Nested data
+/// (slices, evidence) is in the JSONL log only. The table is rewritten at the end of the run if
+/// full analyses changed rows.
 #[derive(Debug)]
 pub struct CsvSink {
     path: PathBuf,
     file: File,
     pending: Vec<u8>,
-    /// Rows in `pending`.
+    /// Number of rows in `pending`.
     rows: usize,
-    /// Full analyses came after their rows were written.
+    /// Whether full analyses arrived after their rows were written.
     outdated: bool,
 }
 
 impl CsvSink {
-    /// Begin a table. One that is there is replaced.
+    /// Creates the table. An existing table is replaced.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Sink for CsvSink {
     }
 
     fn flush(&mut self) -> Result<()> {
-        // A file that was moved is written on where it is.
+        // A file that was moved is still written at its new place.
         if !leads_to(&self.path, &self.file) && !has_a_name(&self.file) {
             return Err(Error::Lost {
                 path: self.path.clone(),
@@ -83,7 +83,8 @@ impl Sink for CsvSink {
     fn rewrite(&mut self, run: &Trajectory) -> Result<()> {
         self.pending.clear();
         if self.path.exists() && !leads_to(&self.path, &self.file) {
-            // Somebody else's by now: it is left alone, and this table is not to grow in memory.
+            // The file at this path belongs to another process. Leave it alone, and stop collecting
+            // rows in memory.
             return Err(Error::Lost {
                 path: self.path.clone(),
             });
@@ -95,7 +96,7 @@ impl Sink for CsvSink {
         Ok(())
     }
 
-    /// Rows whose doubts have changed since are written anew.
+    /// Rewrites the table if full analyses changed rows.
     fn finish(&mut self, run: &Trajectory) -> Result<()> {
         match self.outdated {
             true => self.rewrite(run),
@@ -106,12 +107,12 @@ impl Sink for CsvSink {
 
 impl Drop for CsvSink {
     fn drop(&mut self) {
-        // The last chance; an error has nowhere to go.
+        // An error cannot be reported here.
         let _ = self.flush();
     }
 }
 
-/// Write records as such a table, whole: several runs differ in the column `run`.
+/// Writes records to a CSV table in one go. The column `run` distinguishes several runs.
 ///
 /// # Errors
 ///
@@ -138,11 +139,12 @@ fn fields(record: &Record) -> Vec<String> {
     FIELDS.iter().map(|f| text(f.cell(record))).collect()
 }
 
-/// A cell as text. Numbers are written so that reading gives the same bits.
+/// The text of a CSV cell. Reading a number back gives the same bits. Null and numbers that are not
+/// finite are empty.
 pub fn text(cell: Cell<'_>) -> String {
     match cell {
         Cell::Null => String::new(),
-        // A line is a row, so that a table that a crash cut off can be continued.
+        // Remove line breaks, so that each line is a row and a truncated table can be continued.
         Cell::Text(text) => text.replace(['\n', '\r'], " "),
         Cell::Int(value) => value.to_string(),
         Cell::Real(value) if !value.is_finite() => String::new(),

@@ -1,3 +1,5 @@
+//! The append-only log of a run as JSON Lines.
+
 use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,42 +12,41 @@ use crate::files::{
 use crate::record::{Key, Line, SCHEMA};
 use crate::run::{Lock, LogEntry, LogReader, Trajectory};
 
-/// An append-only log, one JSON object a line.
+/// Writes the append-only log, one JSON object a line.
 ///
-/// Opening a log that exists continues it: a last line that a crash cut off is removed, and lines
-/// that are already there are not written again. One sink writes a log at a time, whichever process
-/// it belongs to.
+/// Opening an existing log continues it. An incomplete last line is removed, and lines that are in
+/// the log are not written again. Only one sink in any process can write a log at a time.
 #[derive(Debug)]
 pub struct JsonlSink {
     path: PathBuf,
     file: File,
     pending: Vec<u8>,
-    /// Lines in `pending`.
+    /// Number of lines in `pending`.
     lines: usize,
     written: HashSet<Key>,
-    /// Bytes in the file.
+    /// Length of the file in bytes.
     length: u64,
     lock: Lock,
-    /// The file was moved, which has been told.
+    /// Whether the file was moved and this was reported.
     moved: bool,
-    /// A last line that was cut off was removed.
+    /// Whether an incomplete last line was removed.
     torn: bool,
 }
 
 impl JsonlSink {
-    /// Create a log, or continue one.
+    /// Creates a log, or continues an existing one.
     ///
     /// # Errors
     ///
-    /// If another sink writes it ([`Error::Locked`]), the file cannot be opened, or it is of
-    /// another format, which is read but not continued.
+    /// If another sink writes the log ([`Error::Locked`]), if the file cannot be opened, or if it
+    /// has another format. Such a log can be read but not continued.
     pub fn open(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let file = open_for_append(&path)?;
         Self::with(path, file)
     }
 
-    /// Create a log. One that is there already is refused, whoever made it, and however short ago.
+    /// Creates a log. An existing log is refused.
     ///
     /// # Errors
     ///
@@ -88,7 +89,7 @@ impl JsonlSink {
         })
     }
 
-    /// Whether opening it has removed a last line that a crash had cut off.
+    /// Whether opening the log removed an incomplete last line.
     pub fn was_torn(&self) -> bool {
         self.torn
     }
@@ -107,15 +108,15 @@ impl JsonlSink {
         Ok(())
     }
 
-    /// Whether the path still leads to the file that was opened, and the file still has what was
+    /// Whether the path still leads to the opened file, and the file still has all that was
     /// written.
     fn is_there(&self) -> bool {
         let length = self.file.metadata().map_or(0, |m| m.len());
         leads_to(&self.path, &self.file) && length >= self.length
     }
 
-    /// The right to write the log where it was. Where another run has it by now, this one goes
-    /// beside it.
+    /// Takes the right to write the log again, at the same path. If another run has taken the path,
+    /// the log gets a new path beside it.
     fn claim(&mut self) -> Result<()> {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
@@ -132,7 +133,7 @@ impl JsonlSink {
                 Err(error) => return Err(error),
             };
         }
-        // What somebody else has put there is kept.
+        // Keep a file that another process put there.
         if self.path.exists() && !leads_to(&self.path, &self.file) {
             let aside = (1..).map(|i| {
                 let mut name = self.path.as_os_str().to_owned();
@@ -147,7 +148,7 @@ impl JsonlSink {
     }
 }
 
-/// Take off what is behind the last whole line; whether there was anything.
+/// Removes the bytes after the last complete line. Returns whether there were any.
 fn cut(path: &Path, file: &mut File, end: u64) -> Result<bool> {
     let length = file.metadata().map_err(|e| Error::io(path, e))?.len();
     if length > end {
@@ -172,14 +173,14 @@ impl Sink for JsonlSink {
                 path: self.path.clone(),
             });
         }
-        // A write that failed may have left a part of a line.
+        // A failed write may have left an incomplete line.
         cut(&self.path, &mut self.file, self.length)?;
         let more = self.pending.len() as u64;
         append_pending(&self.path, &mut self.file, &mut self.pending)?;
         self.lines = 0;
         self.length += more;
         if moved && !std::mem::replace(&mut self.moved, true) {
-            // It goes on where it is now, and that is told once.
+            // The file is written at its new place. Report this once.
             return Err(Error::Moved {
                 path: self.path.clone(),
             });
@@ -191,7 +192,7 @@ impl Sink for JsonlSink {
         self.lines
     }
 
-    /// The log from what is in memory, if the file was lost.
+    /// Rewrites the log from memory if the file was lost.
     fn rewrite(&mut self, run: &Trajectory) -> Result<()> {
         if self.is_there() || has_a_name(&self.file) && !leads_to(&self.path, &self.file) {
             return Ok(());
@@ -214,7 +215,7 @@ impl Sink for JsonlSink {
 
 impl Drop for JsonlSink {
     fn drop(&mut self) {
-        // The last chance; an error has nowhere to go.
+        // An error cannot be reported here.
         let _ = self.flush();
     }
 }

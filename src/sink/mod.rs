@@ -1,4 +1,4 @@
-//! Where lines go. A set of sinks is a sink; a [`Trajectory`] is one too.
+//! Destinations of a run's lines. A collection of sinks is a sink, and so is a [`Trajectory`].
 
 #[cfg(feature = "tensorboard")]
 mod axis;
@@ -26,21 +26,21 @@ use crate::record::{Line, Stamp};
 use crate::run::Trajectory;
 use crate::spectrum::Spectrum;
 
-/// Something that keeps what a run records.
+/// A destination of a run's lines and spectra.
 pub trait Sink: Send {
-    /// What it is called where it fails: its file, say.
+    /// Name of the sink in error messages, for example its file.
     fn name(&self) -> String {
         "a sink".to_owned()
     }
 
-    /// Keep one line.
+    /// Takes one line.
     ///
     /// # Errors
     ///
-    /// Whatever stops the sink; the monitor records the first one and goes on.
+    /// Any error that prevents this. The monitor records the first error and continues.
     fn line(&mut self, line: &Line) -> Result<()>;
 
-    /// Keep the eigenvalues of one observation, by layer.
+    /// Takes the eigenvalues of one observation, by layer.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// An observation is complete: make it durable.
+    /// Makes everything durable. Called when an observation is complete.
     ///
     /// # Errors
     ///
@@ -58,13 +58,14 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// Lines that it was given and that are not in its file yet.
+    /// Number of lines that the sink took but has not written to its file.
     fn lacking(&self) -> usize {
         0
     }
 
-    /// The run went back to an earlier moment ([`Line::Resumed`] came before), or [`Sink::flush`]
-    /// found the file [lost](Error::Lost): make what is kept agree with `run`.
+    /// Makes the stored data agree with `run`. Called after a [`Line::Resumed`], when the run
+    /// continues from an earlier observation. Also called after [`Sink::flush`] reported the file
+    /// [lost](Error::Lost).
     ///
     /// # Errors
     ///
@@ -73,8 +74,8 @@ pub trait Sink: Send {
         Ok(())
     }
 
-    /// The run is over: nothing more will come. Called once, after the last [`Sink::flush`]. `run`
-    /// is all that it recorded, with what full analyses added late.
+    /// Finishes the sink. Called once, after the last [`Sink::flush`]. `run` is the whole run,
+    /// including the results of late full analyses.
     ///
     /// # Errors
     ///
@@ -91,7 +92,7 @@ impl Sink for Trajectory {
     }
 }
 
-/// Every sink gets everything, even if another fails or panics; the first error is returned.
+/// Calls every sink, even if another fails or panics. Returns the first error.
 impl Sink for Vec<Box<dyn Sink>> {
     fn line(&mut self, line: &Line) -> Result<()> {
         first_error(self, |sink| sink.line(line))

@@ -1,5 +1,5 @@
-//! The table of layers as Parquet: the columns of [`FIELDS`] with their types, for DuckDB,
-//! Polars and their like. Derived from a log, whole, never appended to.
+//! The table of layers as Parquet, for tools such as DuckDB and Polars. It has the columns of
+//! [`FIELDS`] with their types. The whole table is derived from a log and never appended to.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,11 +16,12 @@ use crate::files::write_whole;
 use crate::record::Record;
 use crate::record::field::{Cell, FIELDS, Field, Getter};
 
-/// Rows that are converted at a time.
+/// Number of rows in a row group.
 const GROUP: usize = 1 << 16;
 
-/// Write records as a table, one row a layer and observation; several runs differ in the column
-/// `run`. What the CSV leaves empty is null. Text is UTF-8, compressed with Snappy.
+/// Writes records to a table, one row for each layer and observation. The column `run`
+/// distinguishes several runs. Cells that are empty in the CSV are null. Text is UTF-8. Columns are
+/// compressed with Snappy.
 ///
 /// ```
 /// # let dir = tempfile::tempdir().unwrap();
@@ -109,7 +110,7 @@ fn write_column(
         ),
         Getter::Real(_) => fill::<DoubleType>(
             writer,
-            // As in JSON, what is not finite is null.
+            // Numbers that are not finite are null, as in JSON.
             cells().map(|cell| cell.number().filter(|v| v.is_finite())),
         ),
         Getter::Flag(_) => fill::<BoolType>(
@@ -122,7 +123,7 @@ fn write_column(
     }
 }
 
-/// A definition level of 0 is a null, which has no value.
+/// A definition level of 0 marks a null, which has no value.
 fn fill<T: DataType>(
     mut writer: SerializedColumnWriter<'_>,
     cells: impl Iterator<Item = Option<T::T>>,

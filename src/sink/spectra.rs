@@ -1,3 +1,5 @@
+//! The eigenvalues of every observation, as safetensors files.
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -11,24 +13,25 @@ use crate::record::{Line, Stamp};
 use crate::run::Trajectory;
 use crate::spectrum::Spectrum;
 
-/// The eigenvalues of every observation, of every layer's row, so that any epoch
-/// can be analysed again.
+/// Writes the eigenvalues of every layer at every observation, so that any epoch can be analysed
+/// again.
 ///
-/// One safetensors file an observation, `epoch-00003-step-000000750.safetensors`; each layer is a
-/// rank-1 f64 tensor of its eigenvalues of X = WᵀW/N, ascending, named as the layer. The metadata
-/// holds, for each layer, `<layer>.shape` = `NxM` of its matrix, and `<layer>.live_n` and
-/// `<layer>.kurtosis`, which its phase needs. A file is complete or absent.
+/// Each observation is a safetensors file, for example `epoch-00003-step-000000750.safetensors`.
+/// Each layer is a rank-1 f64 tensor with the layer's name: the eigenvalues of X = WᵀW/N in
+/// ascending order. The metadata holds `<layer>.shape` = `NxM` of the layer's matrix, and
+/// `<layer>.live_n` and `<layer>.kurtosis`, which the phase classification needs. A file is
+/// complete or absent.
 #[derive(Debug)]
 pub struct SpectraSink {
     folder: PathBuf,
 }
 
 impl SpectraSink {
-    /// Keep spectra in a folder, which is created.
+    /// Opens a folder for spectra. The folder is created if it does not exist.
     ///
     /// # Errors
     ///
-    /// If it cannot be created.
+    /// If the folder cannot be created.
     pub fn open(folder: impl Into<PathBuf>) -> Result<Self> {
         let folder = folder.into();
         std::fs::create_dir_all(&folder).map_err(|e| Error::io(&folder, e))?;
@@ -36,7 +39,7 @@ impl SpectraSink {
     }
 }
 
-/// Name of the file of one observation.
+/// File name of one observation.
 pub(crate) fn spectra_name(stamp: Stamp) -> String {
     format!(
         "epoch-{:05}-step-{:09}.safetensors",
@@ -53,7 +56,7 @@ impl Sink for SpectraSink {
         Ok(())
     }
 
-    /// Files of an abandoned branch go into a folder of their own.
+    /// Moves the files of an abandoned branch to a folder of their own.
     fn rewrite(&mut self, run: &Trajectory) -> Result<()> {
         let kept: HashSet<Stamp> = run.summaries().iter().map(|s| s.stamp).collect();
         let files = std::fs::read_dir(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
@@ -115,7 +118,7 @@ impl Sink for SpectraSink {
     }
 }
 
-/// The observation of `epoch-00003-step-000000750.safetensors`.
+/// The observation of a file named like `epoch-00003-step-000000750.safetensors`.
 pub(crate) fn stamp_of(path: &Path) -> Option<Stamp> {
     let name = path.file_name()?.to_str()?.strip_suffix(".safetensors")?;
     let (epoch, step) = name.strip_prefix("epoch-")?.split_once("-step-")?;
@@ -125,11 +128,11 @@ pub(crate) fn stamp_of(path: &Path) -> Option<Stamp> {
     })
 }
 
-/// Read the spectra of one observation back, by layer.
+/// Reads the spectra of one observation, by layer.
 ///
 /// # Errors
 ///
-/// If the file cannot be read or is not one of [`SpectraSink`]'s.
+/// If the file cannot be read or was not written by [`SpectraSink`].
 pub fn read_spectra(path: impl AsRef<Path>) -> Result<Vec<(String, Spectrum)>> {
     let path = path.as_ref();
     let bytes = std::fs::read(path).map_err(|e| Error::io(path, e))?;

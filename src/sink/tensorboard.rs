@@ -1,4 +1,4 @@
-//! TensorBoard: a sink of a running training, and the export of a finished one.
+//! TensorBoard event files: a sink for a running training, and an export of a finished run.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fs::{File, OpenOptions};
@@ -17,19 +17,24 @@ use crate::record::{Alarm, Key, Line, Notice, Record, Scalar, Stamp, Subject, Su
 use crate::run::Trajectory;
 use crate::spectrum::Spectrum;
 
-/// An event file for TensorBoard.
+/// Writes an event file for TensorBoard.
 ///
-/// | tag | shows |
-/// |---|---|
-/// | `alpha/`, `alpha_hat/`, `stable_rank/`, `soft_rank/`, `entropy/`, `lambda_max/`, `num_spikes/`, `phase/`, `phase_confidence/` + layer | scalars; a number that does not exist has no point. `phase` counts from 0, in the order of [`Phase::ALL`](crate::Phase::ALL); `lambda_max` and `alpha_hat` are of WᵀW, with log₁₀ |
-/// | `model/…` | means over the layers, seconds that observing took |
-/// | `training/…` | what the training reported, such as `training/valid loss` |
-/// | `esd_x/`, `esd_log10_x/` + layer | histograms of the eigenvalues of X = WᵀW/N, and of their log₁₀ |
-/// | `verdict/` + layer, `notices`, `alarms` | text: the phase with its evidence; notices; alarms |
+/// Tags:
 ///
-/// Scalars are f32, as TensorBoard keeps them. The step is the epoch, or the optimiser step after
-/// [`TensorBoardSink::by_step`]. Each process writes a file of its own, which is how TensorBoard wants
-/// a resumed run. TensorBoard shows a sample of texts and histograms, unless it is started with
+/// - `alpha/`, `alpha_hat/`, `stable_rank/`, `soft_rank/`, `entropy/`, `lambda_max/`,
+///   `num_spikes/`, `phase/`, `phase_confidence/` + layer: scalars. A number that does not exist
+///   has no point. `phase` counts from 0, in the order of [`Phase::ALL`](crate::Phase::ALL).
+///   `lambda_max` and `alpha_hat` are of WᵀW, with log₁₀.
+/// - `model/…`: means over the layers, and the seconds that the observation took.
+/// - `training/…`: numbers that the training reported, such as `training/valid loss`.
+/// - `esd_x/`, `esd_log10_x/` + layer: histograms of the eigenvalues of X = WᵀW/N, and of their
+///   log₁₀.
+/// - `verdict/` + layer: the phase with its evidence, as text.
+/// - `notices`, `alarms`: notices and alarms, as text.
+///
+/// Scalars are f32, as TensorBoard stores them. The step is the epoch, or the optimiser step after
+/// [`TensorBoardSink::by_step`]. Each process writes its own file, as TensorBoard expects of a
+/// resumed run. TensorBoard shows a sample of texts and histograms unless it is started with
 /// `--samples_per_plugin text=0,histograms=0`.
 ///
 /// ```
@@ -49,14 +54,14 @@ pub struct TensorBoardSink {
     pending: Vec<u8>,
     written: HashSet<Key>,
     axis: Axis,
-    /// Records whose full analysis came after their verdict.
+    /// Records whose full analysis arrived after their verdict was written.
     outdated: HashSet<(Stamp, String)>,
-    /// The file says from which step on its session goes.
+    /// Whether the file states the first step of its session.
     started: bool,
 }
 
 impl TensorBoardSink {
-    /// Begin an event file in a folder, which is created.
+    /// Creates an event file in a folder. The folder is created if it does not exist.
     ///
     /// # Errors
     ///
@@ -65,7 +70,8 @@ impl TensorBoardSink {
         let folder = folder.as_ref();
         std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         let begin = now();
-        // TensorBoard reads files in the order of their names, so a later one has a later second.
+        // TensorBoard reads files in the order of their names. A later file therefore needs a later
+        // second.
         let mut second = begin as u64;
         let (path, file) = loop {
             let path = folder.join(file_name(
@@ -91,20 +97,21 @@ impl TensorBoardSink {
         Ok(sink)
     }
 
-    /// Count optimiser steps along the axis, not epochs: for a monitor that observes
-    /// [every k steps](crate::monitor::Cadence::Steps). What the training reports for an epoch then
-    /// stands at the first observation after that epoch, or else at the newest.
+    /// Uses optimiser steps as the axis, not epochs. Use it for a monitor that observes
+    /// [every k steps](crate::monitor::Cadence::Steps). A number that the training reports for an
+    /// epoch then gets the step of the first observation after that epoch. If there is none, it
+    /// gets the step of the newest observation.
     pub fn by_step(mut self) -> Self {
         self.axis.by_step = true;
         self
     }
 
-    /// The file.
+    /// Path of the file.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A session goes on from this step. TensorBoard passes over the first of a folder.
+    /// Starts a session at this step. TensorBoard ignores the first session of a folder.
     fn start(&mut self, step: u64) {
         self.started = true;
         self.pending.extend(session_start(now(), step));
@@ -132,7 +139,7 @@ impl Sink for TensorBoardSink {
             }
             Line::Resumed(resumed) => {
                 self.written.retain(|key| resumed.keeps_key(key));
-                // From this step on, TensorBoard drops what an earlier file of the folder has.
+                // TensorBoard discards what earlier files of the folder have from this step on.
                 let step = match (resumed.anew, self.axis.by_step) {
                     (true, _) => 0,
                     (false, true) => resumed.from.step + 1,
@@ -166,7 +173,7 @@ impl Sink for TensorBoardSink {
         append_pending(&self.path, &mut self.file, &mut self.pending)
     }
 
-    /// Verdicts that full analyses have changed since are written again.
+    /// Writes the verdicts again that full analyses changed.
     fn finish(&mut self, run: &Trajectory) -> Result<()> {
         let outdated = std::mem::take(&mut self.outdated);
         for record in run.records() {
@@ -181,20 +188,21 @@ impl Sink for TensorBoardSink {
 
 impl Drop for TensorBoardSink {
     fn drop(&mut self) {
-        // The last chance; an error has nowhere to go.
+        // An error cannot be reported here.
         let _ = self.flush();
     }
 }
 
-/// Make an event file of a finished run: of what its log says, and of the spectra in a folder of
-/// [`SpectraSink`](super::SpectraSink). The axis counts epochs, or optimiser steps where an epoch has several
-/// observations. Events have the times of their observations; in a log of format 2, which has none,
-/// that of the run's beginning. The file is complete or absent; one that was exported before is
-/// replaced.
+/// Exports a finished run to an event file. `trajectory` is its log, and `spectra` its folder of
+/// [`SpectraSink`](super::SpectraSink).
+///
+/// The axis counts epochs, or optimiser steps if an epoch has several observations. Events have the
+/// times of their observations. A log of format 2 has no such times, and events then have the time
+/// at which the run began. The file is complete or absent. An earlier export is replaced.
 ///
 /// # Errors
 ///
-/// If a spectrum cannot be read or the folder not be written.
+/// If a spectrum cannot be read, or the folder cannot be written.
 pub fn export(
     trajectory: &Trajectory,
     spectra: Option<&Path>,
@@ -209,7 +217,7 @@ pub fn export(
     }
     let began = trajectory.header().map_or(0, |h| h.unix_time);
     let mut bytes = version(began as f64);
-    // Epochs may have several observations; what belongs to an epoch has the time of its last.
+    // An epoch may have several observations. Data of a whole epoch gets the time of the last one.
     let mut times: BTreeMap<Stamp, f64> = BTreeMap::new();
     for summary in trajectory.summaries() {
         times.extend(summary.unix_time.map(|time| (summary.stamp, time)));
@@ -279,7 +287,7 @@ fn scalar(tag: String, description: impl Into<String>, number: Option<f64>) -> O
     })
 }
 
-/// The curve of a field that TensorBoard shows.
+/// The point of a field on its curve. None if TensorBoard does not show the field.
 fn curve<T>(field: &Field<T>, of: &T, layer: &str) -> Option<Value> {
     let tag = field.tag?;
     let unit = match field.unit.name() {
@@ -313,7 +321,7 @@ fn verdict_of(record: &Record) -> Value {
     }
 }
 
-/// The phase in words, as Markdown.
+/// The phase with its evidence, as Markdown.
 fn verdict(record: &Record) -> String {
     let text = judged(record);
     match &record.carried {
@@ -398,7 +406,7 @@ fn alarm_values(alarm: &Alarm) -> Vec<Value> {
 fn spectra_values(spectra: &[(String, Spectrum)]) -> Vec<Value> {
     let mut values = Vec::with_capacity(2 * spectra.len());
     for (layer, spectrum) in spectra {
-        // Below this part of λmax there is only rounding.
+        // Eigenvalues below this share of λmax are rounding errors.
         let floor = 1e-12 * spectrum.lambda_max();
         let all = spectrum.eigenvalues();
         let logs = all.iter().filter(|&&v| v > floor).map(|v| v.log10());
@@ -419,8 +427,8 @@ fn spectra_values(spectra: &[(String, Spectrum)]) -> Vec<Value> {
 
 const BINS: usize = 60;
 
-/// Equal bins from the smallest to the largest of ascending values. As in TensorBoard, equal values are
-/// all in the last bin.
+/// A histogram of ascending values, with equal bins from the smallest to the largest. If all values
+/// are equal, they are in the last bin, as in TensorBoard.
 fn bins(ascending: &[f64]) -> Vec<[f64; 3]> {
     let (Some(&low), Some(&high)) = (ascending.first(), ascending.last()) else {
         return Vec::new();
@@ -450,7 +458,7 @@ fn now() -> f64 {
     since.map_or(0.0, |d| d.as_secs_f64())
 }
 
-/// The machine's name where the system tells it without a library.
+/// Name of the machine, from the file or variables that hold it. `host` if there are none.
 fn host() -> String {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
         .or_else(|_| std::env::var("HOSTNAME"))

@@ -1,11 +1,11 @@
-//! TensorBoard's file format, written by hand: six protobuf messages with some twenty fields between
-//! them, in frames with checksums. A protobuf library would cost more to build than this costs to read.
+//! TensorBoard's file format. It is written by hand, because it has only six protobuf messages with
+//! some twenty fields. A protobuf library would cost more build time than this file costs to read.
 //!
-//! A frame is the payload's length (u64, little endian), the masked CRC32C of those eight bytes, the
-//! payload, and the masked CRC32C of the payload. Field numbers are those of TensorFlow's
-//! `event.proto`, `summary.proto` and `tensor.proto`.
+//! A file is a sequence of frames. A frame is the payload's length (u64, little endian), the masked
+//! CRC32C of those eight bytes, the payload, and the masked CRC32C of the payload. Field numbers
+//! are those of TensorFlow's `event.proto`, `summary.proto` and `tensor.proto`.
 
-/// A protobuf message that grows field by field.
+/// A protobuf message that is built field by field.
 #[derive(Default)]
 struct Message(Vec<u8>);
 
@@ -52,7 +52,7 @@ impl Message {
     }
 }
 
-/// What one tag shows at one step.
+/// The data of one tag at one step.
 pub(super) enum Shown {
     /// A point of a curve.
     Scalar(f32),
@@ -62,25 +62,25 @@ pub(super) enum Shown {
     Text(String),
 }
 
-/// A tag, what it means, and its value.
+/// A tag with its description and its data.
 pub(super) struct Value {
     pub tag: String,
     pub description: String,
     pub shown: Shown,
 }
 
-// `DataType` and `DataClass` of TensorFlow.
+// Values of TensorFlow's enums `DataType` and `DataClass`.
 const DT_DOUBLE: u64 = 2;
 const DT_STRING: u64 = 7;
 const CLASS_SCALAR: u64 = 1;
 const CLASS_TENSOR: u64 = 2;
 
 impl Value {
-    /// `Summary.Value`.
+    /// Encodes the message `Summary.Value`.
     fn encode(&self) -> Message {
         let value = Message::default().bytes(1, self.tag.as_bytes());
         let (plugin, class, value) = match &self.shown {
-            // Every reader knows `simple_value`; TensorBoard makes its own tensor of it.
+            // Every reader knows `simple_value`. TensorBoard converts it to a tensor.
             Shown::Scalar(number) => ("scalars", CLASS_SCALAR, value.float(2, *number)),
             Shown::Histogram(bins) => {
                 let content: Vec<u8> = bins
@@ -113,14 +113,14 @@ impl Value {
     }
 }
 
-/// `TensorShapeProto`.
+/// The message `TensorShapeProto`.
 fn shape(sizes: &[u64]) -> Message {
     sizes.iter().fold(Message::default(), |shape, &size| {
         shape.message(2, Message::default().int(1, size))
     })
 }
 
-/// The event with which every file begins, framed.
+/// The event that begins every file, as a frame.
 pub(super) fn version(wall_time: f64) -> Vec<u8> {
     frame(
         &Message::default()
@@ -129,7 +129,7 @@ pub(super) fn version(wall_time: f64) -> Vec<u8> {
     )
 }
 
-/// Values at one step, framed.
+/// The event with values at one step, as a frame.
 pub(super) fn event(wall_time: f64, step: u64, values: &[Value]) -> Vec<u8> {
     let summary = values.iter().fold(Message::default(), |summary, value| {
         summary.message(1, value.encode())
@@ -138,9 +138,9 @@ pub(super) fn event(wall_time: f64, step: u64, values: &[Value]) -> Vec<u8> {
     frame(&event.message(5, summary))
 }
 
-/// The event that a new session goes on from this step, framed.
+/// The event that starts a session at this step, as a frame.
 pub(super) fn session_start(wall_time: f64, step: u64) -> Vec<u8> {
-    // `SessionLog` with status `START`.
+    // `SessionLog` with the status `START`.
     let session = Message::default().int(1, 1);
     let event = Message::default().double(1, wall_time).int(2, step);
     frame(&event.message(7, session))
@@ -156,12 +156,12 @@ fn frame(Message(payload): &Message) -> Vec<u8> {
     frame
 }
 
-/// The mask keeps checksums of data that contains checksums from being degenerate.
+/// The mask prevents degenerate checksums of data that itself contains checksums.
 fn masked_crc(data: &[u8]) -> u32 {
     crc32c(data).rotate_right(15).wrapping_add(0xa282_ead8)
 }
 
-/// CRC-32 with Castagnoli's polynomial, reflected.
+/// CRC-32 with the Castagnoli polynomial, reflected.
 fn crc32c(data: &[u8]) -> u32 {
     const TABLE: [u32; 256] = {
         let mut table = [0; 256];
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn the_checksum_is_castagnolis() {
-        // RFC 3720, B.4.
+        // Test vectors of RFC 3720, B.4.
         assert_eq!(crc32c(&[0; 32]), 0x8a91_36aa);
         assert_eq!(crc32c(&[0xff; 32]), 0x62a8_ab43);
         assert_eq!(crc32c(b"123456789"), 0xe306_9283);

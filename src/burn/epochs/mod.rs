@@ -1,40 +1,40 @@
-//! Tells from the calls of burn's learner where epochs end, and when to take a snapshot.
+//! Determines from the calls of burn's learner when epochs end, and when to take a snapshot.
 //!
-//! burn takes `valid()` of the model when an epoch's training is over, and then runs the validation
-//! batches. It also takes `valid()` for its result, even if the training was interrupted within an
-//! epoch. So `valid()` alone does not prove that an epoch has ended. The snapshot is taken there,
-//! and is held until the next call tells whether the epoch counts.
+//! burn calls `valid()` on the model when an epoch's training is over, and then runs the validation
+//! batches. burn also calls `valid()` for its result, even if the training was interrupted within
+//! an epoch. So `valid()` alone does not prove that an epoch has ended. The snapshot is taken at
+//! `valid()` and held until the next call shows whether the epoch counts.
 //!
 //! [`EpochTracker`] is pure: it takes an [`Event`] and returns [`Action`]s. It copies nothing,
-//! locks nothing and knows no type of burn, so all orders of events are tested without burn.
-//! `watch.rs` carries the actions out.
+//! locks nothing and uses no type of burn, so all orders of events can be tested without burn.
+//! `watch.rs` executes the actions.
 //!
 //! Each copy of the model counts its own optimiser steps: `s` is the step of the copy that was
 //! called. `end` is the step at which the last epoch ended, 0 before the first. *Release* means
-//! `Submit` of the snapshot that is held, if it is of step s or earlier.
+//! `Submit` of the held snapshot, if it is of step s or earlier.
 //!
-//! | state                | event          | condition        | actions                                     | next state       |
-//! | -------------------- | -------------- | ---------------- | ------------------------------------------- | ---------------- |
-//! | `NotStarted`         | `StepBegins`   |                  | `Start`                                     | the same         |
-//! | `NotStarted`         | `Started`      |                  | `Notice`?, `ResumeFrom`?, `Submit` if taken | `Training`       |
-//! | `Training`           | `StepBegins` s |                  | release                                     | the same         |
-//! | `Training`           | `Valid` s      | s > end          | `TakeSnapshot` if the cadence asks          | `EpochPending` s |
-//! | `Training`           | `Valid` s      | s = end          | if unobserved: `Reimburse`?, `TakeSnapshot` | the same         |
-//! | `EpochPending` p     | `StepBegins` s | s ≥ p            | `Notice`?, *the epoch ends*                 | `Training`       |
-//! | `EpochPending` p     | `StepBegins` s | s < p            | release                                     | the same         |
-//! | `EpochPending` p     | `Inference` s  | s = p            | *the epoch ends*                            | `Training`       |
-//! | `EpochPending` p     | `Valid` s      | s ≥ p            | *the epoch ends*, then as in `Training`     | as in `Training` |
-//! | all but `NotStarted` | `StepEnded` s  | the cadence asks | release, `TakeSnapshot`                     | the same         |
-//! | all but `NotStarted` | `Taken`        | s = end          | `Submit`                                    | the same         |
-//! | all but `NotStarted` | `Taken`        | s ≠ end          | none: the snapshot is held                  | the same         |
+//! | state | event | condition | actions | next state |
+//! | ----- | ----- | --------- | ------- | ---------- |
+//! | `NotStarted` | `StepBegins` | | `Start` | the same |
+//! | `NotStarted` | `Started` | | `Notice`?, `ResumeFrom`?, `Submit` if taken | `Training` |
+//! | `Training` | `StepBegins` s | | release | the same |
+//! | `Training` | `Valid` s | s > end | `TakeSnapshot` if the cadence asks | `EpochPending` s |
+//! | `Training` | `Valid` s | s = end | if unobserved: `Reimburse`?, `TakeSnapshot` | the same |
+//! | `EpochPending` p | `StepBegins` s | s ≥ p | `Notice`?, *the epoch ends* | `Training` |
+//! | `EpochPending` p | `StepBegins` s | s < p | release | the same |
+//! | `EpochPending` p | `Inference` s | s = p | *the epoch ends* | `Training` |
+//! | `EpochPending` p | `Valid` s | s ≥ p | *the epoch ends*, then as `Training` | as `Training` |
+//! | all but `NotStarted` | `StepEnded` s | the cadence asks | release, `TakeSnapshot` | the same |
+//! | all but `NotStarted` | `Taken` | s = end | `Submit` | the same |
+//! | all but `NotStarted` | `Taken` | s ≠ end | none: the snapshot is held | the same |
 //!
-//! *The epoch ends*: its number and its step are counted, and the snapshot that is held is
-//! submitted. The cadence asks for a step once, however many copies end it. `Refused` and
-//! `NotTaken` are remembered. Whatever the table does not name changes nothing.
+//! *The epoch ends* means: the tracker counts its number and its step, and submits the held
+//! snapshot. The cadence asks for each step once, even if several copies end it. The tracker
+//! remembers `Refused` and `NotTaken`. An event that is not in the table changes nothing.
 //!
-//! Two things cannot be told apart from outside. A user who calls `valid()` within an epoch and
-//! trains on ends an epoch there. A user who runs inference on the result of an interrupted
-//! training, still watched, makes its last epoch count.
+//! Two cases cannot be detected from outside. If a user calls `valid()` within an epoch and
+//! continues to train, an epoch ends there. If a user runs inference on the watched result of an
+//! interrupted training, its last epoch counts.
 
 #[cfg(test)]
 mod tests;
@@ -44,77 +44,77 @@ use std::cmp::Ordering;
 use crate::monitor::Cadence;
 use crate::record::{self, Stamp};
 
-/// What happened to the model, or the answer to an action.
+/// An event of the model, or the answer to an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// An optimiser step begins on a copy that has taken `step` steps.
+    /// An optimiser step begins on a copy that has done `step` steps.
     StepBegins { step: u64 },
-    /// An optimiser step has ended; the copy has taken `step` steps now.
+    /// An optimiser step ended on a copy that has now done `step` steps.
     StepEnded { step: u64 },
-    /// `valid()` was taken of the model.
+    /// `valid()` was called on the model.
     Valid { step: u64 },
     /// The model ran a batch without training.
     Inference { step: u64 },
     /// Answers [`Action::Start`].
     Started {
-        /// What the weights are.
+        /// Where the weights come from.
         beginning: Beginning,
-        /// Whether a snapshot could be taken.
+        /// Whether a snapshot was taken.
         taken: bool,
     },
-    /// Answers [`Action::TakeSnapshot`]: it was taken and is kept.
+    /// Answers [`Action::TakeSnapshot`]: the snapshot was taken and is held.
     Taken,
-    /// Answers [`Action::TakeSnapshot`]: the budget does not allow it.
+    /// Answers [`Action::TakeSnapshot`]: the snapshot does not fit into the budget.
     Refused,
-    /// Answers [`Action::TakeSnapshot`]: the weights could not be taken.
+    /// Answers [`Action::TakeSnapshot`]: the weights could not be copied.
     NotTaken,
 }
 
-/// What to do, in this order.
+/// A request to the wrapper. Actions are executed in order.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Action {
-    /// Take a snapshot of the initial weights, find out what they are, and answer with
+    /// Take a snapshot of the initial weights, determine where they come from, and answer with
     /// [`Event::Started`].
     Start,
-    /// Take a snapshot, keep it until [`Action::Submit`], and answer.
+    /// Take a snapshot, hold it until [`Action::Submit`], and answer.
     TakeSnapshot {
-        /// The epoch to name if that fails.
+        /// The epoch of the notice if the copy fails.
         epoch: usize,
-        /// Whether to ask the budget first.
+        /// Whether the snapshot must fit into the budget.
         within_budget: bool,
     },
-    /// Hand over the snapshot that is kept.
+    /// Submit the held snapshot.
     Submit(Stamp),
-    /// The observation that the budget refused last is made after all.
+    /// The last observation that did not fit into the budget is made after all.
     Reimburse,
-    /// The log goes on from this observation, although its weights are others.
+    /// Continue the log after this observation, although it has other weights.
     ResumeFrom(Stamp),
-    /// Record what the reader of the log should know.
+    /// Record a notice.
     Notice {
         epoch: Option<usize>,
         event: record::Event,
     },
 }
 
-/// What the weights are at which a training begins.
+/// Where the first weights of a training come from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Beginning {
-    /// A new log begins.
+    /// A new log starts.
     New {
         /// Whether the weights come from a checkpoint.
         loaded: bool,
     },
-    /// The user said how many epochs are finished.
+    /// The user gave the number of finished epochs.
     Told {
         epoch: usize,
-        /// The log's observation of that epoch.
+        /// The observation of that epoch in the log.
         logged: Option<Stamp>,
     },
-    /// A log is continued.
+    /// A log continues.
     Resumed {
-        /// The log's observation that has these weights.
+        /// The observation in the log that has these weights.
         recognised: Option<Stamp>,
-        /// The log's last observation.
+        /// The last observation in the log.
         last: Stamp,
     },
 }
@@ -129,7 +129,7 @@ impl Beginning {
         }
     }
 
-    /// What the log should know of it.
+    /// The actions at the start of the training.
     fn actions(self) -> Vec<Action> {
         match self {
             Self::New { loaded: true } => vec![Action::Notice {
@@ -151,18 +151,18 @@ impl Beginning {
     }
 }
 
-/// Where the training is.
+/// State of the training.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
-    /// No optimiser step has begun.
+    /// No optimiser step has started.
     NotStarted,
-    /// Within an epoch or between two.
+    /// The training is within an epoch or between two.
     Training,
-    /// `valid()` was taken at this step, and nothing proves yet that an epoch ended there.
+    /// `valid()` was called at this step, but the end of an epoch is not certain.
     EpochPending { step: u64 },
 }
 
-/// The newest snapshot that was asked for.
+/// The snapshot that was requested last.
 #[derive(Debug, Clone, Copy)]
 struct Newest {
     step: u64,
@@ -171,28 +171,28 @@ struct Newest {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Snapshot {
-    /// Asked for, and not answered yet.
+    /// Requested, and not answered yet.
     Asked,
-    /// Taken, but its stamp is not certain yet.
+    /// Taken, but with an uncertain stamp.
     Held,
     Submitted,
-    /// Left out to keep within the budget.
+    /// Not taken, to keep within the budget.
     Refused,
     Failed,
 }
 
-/// Counts epochs and says when to copy and to submit weights. The module's table is its whole
-/// logic.
+/// Counts epochs, and requests copies and submissions of weights. The table in the module's
+/// documentation is its complete logic.
 #[derive(Debug)]
 pub(crate) struct EpochTracker {
     cadence: Cadence,
     state: State,
-    /// The stamp of the first weights.
+    /// Stamp of the first weights.
     origin: Stamp,
-    /// The stamp of the last epoch's end.
+    /// Stamp of the last epoch's end.
     end: Stamp,
     newest: Newest,
-    /// Whether a batch was run without training.
+    /// Whether an inference batch has run.
     validated: bool,
 }
 
@@ -211,7 +211,7 @@ impl EpochTracker {
         }
     }
 
-    /// Take in an event. The actions are to be carried out in order.
+    /// Processes an event. The caller must execute the actions in order.
     pub(crate) fn step(&mut self, event: Event) -> Vec<Action> {
         match event {
             Event::StepBegins { step } => self.step_begins(step),
@@ -244,7 +244,7 @@ impl EpochTracker {
         match self.state {
             State::NotStarted => vec![Action::Start],
             State::EpochPending { step: pending } if step >= pending => {
-                // The training goes on, and no validation batch has come.
+                // The training continues without a validation batch.
                 let first = self.end.epoch == self.origin.epoch;
                 let notice = (first && !self.validated).then_some(Action::Notice {
                     epoch: None,
@@ -261,7 +261,7 @@ impl EpochTracker {
     fn step_ended(&mut self, step: u64) -> Vec<Action> {
         let at = self.stamp(step).step;
         let due = matches!(self.cadence, Cadence::Steps(k) if at.is_multiple_of(k));
-        // Several copies of the model end the same step. Only the first is asked.
+        // Several copies of the model end the same step. Only the first one requests a snapshot.
         let new = step > self.newest.step && at >= self.end.step;
         if self.state == State::NotStarted || !due || !new {
             return Vec::new();
@@ -280,7 +280,7 @@ impl EpochTracker {
         let mut actions: Vec<Action> = ended.into_iter().collect();
         match self.stamp(step).step.cmp(&self.end.step) {
             Ordering::Less => {}
-            // Before its first step a training has no result.
+            // Before its first step, a training has no result.
             Ordering::Equal if step == 0 => {}
             Ordering::Equal => actions.extend(self.result(step)),
             Ordering::Greater => {
@@ -294,7 +294,7 @@ impl EpochTracker {
         actions
     }
 
-    /// The result of a training is observed even if the cadence or the budget left it out.
+    /// Requests a snapshot of the training's result, even if the cadence or the budget left it out.
     fn result(&mut self, step: u64) -> Vec<Action> {
         let refused = match self.newest {
             Newest { step: newest, .. } if newest < step => false,
@@ -326,7 +326,7 @@ impl EpochTracker {
         }
         self.newest.snapshot = answer;
         let step = self.newest.step;
-        // At the end of an epoch that is counted already, the stamp is certain.
+        // At the end of an epoch that is already counted, the stamp is certain.
         if self.stamp(step) == self.end {
             self.release(step).into_iter().collect()
         } else {
@@ -334,7 +334,7 @@ impl EpochTracker {
         }
     }
 
-    /// The pending epoch has ended indeed.
+    /// Counts the pending epoch as ended.
     fn end_epoch(&mut self, step: u64) -> Option<Action> {
         self.state = State::Training;
         self.end.epoch += 1;
@@ -342,7 +342,7 @@ impl EpochTracker {
         self.release(u64::MAX)
     }
 
-    /// Submit the snapshot that is held, if it is of this step or an earlier one.
+    /// Submits the held snapshot if it is of this step or an earlier one.
     fn release(&mut self, step: u64) -> Option<Action> {
         if self.newest.snapshot != Snapshot::Held || self.newest.step > step {
             return None;
@@ -360,7 +360,7 @@ impl EpochTracker {
         }
     }
 
-    /// The stamp of a step after the last epoch's end.
+    /// Stamp of a step after the end of the last epoch.
     fn stamp(&self, step: u64) -> Stamp {
         Stamp {
             epoch: self.end.epoch,

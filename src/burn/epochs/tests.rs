@@ -1,4 +1,4 @@
-//! Orders of events that matter, and then all short ones.
+//! Tests of selected event orders, and of all short ones.
 
 use super::*;
 use Event::{Inference, StepBegins, StepEnded, Valid};
@@ -9,20 +9,21 @@ fn stamp(epoch: usize, step: u64) -> Stamp {
     Stamp { epoch, step }
 }
 
-/// A training that carries the actions out as `watch.rs` does, and checks what must always hold.
+/// A training that executes the actions as `watch.rs` does, and checks invariants.
 struct Training {
     tracker: EpochTracker,
     beginning: Beginning,
-    /// The answers to `Start` and to each `TakeSnapshot`; `Taken` once they are used up.
+    /// The answers to `Start` and to each `TakeSnapshot`. After the last one, the answer is
+    /// `Taken`.
     answers: Vec<Event>,
     asked: usize,
-    /// The step that happens now, and the step of the snapshot that is kept.
+    /// The current step, and the step of the held snapshot.
     now: u64,
     kept: Option<u64>,
     submitted: Vec<Stamp>,
     notices: Vec<record::Event>,
     resumed_from: Option<Stamp>,
-    /// Observations that count as left out by the budget, and the steps of those.
+    /// Number of observations that the budget left out, and their steps.
     over_budget: usize,
     refused: Vec<u64>,
 }
@@ -122,7 +123,7 @@ impl Training {
         }
     }
 
-    /// Optimiser steps until so many are taken.
+    /// Runs the optimiser steps from `from` to `to`.
     fn train(&mut self, from: u64, to: u64) {
         for step in from..to {
             self.tell(StepBegins { step });
@@ -130,7 +131,7 @@ impl Training {
         }
     }
 
-    /// Epochs of three steps, each with two validation batches, from the first epoch on.
+    /// Runs epochs of three steps, each with two validation batches.
     fn epochs(&mut self, epochs: std::ops::Range<u64>) {
         for epoch in epochs {
             self.train(3 * epoch, 3 * epoch + 3);
@@ -139,7 +140,7 @@ impl Training {
         }
     }
 
-    /// What burn does after the last epoch.
+    /// Calls `valid()`, as burn does after the last epoch.
     fn result(&mut self, step: u64) {
         self.tell(Valid { step });
     }
@@ -203,7 +204,7 @@ fn without_validation_an_epoch_ends_where_the_next_begins() {
         });
     }
     assert_eq!(t.stamps(), [(0, 0), (1, 3), (2, 6)]);
-    // Twice at the same step: the last epoch has ended, and this is the result.
+    // `valid()` is called twice at this step: at the end of the last epoch, and for the result.
     t.result(9);
     assert_eq!(t.stamps(), [(0, 0), (1, 3), (2, 6), (3, 9)]);
     assert_eq!(t.notices, [record::Event::NoValidation], "said once");
@@ -330,7 +331,7 @@ fn a_budget_leaves_out_all_but_the_first_and_the_result() {
         t.result(9);
         assert_eq!(t.asked, 5, "{cadence:?}");
     }
-    // Without validation the epoch ends, and the result is taken, in one call.
+    // Without validation, one call both ends the epoch and takes the result.
     let mut t = Training::new(Cadence::Epochs(1));
     t.answers = vec![Event::Taken, Event::Refused];
     t.train(0, 3);
@@ -350,7 +351,7 @@ fn a_snapshot_that_fails_is_tried_again_for_the_result_only() {
     }
 }
 
-/// Each device trains a copy that counts its own steps. Only the first validates.
+/// Each device trains a copy that counts its own steps. Only the first copy validates.
 #[test]
 fn several_devices_are_observed_once() {
     for (cadence, answers, expected) in [
@@ -374,7 +375,8 @@ fn several_devices_are_observed_once() {
                 t.tell_all([StepEnded { step: step + 1 }, StepEnded { step: step + 1 }]);
             }
             let step = 3 * epoch + 3;
-            // The second device is not done yet, and goes on before the validation is.
+            // The second device finishes its step late, and starts the next one before validation
+            // ends.
             t.tell(Valid { step });
             t.tell_all([StepBegins { step: step - 1 }, StepEnded { step }]);
             t.tell_all([Inference { step }, StepBegins { step }, Inference { step }]);
@@ -414,7 +416,7 @@ const CADENCES: [Cadence; 5] = [
     Cadence::Steps(3),
 ];
 
-/// The digits of `n` in the base of so many choices: every `n` is another sequence.
+/// The digits of `n` in base `of.len()`. Each `n` below `of.len()^length` gives another sequence.
 fn choices<T: Copy>(mut n: usize, length: usize, of: &[T]) -> Vec<T> {
     let mut chosen = Vec::new();
     for _ in 0..length {
@@ -428,7 +430,7 @@ fn all<T: Copy>(length: usize, of: &[T]) -> impl Iterator<Item = Vec<T>> {
     (0..of.len().pow(length as u32)).map(move |n| choices(n, length, of))
 }
 
-/// What one copy of a model can go through.
+/// A call on one copy of a model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Call {
     Train,
@@ -436,7 +438,8 @@ enum Call {
     Infer,
 }
 
-/// An epoch ends at the first `valid()` after a step, unless nothing follows: it was interrupted.
+/// Number of whole epochs. An epoch ends at the first `valid()` after a step. If no call follows,
+/// the epoch was interrupted.
 fn whole_epochs(calls: &[Call]) -> usize {
     let (mut trained, mut epochs) = (false, 0);
     for (i, call) in calls.iter().enumerate() {
@@ -499,19 +502,19 @@ fn check(t: &Training, calls: &[Call], step: u64, case: &str) {
         );
     }
     assert_eq!(started, t.asked > 0, "{case}");
-    // What the budget left out and what was observed exclude each other.
+    // An observation is either made or left out by the budget, never both.
     assert_eq!(t.over_budget, t.refused.len(), "{case}");
     let refused = t.refused.iter().map(|step| origin.step + step);
     let observed = |step| t.submitted.iter().any(|s| s.step == step);
     assert!(!refused.into_iter().any(observed), "{case}");
-    // Whatever was kept is submitted, unless an epoch's end is not certain.
+    // Every held snapshot is submitted, unless the end of an epoch is uncertain.
     if t.kept.is_some() {
         let last = calls[calls.len() - 1];
         let steps = matches!(t.tracker.cadence, Cadence::Steps(_));
         let valid = calls.iter().rfind(|c| **c != Call::Infer) == Some(&Call::Valid);
         assert!(last == Call::Valid || steps && !valid, "{case}");
     }
-    // The result of a whole training is observed, whatever the cadence.
+    // The result of a whole training is observed, for every cadence.
     if let [.., before, Call::Valid] = calls
         && started
         && *before != Call::Train
@@ -522,7 +525,7 @@ fn check(t: &Training, calls: &[Call], step: u64, case: &str) {
     }
 }
 
-/// What two copies can go through. A copy's steps begin and end in turn.
+/// A call on one of two copies. The steps of a copy begin and end in turn.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Turn {
     First,
@@ -540,7 +543,7 @@ fn all_short_trainings_of_two_copies() {
         }) {
             let mut t = Training::new(cadence);
             t.answers = answers;
-            // Twice the steps of each copy, and one more within a step.
+            // Twice the number of steps of each copy, plus one within a step.
             let mut halves = [0; 2];
             for turn in turns.iter().copied() {
                 let step = halves[0] / 2;
@@ -564,7 +567,7 @@ fn all_short_trainings_of_two_copies() {
     }
 }
 
-/// Not even nonsense makes stamps go back, loses a snapshot, or panics.
+/// Even invalid sequences never move stamps back, lose a snapshot or panic.
 #[test]
 fn all_short_sequences_of_events() {
     let mut events: Vec<Event> = (0..3)

@@ -1,3 +1,5 @@
+//! The thread of full analyses.
+
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -10,22 +12,22 @@ use crate::error::guarded;
 use crate::matrix::LayerTensor;
 use crate::record::{Event, FullLine, Line, Notice, Stamp};
 
-/// A layer without its full analysis.
+/// A layer whose full analysis is not done.
 pub(super) struct Live {
     pub(super) stamp: Stamp,
     pub(super) tensor: Arc<LayerTensor>,
-    /// What the live analysis said, unless another process made it.
+    /// Result of the live analysis. None if another process made it.
     pub(super) report: Option<LayerReport>,
 }
 
-/// The thread of full analyses: they are dear, and observations must not wait for them.
+/// The thread of full analyses. They are expensive, and observations must not wait for them.
 pub(super) struct FullWorker {
     layers: SyncSender<Live>,
     thread: JoinHandle<()>,
 }
 
 impl FullWorker {
-    /// A thread with room for so many waiting layers; none if the system refuses.
+    /// Starts the thread, with room for `room` waiting layers. None if the system refuses a thread.
     pub(super) fn spawn(
         run: &str,
         config: &Config,
@@ -47,25 +49,25 @@ impl FullWorker {
         Some(Self { layers, thread })
     }
 
-    /// Ask for a layer's full analysis.
+    /// Requests the full analysis of a layer.
     ///
     /// # Errors
     ///
-    /// The layer, if too many wait already.
+    /// The layer, if too many are waiting.
     pub(super) fn request(&self, live: Live) -> Result<(), Box<Live>> {
         self.layers.try_send(live).map_err(|e| match e {
             TrySendError::Full(live) | TrySendError::Disconnected(live) => Box::new(live),
         })
     }
 
-    /// Ask for the last ones, and wait for all.
+    /// Requests the last full analyses, and waits for all of them.
     pub(super) fn finish(self, last: Vec<Live>) {
         for live in last {
-            // The thread ends only when this end hangs up.
+            // Sending cannot fail, because the thread ends only after `layers` is dropped.
             let _ = self.layers.send(live);
         }
         drop(self.layers);
-        // Its panics are caught where they happen.
+        // The thread catches panics of an analysis, so joining cannot fail.
         let _ = self.thread.join();
     }
 }
@@ -79,7 +81,7 @@ fn analyze(run: &str, live: Live, config: &Config) -> Line {
     let full = guarded(|| {
         let mut live = config.clone();
         (live.depth, live.slices) = (Depth::Live, false);
-        // For this layer only: between full analyses the memory is better returned.
+        // The analyzer is for this layer only, so that its memory is freed between full analyses.
         let analyzer = Analyzer::new(live);
         let mut report = match report {
             Some(report) => report,

@@ -1,3 +1,5 @@
+//! The handle of the background worker.
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 
@@ -9,25 +11,26 @@ use super::thread::{Settings, Thread};
 use crate::error::{Error, Result, panic_message};
 use crate::record::{Ending, Header, Line};
 
-/// What happens to an observation when the queue is full.
+/// What to do with an observation when the queue is full.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Overload {
-    /// The oldest waiting one is dropped, the newest kept. The first of a run is never dropped.
+    /// Drop the oldest waiting observation and keep the new one. The first observation of a run is
+    /// never dropped.
     #[default]
     DropOldest,
-    /// The new one is dropped.
+    /// Drop the new observation.
     DropNewest,
-    /// The training waits until there is room.
+    /// Block the training until the queue has room.
     Wait,
 }
 
-/// The thread that analyses, and the queue before it.
+/// The worker thread and its queue.
 pub(in crate::monitor) struct Worker {
     shared: Arc<Shared>,
     thread: Mutex<Option<JoinHandle<Vec<SinkFailure>>>>,
     failures: Mutex<Vec<SinkFailure>>,
-    /// Its own, for a user's closure may call the monitor from there.
+    /// Id of the worker thread. A user's function may call the monitor from that thread.
     id: ThreadId,
     policy: Overload,
     capacity: usize,
@@ -47,7 +50,7 @@ impl Worker {
         let thread = std::thread::Builder::new()
             .name("heavytail".to_owned())
             .spawn(move || {
-                // Nobody may wait for a worker that is gone.
+                // Closes the queue when the thread ends, so that no caller waits for it.
                 let _hang_up = hang_up;
                 thread.work(Line::Header(header))
             })
@@ -92,7 +95,7 @@ impl Worker {
                         return;
                     }
                     Overload::DropOldest => {
-                        // Nothing can be compared with a run whose beginning is lost.
+                        // Keep the first observation, because all others are compared with it.
                         let first_kept = queue.counts.observed == 0 && !queue.busy;
                         let victim = queue
                             .jobs
@@ -107,7 +110,7 @@ impl Worker {
                         else {
                             return;
                         };
-                        // Copying it was not free.
+                        // The copy of a dropped snapshot still took time.
                         queue.spent += snapshot.seconds;
                     }
                 }
@@ -122,7 +125,7 @@ impl Worker {
         std::thread::current().id() == self.id
     }
 
-    /// Let the worker finish what waits, and wait for it.
+    /// Closes the queue and waits until the worker has finished.
     pub(in crate::monitor) fn close(&self, ending: Ending) {
         let mut queue = lock(&self.shared.queue);
         if !std::mem::replace(&mut queue.closed, true) {
@@ -133,7 +136,7 @@ impl Worker {
         if self.is_here() {
             return;
         }
-        // Whoever comes second waits for the lock, and so for the end.
+        // A second caller waits for this lock, and so until the end.
         if let Some(thread) = lock(&self.thread).take() {
             let failures = thread.join().unwrap_or_else(|panic| {
                 vec![SinkFailure {
@@ -146,7 +149,7 @@ impl Worker {
         }
     }
 
-    /// Wait until nothing is left to do, but no longer than `patience`.
+    /// Waits until all jobs are done, but no longer than `patience`.
     #[cfg(feature = "burn")]
     pub(in crate::monitor) fn wait_idle(&self, patience: std::time::Duration) {
         self.shared.wait_idle(patience);
@@ -165,7 +168,7 @@ impl Worker {
         }
     }
 
-    /// An observation was left out to keep within the budget.
+    /// Counts an observation that was left out to keep within the budget.
     pub(in crate::monitor) fn count_over_budget(&self) {
         lock(&self.shared.queue).counts.over_budget += 1;
     }

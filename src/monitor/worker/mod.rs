@@ -1,6 +1,7 @@
-//! The background worker: a queue, the thread that analyses, and another one for full analyses.
+//! The background worker: a queue, the analysis thread, and a thread for full analyses.
 //!
-//! `queue` ← `pending`, `full` ← `thread` ← `handle`.
+//! `handle` starts `thread` and fills `queue`. `thread` takes jobs from `queue`, and uses `full`
+//! and `pending`. `full` returns its results through `queue`.
 
 mod full;
 mod handle;

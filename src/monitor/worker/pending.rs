@@ -1,3 +1,5 @@
+//! Weights whose full analysis is not in the log yet, kept on disk.
+
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -10,15 +12,16 @@ use crate::matrix::LayerTensor;
 use crate::record::Stamp;
 use crate::sink::{spectra_name, stamp_of};
 
-/// Larger observations are not kept: a kill then costs their full analyses.
+/// Limit of an observation's weights in bytes. Larger ones are not kept, so a killed process loses
+/// their full analyses.
 const LARGEST: usize = 1 << 30;
 
-/// Weights that wait for their full analysis, kept in the run's folder until it is in the log, so
-/// that a resumed run can make up for a kill. One safetensors file an observation; the metadata
-/// holds each layer's layout.
+/// Keeps weights in the run's folder until their full analysis is in the log. A resumed run can
+/// then do the full analyses that a killed process did not finish. Each observation is a
+/// safetensors file. The metadata holds each layer's layout.
 pub(super) struct Pending {
     folder: PathBuf,
-    /// Layers that wait, by observation.
+    /// The waiting layers of each observation.
     waiting: HashMap<Stamp, HashSet<String>>,
 }
 
@@ -38,7 +41,7 @@ impl Pending {
         self.folder.join(spectra_name(stamp))
     }
 
-    /// Keep these layers' weights.
+    /// Stores the weights of these layers.
     ///
     /// # Errors
     ///
@@ -70,7 +73,7 @@ impl Pending {
         Ok(())
     }
 
-    /// The full analysis of a layer is in the log, or failed.
+    /// Called when the full analysis of a layer is in the log, or failed.
     pub(super) fn done(&mut self, stamp: Stamp, layer: &str) {
         if let Some(waiting) = self.waiting.get_mut(&stamp) {
             waiting.remove(layer);
@@ -82,13 +85,13 @@ impl Pending {
     }
 
     fn remove(&self, stamp: Stamp) {
-        // What stays is looked at, and removed, by the next resume.
+        // The next resume removes files that remain.
         let _ = std::fs::remove_file(self.file(stamp));
         let _ = std::fs::remove_dir(&self.folder);
     }
 
-    /// What a killed process left; `wanted` tells of which observations and layers. Files of which
-    /// nothing is wanted go.
+    /// The weights that a killed process left. `wanted` selects observations and layers. Files
+    /// without a wanted layer are removed.
     pub(super) fn left(
         &mut self,
         wanted: impl Fn(Stamp, &str) -> bool,
@@ -115,7 +118,7 @@ impl Pending {
     }
 }
 
-/// The weights in a file, if it is one of these.
+/// The weights in a file. None if the file has another format.
 fn read(path: &Path) -> Option<Vec<LayerTensor>> {
     let bytes = std::fs::read(path).ok()?;
     let (_, header) = SafeTensors::read_metadata(&bytes).ok()?;

@@ -1,17 +1,19 @@
+//! The queue between the training and the worker thread.
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 use super::super::{Snapshot, lock};
 use crate::record::{Ending, Line, Resumed, Stamp};
 
-/// What the worker is asked to do.
+/// A job for the worker.
 pub(in crate::monitor) enum Job {
     Observe {
         stamp: Stamp,
         snapshot: Snapshot,
     },
     Line(Box<Line>),
-    /// The run goes on from here.
+    /// The run continues from an earlier observation.
     Resume(Resumed),
     Number {
         epoch: usize,
@@ -25,27 +27,27 @@ pub(in crate::monitor) struct Counts {
     pub observed: usize,
     pub deferred: usize,
     pub dropped: usize,
-    /// Left out to keep within the budget.
+    /// Number of observations that were left out to keep within the budget.
     pub over_budget: usize,
-    /// Why the queue was closed.
+    /// How the monitor ended.
     pub ending: Ending,
 }
 
 #[derive(Default)]
 pub(super) struct Queue {
     pub(super) jobs: VecDeque<Job>,
-    /// A job is in work, and whether it is an observation.
+    /// Whether the worker is busy with a job, and whether that job is an observation.
     pub(super) working: bool,
     pub(super) busy: bool,
     pub(super) closed: bool,
     pub(super) counts: Counts,
-    /// Wall time of all analyses and of the latest one, in seconds.
+    /// Wall time of all observations and of the latest one, in seconds.
     pub(super) spent: f64,
     pub(super) latest: Option<f64>,
 }
 
 impl Queue {
-    /// Observations that wait.
+    /// Number of waiting observations.
     pub(super) fn waiting(&self) -> usize {
         self.jobs
             .iter()
@@ -61,7 +63,8 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    /// A line from a thread of ours, and what it took; taken also while the worker closes.
+    /// Adds a line of one of the monitor's threads, and the seconds that it took. Works also after
+    /// the queue was closed.
     pub(super) fn line(&self, line: Line, seconds: f64) {
         let mut queue = lock(&self.queue);
         queue.spent += seconds;
@@ -70,7 +73,7 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// The next job, or none once the queue is closed and empty.
+    /// The next job. Blocks until there is one. None once the queue is closed and empty.
     pub(super) fn next(&self) -> Option<Job> {
         let mut queue = lock(&self.queue);
         queue.working = false;
@@ -97,7 +100,8 @@ impl Shared {
         lock(&self.queue).jobs.is_empty()
     }
 
-    /// An observation is done, and took so many seconds unless its moment was known.
+    /// Called when an observation is done. `seconds` is its cost, or None if the log had the
+    /// observation.
     pub(super) fn observed(&self, seconds: Option<f64>) {
         let mut queue = lock(&self.queue);
         queue.busy = false;
@@ -110,12 +114,12 @@ impl Shared {
         self.changed.notify_all();
     }
 
-    /// Wait until nothing is left to do, but no longer than `patience`.
+    /// Waits until all jobs are done, but no longer than `patience`.
     #[cfg(feature = "burn")]
     pub(super) fn wait_idle(&self, patience: std::time::Duration) {
         let queue = lock(&self.queue);
         let busy = |q: &mut Queue| q.working || !q.jobs.is_empty();
-        // Whether it timed out makes no difference to the caller.
+        // The caller does not need to know whether the wait timed out.
         let _ = self.changed.wait_timeout_while(queue, patience, busy);
     }
 
@@ -124,7 +128,7 @@ impl Shared {
     }
 }
 
-/// Closes the queue when its thread ends, however that happens.
+/// Closes the queue when the worker thread ends, even by a panic.
 pub(super) struct HangUp(pub(super) Arc<Shared>);
 
 impl Drop for HangUp {

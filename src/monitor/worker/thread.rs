@@ -1,3 +1,5 @@
+//! The worker thread: it analyses observations and gives the results to the journal.
+
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,40 +22,42 @@ use crate::phase::Baseline;
 use crate::record::{Event, LayerShape, Line, Record, Resumed, Stamp, Summary};
 use crate::run::Hysteresis;
 
-/// How the worker analyses.
+/// Options of the worker.
 pub(in crate::monitor) struct Settings {
     pub(in crate::monitor) config: Config,
-    /// Layers and slices analysed at once.
+    /// Number of layers and slices that are analysed at the same time.
     pub(in crate::monitor) threads: usize,
-    /// Layers whose α is certainly within so much of the last one are not analysed again.
+    /// A layer whose α is provably within this distance of its last analysis is not analysed again.
     pub(in crate::monitor) tolerance: Option<f64>,
-    /// Folder for weights that wait for their full analysis.
+    /// Folder for weights whose full analysis is not finished.
     pub(in crate::monitor) pending: Option<PathBuf>,
 }
 
-/// What the worker's thread owns.
+/// State of the worker thread.
 pub(super) struct Thread {
     run: String,
     config: Config,
     analyzer: Analyzer,
-    /// Threads for layers and slices; none if the worker's own is all.
+    /// Threads for layers and slices. None if only the worker thread analyses.
     pool: Option<ThreadPool>,
     carry_forward: Option<CarryForward>,
     baselines: HashMap<String, Baseline>,
-    /// The newest observation at depth live, to be analysed in full if it stays the last.
+    /// The layers of the newest observation without a full analysis. They get one if no other
+    /// observation follows.
     last: Vec<Live>,
-    /// From the first observation on.
+    /// Started at the first observation.
     full: Option<FullWorker>,
     pending: Option<Pending>,
     journal: Journal,
     shared: Arc<Shared>,
-    /// The observation from which this process goes on.
+    /// The observation from which this process continues.
     resumed: Option<Stamp>,
-    /// Full analyses that were promised for it and whose weights only it can bring.
+    /// Layers of that observation whose full analysis is missing. Their weights come with that
+    /// observation only.
     owed: Vec<String>,
 }
 
-/// A layer of an observation.
+/// A layer of an observation: carried forward or analysed.
 enum Layer {
     Carried(Box<Record>),
     Analysed(Arc<LayerTensor>, Box<Result<LayerReport, LayerError>>),
@@ -75,14 +79,14 @@ impl Thread {
             .thread_name(|i| format!("heavytail {i}"));
         let mut pending = settings.pending.map(Pending::new);
         if let (Some(pending), true) = (&mut pending, journal.is_empty()) {
-            // Of a run that was here before.
+            // Files here belong to an earlier run.
             pending.left(|_, _| false);
         }
         Self {
             run: run.to_owned(),
             analyzer: Analyzer::with_threads(config.clone(), settings.threads),
             config,
-            // Where the system refuses threads, the worker's own does.
+            // If the system refuses threads, the worker thread analyses alone.
             pool: (settings.threads > 1)
                 .then(|| threads.build().ok())
                 .flatten(),
@@ -98,7 +102,7 @@ impl Thread {
         }
     }
 
-    /// Do what is asked until the queue is closed; what failed.
+    /// Executes jobs until the queue is closed. Returns the sinks that failed.
     pub(super) fn work(&mut self, header: Line) -> Vec<SinkFailure> {
         self.journal.keep(header);
         while let Some(job) = self.shared.next() {
@@ -111,7 +115,7 @@ impl Thread {
                 }
                 Job::Resume(resumed) => self.resume(resumed),
                 Job::Number { epoch, name, value } => {
-                    // Should the run die of it, the log has the cause.
+                    // The run may fail because of this number, so write the alarm now.
                     if self.journal.scalar(epoch, name, value) {
                         self.journal.flush();
                     }
@@ -125,7 +129,7 @@ impl Thread {
         self.close()
     }
 
-    /// The last observation in full, whatever full analyses have found, and the end.
+    /// Runs the last full analyses, writes all remaining lines and the end of the run.
     fn close(&mut self) -> Vec<SinkFailure> {
         let last = std::mem::take(&mut self.last);
         match self.full.take() {
@@ -160,13 +164,13 @@ impl Thread {
         };
         self.journal.line(line);
         if let (Some(pending), Some((stamp, layer))) = (&mut self.pending, of) {
-            // Only what is in the log may go.
+            // Remove weights only after their full analysis is in the log.
             self.journal.flush();
             pending.done(stamp, &layer);
         }
     }
 
-    /// This process goes on with a run: make up for full analyses that a kill has cost.
+    /// Continues a run, and does the full analyses that a killed process did not finish.
     fn resume(&mut self, resumed: Resumed) {
         self.resumed = (!resumed.anew).then_some(resumed.from);
         self.journal.resume(resumed);
@@ -229,7 +233,8 @@ impl Thread {
         }
     }
 
-    /// What it cost, copying included; `None` for a moment that was recorded before.
+    /// Analyses and writes an observation. Returns its cost in seconds, including the copy. None if
+    /// the log has the observation.
     fn observe(&mut self, stamp: Stamp, snapshot: Snapshot) -> Option<f64> {
         self.spawn_full(2 * snapshot.tensors.len());
         if self.journal.knows(stamp) {
@@ -249,7 +254,8 @@ impl Thread {
         for (id, layer) in layers.into_iter().enumerate() {
             match layer {
                 Layer::Carried(record) => {
-                    // What the last analysis said still stands, should the run end here.
+                    // The last analysis is still valid, and gets a full analysis if the run ends
+                    // here.
                     let at = before.iter().position(|l| l.tensor.name == record.layer);
                     self.last.extend(at.map(|at| before.swap_remove(at)));
                     records.push(*record);
@@ -288,7 +294,7 @@ impl Thread {
         for live in full {
             self.request(live);
         }
-        // Threads count one by one; what is not analysis is writing.
+        // The time of analysis is summed over threads. The rest of the elapsed time is writing.
         Some(seconds + (start.elapsed() - analysed).as_secs_f64())
     }
 
@@ -303,8 +309,8 @@ impl Thread {
         }
     }
 
-    /// The observation from which a resumed run goes on is the last one until another comes: it is
-    /// analysed in full, should the run end here, where the log lacks that.
+    /// Keeps the observation from which a resumed run continues. If no other observation follows,
+    /// it is the last one and gets its missing full analyses.
     fn hold_last(&mut self, stamp: Stamp, tensors: Vec<LayerTensor>) {
         let lacking: Vec<LayerTensor> = self.journal.with_run(|run| {
             let lacks = |name: &str| {
@@ -328,7 +334,7 @@ impl Thread {
         }
     }
 
-    /// Carry or analyse each layer.
+    /// Carries forward or analyses each layer.
     fn analyze(&self, stamp: Stamp, tensors: Vec<LayerTensor>) -> Vec<Layer> {
         let (analyzer, baselines) = (&self.analyzer, &self.baselines);
         let carry_forward = self.carry_forward.as_ref();
@@ -347,8 +353,9 @@ impl Thread {
         }
     }
 
-    /// The start of a run and a confirmed change of phase are worth a full analysis. Their weights
-    /// are kept before the log has the observation, so that no kill falls between.
+    /// Takes the layers of `last` for which `worth` holds, for a full analysis. They are those of
+    /// the first observation, and those with a confirmed phase change. Their weights are stored
+    /// before the observation is in the log, so that a killed process loses none of them.
     fn worth_full(&mut self, stamp: Stamp, worth: impl Fn(&Live) -> bool) -> Vec<Live> {
         let (full, rest): (Vec<Live>, Vec<Live>) =
             std::mem::take(&mut self.last).into_iter().partition(worth);
@@ -365,8 +372,8 @@ impl Thread {
     }
 }
 
-/// The layers whose full analysis was promised and is not in the log: of the first observation, and
-/// where a change of phase was confirmed.
+/// The layers that should have a full analysis and have none in the log: those of the first
+/// observation, and those with a confirmed phase change.
 fn promised(run: &crate::run::Trajectory) -> Vec<(Stamp, String)> {
     let first = run.summaries().first().map(|s| s.stamp);
     let mut phases: HashMap<&str, Hysteresis> = HashMap::new();

@@ -1,4 +1,5 @@
-//! Linear axes: histogram, Marchenko–Pastur density, its edges, the Tracy–Widom band, spikes.
+//! The spectral density on linear axes: histogram, Marchenko–Pastur density with its edges,
+//! Tracy–Widom band, and spikes.
 
 use super::{EIGENVALUE, PER_ROW, Panels, check, header, histogram, legend, page};
 use crate::fit::{BulkFit, NoFit, fit_bulk};
@@ -11,10 +12,10 @@ use crate::plot::style::{self, SMALL, digits, digits_in};
 use crate::plot::table::{Table, field};
 use crate::spectrum::Spectrum;
 
-/// The noise edge's fluctuation that is shown.
+/// The quantiles of the Tracy–Widom distribution that bound the edge's band.
 const EDGE_BAND: (f64, f64) = (0.01, 0.99);
 
-/// One panel's data.
+/// The data of one panel.
 struct Part<'a> {
     label: &'a str,
     spectrum: &'a Spectrum,
@@ -24,13 +25,13 @@ struct Part<'a> {
 }
 
 impl Part<'_> {
-    /// Share of the eigenvalues that are bulk.
+    /// Share of the eigenvalues in the bulk.
     fn weight(&self, bulk: &BulkFit) -> f64 {
         let all = self.spectrum.len();
         all.saturating_sub(bulk.num_spikes + bulk.num_null) as f64 / all as f64
     }
 
-    /// The bulk's density at equal angles, so that the edges' roots are smooth.
+    /// The density of the bulk at equal angles, which samples its square-root edges finely.
     fn curve(&self, bulk: &BulkFit) -> Vec<(f64, f64)> {
         let law = bulk.law();
         let weight = self.weight(bulk);
@@ -44,8 +45,8 @@ impl Part<'_> {
     }
 }
 
-/// Where the axis begins and ends, and how wide the narrowest bulk is: the bulk keeps a good third
-/// of the axis, however far the spikes are.
+/// Lower end, upper end and narrowest bulk width of the axis. The bulk fills at least a good third
+/// of the axis, wherever the spikes are.
 fn range(spectra: &[(String, Spectrum)], bulks: &[Result<BulkFit, NoFit>]) -> (f64, f64, f64) {
     let eigenvalues = || spectra.iter().map(|(_, s)| s.eigenvalues());
     let smallest = eigenvalues().map(|e| e[0]).fold(f64::INFINITY, f64::min);
@@ -61,13 +62,13 @@ fn range(spectra: &[(String, Spectrum)], bulks: &[Result<BulkFit, NoFit>]) -> (f
     let edge = if edge > 0.0 {
         edge
     } else {
-        // Without a bulk, most of the eigenvalues.
+        // Without a bulk, use the 90 % point of the eigenvalues.
         eigenvalues()
             .map(|e| e[e.len() * 9 / 10])
             .fold(0.0, f64::max)
     };
     let edge = if edge > 0.0 { edge } else { largest };
-    // A narrow bulk far from zero is looked at closely.
+    // If the bulk is narrow and far from zero, the axis starts near it.
     let low = if smallest > 0.4 * edge {
         smallest - 0.15 * (edge - smallest).max(0.02 * edge)
     } else {
@@ -83,7 +84,7 @@ fn range(spectra: &[(String, Spectrum)], bulks: &[Result<BulkFit, NoFit>]) -> (f
     (low, high, thin)
 }
 
-/// Linear axes of one or several panels.
+/// The horizontal axis and the bins of one or several panels.
 struct Scene {
     x: Axis,
     /// Width of a bin.
@@ -97,7 +98,7 @@ impl Scene {
         let x = Axis::linear(low, high);
         let m = spectra.iter().map(|(_, s)| s.len()).max().unwrap_or(1);
         let bins = (1.3 * (m as f64).sqrt()).clamp(8.0, 60.0);
-        // Whole bins fill the axis.
+        // The axis holds a whole number of bins.
         let count = ((x.hi() - x.lo()) * bins / bulk_width)
             .ceil()
             .clamp(1.0, 400.0);
@@ -109,7 +110,7 @@ impl Scene {
     }
 }
 
-/// The figure. The panels of one layer share their axes; those of different ones cannot.
+/// The figure. If `shared`, all panels are of one layer and share their axes.
 pub(in crate::plot) fn linear(
     title: &str,
     spectra: &[(String, Spectrum)],
@@ -196,7 +197,7 @@ fn tabulate(table: &mut Table, part: &Part<'_>, edges: &[f64], counts: &[usize])
     let law = bulk.map(BulkFit::law);
     let mut row = |low: f64, high: f64, count: usize| {
         let density = count as f64 / (part.spectrum.len() as f64 * (high - low));
-        // The law's mean density over the bin, as the histogram has it.
+        // The mean density of the law over the bin, comparable to the histogram.
         let expected = law
             .zip(bulk)
             .map(|(law, b)| part.weight(b) * (law.cdf(high) - law.cdf(low)) / (high - low));
@@ -227,14 +228,15 @@ fn tabulate(table: &mut Table, part: &Part<'_>, edges: &[f64], counts: &[usize])
     }
 }
 
-/// The top of the density axis: a mass at zero or a pole of the law must not flatten the rest.
+/// Upper end of the density axis. It ignores a mass at zero and a pole of the law, which would
+/// flatten the rest.
 fn density_axis(parts: &[Part<'_>], curves: &[Vec<(f64, f64)>]) -> f64 {
     let highest = |values: &mut dyn Iterator<Item = f64>| {
         values.filter(|v| v.is_finite()).fold(0.0, f64::max)
     };
     let top = highest(&mut parts.iter().flat_map(|p| p.density.iter().copied()));
     let rest = highest(&mut parts.iter().flat_map(|p| p.density.iter().skip(1).copied()));
-    // Past a tenth of the angles, a pole at zero is over.
+    // Skip the first tenth of the angles, where the law may have a pole at zero.
     let law = highest(&mut curves.iter().flat_map(|c| c.iter().skip(16).map(|p| p.1)));
     let reference = rest.max(law);
     let cap = if reference > 0.0 {
@@ -305,7 +307,7 @@ fn draw_linear(
         .inside(bulk.threshold - width, panel.y.lo())
         .zip(panel.inside(bulk.threshold, panel.y.hi()));
     if let Some((a, b)) = band {
-        // At least two pixels, or it would vanish for large matrices.
+        // At least two pixels, because the band is very narrow for large matrices.
         let right = b.0.max(a.0 + 2.0);
         figure.rect(a, (right, b.1), style::faint(style::GREEN, 0.4));
     }
@@ -325,7 +327,7 @@ fn draw_linear(
     header(figure, panel, part.label, [&first, &second]);
 }
 
-/// Ticks at the eigenvalues beyond the noise edge.
+/// Draws ticks at the eigenvalues beyond the noise edge.
 fn rug(figure: &mut Figure, panel: &Panel, spectrum: &Spectrum, threshold: f64) {
     let eigenvalues = spectrum.eigenvalues();
     let from = eigenvalues.partition_point(|&v| v <= threshold);

@@ -1,4 +1,4 @@
-//! Logarithmic axes: density on logarithmic bins and the fitted power law over its own support.
+//! The spectral density on logarithmic axes, with the fitted power law over its support.
 
 use super::{EIGENVALUE, PER_ROW, Panels, check, header, histogram, legend, page};
 use crate::fit::{TailFit, fit_tail};
@@ -27,7 +27,7 @@ pub(in crate::plot) fn log_log(
         .iter()
         .map(|(_, s)| s.lambda_max())
         .fold(0.0, f64::max);
-    // A near-zero eigenvalue or two would stretch the axis and squeeze the tail.
+    // Eigenvalues near zero would stretch the axis and compress the tail.
     let floor = 1e-5 * largest;
     let smallest = spectra
         .iter()
@@ -158,7 +158,7 @@ pub(in crate::plot) fn log_log(
     Ok(figure)
 }
 
-/// The fitted density, normalised to the share of the eigenvalues that the tail holds.
+/// The fitted density times the share of the eigenvalues in the tail.
 fn tail_density(tail: &TailFit, spectrum: &Spectrum, x: f64) -> f64 {
     let share = tail.n_tail as f64 / spectrum.len() as f64;
     PowerLaw::new(tail.alpha, tail.xmin).map_or(0.0, |law| share * law.pdf(x))
@@ -172,7 +172,7 @@ fn bars(figure: &mut Figure, panel: &Panel, points: &[(f64, f64, f64)]) {
         if let Some((a, b)) = corners {
             let color = style::faint(style::SKY, 0.45);
             figure.rect((a.0 + 0.4, a.1), (b.0 - 0.4, b.1), color);
-            // The top is what counts; the bars' feet are arbitrary on a logarithmic axis.
+            // Draw the top of each bar, because the bottom is arbitrary on a logarithmic axis.
             figure.path(vec![(a.0, b.1), (b.0, b.1)], style::BLUE, 2.0);
         }
     }

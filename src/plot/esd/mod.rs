@@ -1,5 +1,5 @@
-//! The empirical spectral density of one layer at several epochs, on shared axes: linear with the
-//! Marchenko–Pastur bulk, and log–log with the power-law tail.
+//! Empirical spectral densities of layers: on linear axes with the Marchenko–Pastur bulk, and on
+//! logarithmic axes with the power-law tail.
 
 mod linear;
 mod log_log;
@@ -21,7 +21,7 @@ const PER_ROW: usize = 3;
 const WIDTH: f64 = 960.0;
 const EIGENVALUE: &str = "eigenvalue λ of X = WᵀW/N";
 
-/// Panels side by side, in rows. Those with the same axes need less room between them.
+/// The layout of the panels in rows. Panels with shared axes need less space between them.
 struct Panels {
     rows: usize,
     gap: f64,
@@ -63,7 +63,7 @@ impl Panels {
     }
 }
 
-/// A panel's name, and two lines about it.
+/// Draws a panel's title and two lines below it.
 fn header(figure: &mut Figure, panel: &Panel, title: &str, lines: [&str; 2]) {
     let width = panel.right - panel.left;
     let title = style::elide(title, HEADING, width);
@@ -83,7 +83,7 @@ fn header(figure: &mut Figure, panel: &Panel, title: &str, lines: [&str; 2]) {
     }
 }
 
-/// Whether there is anything to draw.
+/// Returns an error if there is nothing to draw.
 fn check(spectra: &[(String, Spectrum)]) -> Result<(), String> {
     if spectra.is_empty() {
         return Err("nothing to draw: no spectra".to_owned());
@@ -94,11 +94,11 @@ fn check(spectra: &[(String, Spectrum)]) -> Result<(), String> {
     Ok(())
 }
 
-/// The page with its title; the panels and their legend are to be drawn on it.
+/// A figure with its title, without panels and legend.
 fn page(title: &str, spectra: &[(String, Spectrum)], panels: &Panels, table: Table) -> Figure {
     let mut figure = Figure::new(WIDTH, panels.bottom() + 92.0, table);
     figure.heading(title, "");
-    // One layer has one shape.
+    // Show the matrix shape if all spectra have the same one.
     if let Some((_, s)) = spectra.first()
         && spectra
             .iter()
@@ -116,7 +116,7 @@ fn legend<const N: usize>(figure: &mut Figure, panels: &Panels, entries: [(Key, 
     legend::strip(figure, at, WIDTH - 20.0, &entries);
 }
 
-/// Counts between `edges`, and how many lie below and above them.
+/// The number of values between `edges`, below them and above them.
 fn histogram(sorted: &[f64], edges: &[f64]) -> (Vec<usize>, usize, usize) {
     let below = |e: f64| sorted.partition_point(|&v| v < e);
     let counts = edges

@@ -1,4 +1,4 @@
-// What is chosen, how it is kept, and what follows from it.
+// The reader's selection, how it is stored, and the updates that follow from it.
 
 const state = { run: 0, layer: "", time: 0, shown: new Set(), sort: "", theme: "auto", wide: false, follow: true, playing: null };
 const FRESH = 10000;
@@ -6,7 +6,7 @@ const SEEN = 6;
 
 function choose(place) {
   const before = { run: state.run, layer: state.layer };
-  // A run without observations has no time to go to.
+  // A run without observations has no times.
   const { time = state.time, ...rest } = place;
   Object.assign(state, rest, { time });
   const run = data.runs[state.run];
@@ -44,7 +44,7 @@ function showLayers(wanted) {
   keep();
 }
 
-// The place in the address: it survives a reload where nothing may be stored.
+// The selection in the page's address. It survives a reload even if the browser forbids storage.
 function keep() {
   const place = new URLSearchParams();
   if (many) place.set("run", state.run);
@@ -80,7 +80,8 @@ function recall() {
   if (["light", "dark"].includes(place.get("theme"))) state.theme = place.get("theme");
 }
 
-// Where to look first: the layer with the most eigenvalues of those whose sure verdicts changed the most.
+// The initial layer: the one with the most eigenvalues among the layers whose reliable phase
+// changed, or among all layers if none changed.
 function busiest() {
   const run = data.runs[0];
   let best = 0;
@@ -159,7 +160,8 @@ function keys(event) {
   }
 }
 
-// A page of a living run reads itself anew, but not under the reader's hands.
+// The report of a running run reloads itself, but not while it is hidden, while it plays, or while
+// a list has the focus.
 function refresh() {
   if (data.done) return;
   const written_ = Date.parse(document.lastModified);

@@ -1,4 +1,4 @@
-// Elements, scales and axes. Text reaches the page only as text.
+// Elements, scales and axes. Text is only ever inserted as text, never as markup.
 
 const SVG = "http://www.w3.org/2000/svg";
 
@@ -63,13 +63,13 @@ function logarithmic(low, high, from, to) {
   return scale;
 }
 
-// Exponent in whose powers an axis is easy to read.
+// Exponent of the power of ten in which an axis is labelled.
 function exponentOf(high) {
   const e = Math.floor(Math.log10(high));
   return e < -2 || e > 4 ? e : 0;
 }
 
-// A drawing with axes: the drawing, its plane, and where the plane is.
+// An empty SVG drawing, and the box of its plot area in pixels.
 function frame(host, { height, label, left = 52, bottom = 42, top = 12, right = 12 }) {
   const width = Math.max(host.clientWidth, 220);
   const box = { left, top, right: width - right, bottom: height - bottom, width, height };
@@ -90,7 +90,8 @@ function axes(drawing, box, x, y, { xName, yName, xUnit, xCount, yCount = 4, xSc
     group.append(svg("text", { x: box.left - 8, y: at + 4, "text-anchor": "end", text }));
   }
   const count = xCount || Math.max(3, Math.floor((box.right - box.left) / 80));
-  // Whole powers of ten first; what would touch another label stays a mark.
+  // Place the labels of powers of ten first. A tick whose label would touch another one has no
+  // label.
   const taken = xUnit ? [[box.left - 50, box.left - 10]] : [];
   const marks = scaled(x, xScale, count, box.left, box.right);
   for (const [at, text] of [...marks.filter((m) => !m[1].includes("·")), ...marks.filter((m) => m[1].includes("·"))]) {
@@ -121,7 +122,7 @@ function path(points, x, y) {
   return text;
 }
 
-// Okabe and Ito's colours and viridis; the style sheet has them lighter on dark paper.
+// The colours of Okabe and Ito, and viridis. The style sheet has lighter ones for the dark theme.
 const CATEGORIES = [0, 1, 2, 3, 4, 5].map((k) => `var(--c${k})`);
 const VIRIDIS = [0, 1, 2, 3, 4, 5, 6, 7].map((k) => `var(--v${k})`);
 const MARKERS = [
@@ -129,7 +130,8 @@ const MARKERS = [
   "M0 -4.5L4.3 -1.4L2.6 3.6H-2.6L-4.3 -1.4z",
 ];
 
-// Colour and marker of the i-th of so many: categories while they are few, else from dark to light.
+// Colour and marker of item i of several: categories for few items, otherwise a sequence from dark
+// to light.
 function hue(i, count) {
   const color = count <= CATEGORIES.length
     ? CATEGORIES[i]

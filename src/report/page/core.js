@@ -1,4 +1,4 @@
-// What the page knows: the runs, their layers and times, and how numbers are written.
+// The page's data: the runs, their layers and times, and the format of numbers.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const field = Object.fromEntries(data.fields.map((name, i) => [name, i]));
@@ -8,7 +8,7 @@ const byId = (id) => document.getElementById(id);
 // Layers of all runs by name, in the order of the first run that has them.
 const layers = [...new Set(data.runs.flatMap((run) => run.layers.map((layer) => layer.name)))];
 
-// A time is a place on the axis of epochs; several observations of an epoch share it out.
+// A time is a position on the axis of epochs. Several observations of one epoch divide it.
 for (const run of data.runs) {
   run.rows = new Map(run.layers.map((layer, i) => [layer.name, i]));
   const count = new Map();
@@ -22,7 +22,7 @@ for (const run of data.runs) {
 }
 const times = [...new Set(data.runs.flatMap((run) => run.times))].sort((a, b) => a - b);
 
-// A cell that was not analysed again shares its spectrum with those of the same analysis.
+// A cell that was not analysed again shares its spectrum with the cells of the same analysis.
 for (const run of data.runs) {
   for (const row of run.cells) {
     const source = (one, i) => String(one.c || run.stamps[i]);
@@ -34,7 +34,7 @@ for (const run of data.runs) {
   }
 }
 
-// The last observation of a run up to a time, or -1.
+// Index of the last observation of a run up to a time, or -1.
 function observation(run, time) {
   let i = run.times.length - 1;
   while (i >= 0 && run.times[i] > time + 1e-9) i -= 1;
@@ -61,7 +61,7 @@ function moment(run, i) {
   return twice ? `epoch ${epoch}, step ${step}` : `epoch ${epoch}`;
 }
 
-// A sentence that many cells share, with this cell's numbers in its holes.
+// A shared text with this cell's numbers in its placeholders.
 function said([text, ...numbers]) {
   let i = 0;
   return data.texts[text].replace(/\ufffc/g, () => written(numbers[i++]).replace(/(\.\d*?)0+(?=$|·)/, "$1").replace(/\.(?=$|·)/, ""));
@@ -69,7 +69,7 @@ function said([text, ...numbers]) {
 
 const SUBJECTS = ["alpha", "interval", "phase", "bulk"];
 
-// Whether a subject, by its place in SUBJECTS, has a `?`.
+// Whether a subject, by its index in SUBJECTS, has a `?`.
 function marked(one, subject) {
   return Boolean(one && (one.m || 0) & (1 << subject));
 }
@@ -78,7 +78,7 @@ function alphaText(one, digits = 3) {
   return written(num(one, "alpha"), digits) + (marked(one, 0) ? "?" : "");
 }
 
-// What is doubtful about a subject.
+// The doubts about a subject.
 function doubts(one, ...subjects) {
   return ((one && one.d) || []).filter(([subject]) => subjects.includes(subject)).map(([, advice, ...text]) => ({ text: said(text), advice: data.texts[advice] }));
 }
@@ -110,7 +110,7 @@ function minus(text) {
   return text.replace(/^-/, "−");
 }
 
-// Three significant digits, or another number of them.
+// A number with three significant digits, or with the given number of them.
 function written(value, digits = 3) {
   if (value === null || value === undefined || !Number.isFinite(value)) return "–";
   if (value === 0) return "0";
@@ -136,7 +136,7 @@ function pValue(p) {
 const DIGITS = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const DIGIT = new Map([...DIGITS].map((c, i) => [c, i]));
 
-// The sampled spectrum: ascending values and how many eigenvalues each stands for.
+// The sampled spectrum: ascending values, and how many eigenvalues each represents.
 function spectrum(one) {
   if (one && one.same) return spectrum(one.same);
   if (!one || !one.s) return null;
@@ -153,8 +153,8 @@ function spectrum(one) {
   return one.points;
 }
 
-// Eigenvalues between edges. A quantile's share is spread over its neighbourhood, so that bins narrower than the
-// sampling stay even.
+// Number of eigenvalues between edges. The share of a quantile is spread over its neighbourhood, so
+// that bins narrower than the sampling remain even.
 function histogram(points, edges) {
   const counts = new Array(edges.length - 1).fill(0);
   let beyond = 0;

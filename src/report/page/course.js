@@ -1,4 +1,4 @@
-// Numbers over the epochs as small multiples that share one cursor.
+// Numbers over the epochs, as small panels with a shared cursor.
 
 const METRICS = [
   { name: "alpha", title: "α", says: "exponent of the tail; shaded: 2–6", log: true, band: [2, 6] },
@@ -12,7 +12,7 @@ const PANEL = 176;
 const DASHES = [null, "5 3", "2 3"];
 const panels = [];
 
-// Loss and accuracy share a panel each, over their parts of the data.
+// Loss and accuracy each have a panel. It shows their curves for the parts of the data.
 function scalarPanels() {
   const groups = new Map();
   for (const run of data.runs) {
@@ -25,13 +25,13 @@ function scalarPanels() {
   return [...groups].slice(0, 8).map(([kind, names]) => ({ scalar: [...names], title: kind, says: [...names].join(", ") }));
 }
 
-// What a panel draws: lines with a place, a style and a name.
+// The lines of a panel, each with points, a style and a name.
 function seriesOf(panel) {
   if (panel.scalar) {
     return data.runs.flatMap((run, r) => panel.scalar.flatMap((name, k) => {
       const found = run.scalars.find((s) => s.name === name);
       if (!found) return [];
-      // Layers have the colours; parts of the data are told apart by dashes.
+      // Colours distinguish layers. Dashes distinguish the parts of the data.
       const style = many ? hue(r, data.runs.length) : { color: "var(--ink)", marker: MARKERS[k % MARKERS.length] };
       const dash = DASHES[k % DASHES.length];
       return [{ name: many ? `${run.name}: ${name}` : name, points: found.points, ...style, dash, chosen: r === state.run, plain: true }];
@@ -83,7 +83,7 @@ function markChips() {
 
 function drawCourse() {
   markChips();
-  // What the training reports may begin earlier and go on longer than what was observed.
+  // Scalars may start before the first observation and end after the last one.
   const reported = data.runs.flatMap((run) => run.scalars.flatMap((s) => s.points.map((p) => p[0])));
   const from = reported.reduce((a, b) => Math.min(a, b), times[0]);
   const to = reported.reduce((a, b) => Math.max(a, b), Math.max(times[times.length - 1], from + 1));
@@ -152,7 +152,7 @@ function hoverAt(time) {
   if (time !== null) readOut(state.run, state.layer, time);
 }
 
-// The cursor of all panels: the chosen time, and the one under the pointer.
+// The cursor of all panels: the chosen time, and the time under the pointer.
 function markCourse() {
   const time = hovered === null ? state.time : hovered;
   for (const panel of panels) {
@@ -166,7 +166,7 @@ function markCourse() {
     hover.style.display = hovered === null ? "none" : "";
     hover.setAttribute("x1", x(time));
     hover.setAttribute("x2", x(time));
-    // A run that ended earlier has its last value.
+    // A run that ended earlier shows its last value.
     const chosen = series.filter((s) => s.chosen).map((s) => s.points.filter((p) => p[0] <= time + 1e-9).pop() || [time, null]);
     const at = chosen.reduce((latest, p) => Math.max(latest, p[0]), chosen.length ? -Infinity : time);
     panel.value.textContent = `${chosen.map((p) => written(p[1])).join(" / ")} at epoch ${Number.isInteger(at) ? at : at.toFixed(2)}`;

@@ -1,9 +1,10 @@
-// The empirical spectral density of the chosen layer: linear with the bulk, log–log with the tail.
+// The empirical spectral density of the chosen layer: linear with the bulk, and log–log with the
+// tail.
 
 const scenes = new Map();
 const HEIGHT = 310;
 
-// Axes that hold a layer's spectra at every time, so that the scrubber moves eigenvalues and not axes.
+// Axes that fit the layer's spectra at all times. The slider then moves eigenvalues, not axes.
 function sceneOf(layer) {
   if (scenes.has(layer)) return scenes.get(layer);
   const seen = [];
@@ -41,11 +42,11 @@ function linearScene(seen) {
     sharp = Math.max(sharp, points.values.length);
   }
   if (edge === 0) {
-    // Without a bulk, most of the eigenvalues.
+    // Without a bulk, use the 90 % point of the eigenvalues.
     edge = Math.max(...seen.map(({ points }) => points.values[Math.floor(points.values.length * 0.9)])) || largest;
   }
   const low = smallest > 0.4 * edge ? smallest - 0.15 * Math.max(edge - smallest, 0.02 * edge) : 0;
-  // The bulk keeps a good third of the axis, however far the spikes are.
+  // The bulk fills at least a good third of the axis, wherever the spikes are.
   const high = Math.min(largest + 0.03 * (largest - low), edge + 1.6 * (edge - low));
   thin = Math.min(thin, edge - low);
   const bins = Math.min(Math.max(1.3 * Math.sqrt(sharp), 8), 60);
@@ -61,7 +62,7 @@ function linearScene(seen) {
       if (i > 0) rest = Math.max(rest, density);
     });
   }
-  // A mass at zero must not flatten the rest.
+  // Ignore a mass at zero, which would flatten the rest.
   return { low, high, edges, width, top: 1.08 * Math.min(top, rest > 0 ? 2 * rest : top) };
 }
 
@@ -126,7 +127,8 @@ function drawDensity() {
   drawLog(one, points, scene.loglog, others);
 }
 
-// A new drawing, or the old one if its axes still hold: then bars glide.
+// Reuses the old drawing if its axes still fit, so that the bars move smoothly. Otherwise makes a
+// new one.
 function stage(id, key, build) {
   const host = byId(id);
   const width = host.clientWidth;
@@ -157,7 +159,7 @@ function stageLinear(scene, key) {
   });
 }
 
-// A histogram's contour, interrupted below a floor.
+// The outline of a histogram, interrupted below a floor.
 function outline(counts, points, edges, x, y, top, floor = -1) {
   const steps = [];
   counts.forEach((k, b) => {
@@ -211,7 +213,8 @@ function drawLinear(one, points, scene, first, others) {
       + (null_ ? ` ${null_} directions carry nothing.` : "");
 }
 
-// The Marchenko–Pastur density, at equal angles so that its edges are smooth, times the bulk's share.
+// The Marchenko–Pastur density times the bulk's share, at equal angles, so that its edges are
+// smooth.
 function bulkCurve(one, points, top) {
   const low = num(one, "bulk_min_x");
   const high = num(one, "bulk_max_x");
@@ -227,7 +230,8 @@ function bulkCurve(one, points, top) {
   });
 }
 
-// Ticks at the eigenvalues beyond the edge; the k-th largest keeps its tick, so that it moves.
+// Ticks at the eigenvalues beyond the edge. The k-th largest eigenvalue keeps its tick, so that the
+// tick moves.
 function drawRug(rug, points, edge, x, box, high) {
   const single = points.values.slice(points.body).reverse();
   const beyond = edge === null ? [] : single.filter((v) => v > edge);

@@ -31,7 +31,7 @@ function tableRows() {
   const sign = state.sort.startsWith("-") ? -1 : 1;
   const absent = (v) => v === null || v === undefined;
   return rows.map((row, i) => ({ row, i, v: column.of(row) })).sort((a, b) => {
-    // What has no value is last in either direction.
+    // Rows without a value are last in both directions.
     if (absent(a.v) || absent(b.v)) return absent(a.v) - absent(b.v) || a.i - b.i;
     const order = typeof a.v === "string" ? a.v.localeCompare(b.v, undefined, { numeric: true }) : a.v - b.v;
     return sign * order || a.i - b.i;
@@ -46,7 +46,7 @@ function buildTable() {
 }
 
 function sortBy(key) {
-  // Names from a to z first, numbers from the largest.
+  // Sort names from a to z first, and numbers from the largest.
   const column = COLUMNS.find((c) => c.key === key);
   const first = column.left ? key : `-${key}`;
   const second = column.left ? `-${key}` : key;
@@ -86,7 +86,7 @@ function csv() {
   const quote = (value) => {
     if (value === null || value === undefined) return "";
     let text = String(value);
-    // A spreadsheet would take such a name for a formula.
+    // Prefix names that a spreadsheet would interpret as a formula.
     if (typeof value === "string" && /^[=+@\t-]/.test(text)) text = `'${text}`;
     return /[",\n\r]/.test(text) ? `"${text.replace(/"/g, '""')}"` : text;
   };
@@ -101,7 +101,7 @@ function csv() {
   return [names.join(","), ...lines].join("\n") + "\n";
 }
 
-// A page from the disk may have no clipboard; selecting a text works everywhere.
+// A page opened from disk may have no clipboard. Selecting a text works everywhere.
 function copy(text, button) {
   const before = button.textContent;
   const done = (worked) => {

@@ -1,4 +1,4 @@
-// Layer × epoch: the map of everything.
+// The timeline of phases: layer × epoch.
 
 const timeline = { blocks: [], tile: 0, row: 0 };
 const TOP = 22;
@@ -21,7 +21,8 @@ function drawTimeline() {
   const names = parseInt(getComputedStyle(document.documentElement).getPropertyValue("--names"), 10);
   const room = host.clientWidth - names - gap * data.runs.length - 4;
   const columns = data.runs.reduce((sum, run) => sum + run.times.length, 0);
-  // A letter needs nine pixels: below that, tiles of the same verdict share one, or all are widened.
+  // A letter needs nine pixels. Below that, neighbouring tiles with the same phase are merged, or
+  // all are widened.
   const fit = Math.floor((10 * room) / Math.max(columns, 1)) / 10;
   timeline.tile = Math.min(72, Math.max(state.wide ? 15 : 4, fit));
   byId("widen").hidden = fit >= 15;
@@ -94,7 +95,7 @@ function tileOf(drawing, one, x, y, width, row, inset) {
   if (width < 9) return;
   const style = `font-size:${Math.min(14, row - 5, width)}px`;
   const on = one.u ? "unsure" : phase;
-  // A long one says it again, for a reader who has scrolled.
+  // A wide tile repeats its letter, so that a reader who has scrolled sees one.
   const count = Math.max(1, Math.round(width / 240));
   for (let k = 0; k < count; k += 1) {
     const at = x + (width * (k + 0.5)) / count;
@@ -102,7 +103,7 @@ function tileOf(drawing, one, x, y, width, row, inset) {
   }
 }
 
-// Where the selection is.
+// Marks the selection.
 function markTimeline() {
   const { tile, row } = timeline;
   const l = layers.indexOf(state.layer);
@@ -127,7 +128,7 @@ function markTimeline() {
   readOut(state.run, state.layer, state.time);
 }
 
-// Scroll the map, and nothing but the map, to the selection.
+// Scrolls the timeline, not the page, to the selection.
 function reveal(host, l) {
   const { tile, row, blocks } = timeline;
   const drawing = blocks[state.run].cursor.ownerSVGElement;

@@ -1,4 +1,4 @@
-// The chosen cell in numbers and words.
+// The numbers and texts of the chosen cell.
 
 function drawVerdict() {
   const run = data.runs[state.run];
