@@ -46,7 +46,7 @@ pub struct Controls {
 const PERMUTATIONS: usize = 4;
 const LARGE: usize = 1024;
 /// Number of Sinkhorn's iterations. After three the norms are equal to a few per cent.
-const SWEEPS: usize = 8;
+const SINKHORN_ITERATIONS: usize = 8;
 
 impl Controls {
     /// Analyse a matrix in random orders and with equalised norms.
@@ -127,7 +127,7 @@ impl Controls {
 }
 
 fn control(matrix: &WeightMatrix, values: Vec<f64>, solver: Solver) -> Result<Control> {
-    let matrix = matrix.derived(matrix.rows(), matrix.cols(), values)?;
+    let matrix = matrix.with_values(matrix.rows(), matrix.cols(), values)?;
     let spectrum = Spectrum::from_matrix(&matrix, solver)?;
     let bulk = fit_bulk(&spectrum);
     let tail = fit_tail(spectrum.eigenvalues());
@@ -148,7 +148,7 @@ fn control(matrix: &WeightMatrix, values: Vec<f64>, solver: Solver) -> Result<Co
 fn equalised(matrix: &WeightMatrix) -> Vec<f64> {
     let (rows, cols) = (matrix.rows(), matrix.cols());
     let mut values = matrix.values().to_vec();
-    for _ in 0..SWEEPS {
+    for _ in 0..SINKHORN_ITERATIONS {
         for row in values.chunks_exact_mut(cols) {
             let square: f64 = row.iter().map(|v| v * v).sum();
             if square > 0.0 {

@@ -271,7 +271,7 @@ pub(crate) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Run `work`, and turn every error or panic into a cause that a log can hold.
-pub(crate) fn guarded<T>(work: impl FnOnce() -> Result<T>) -> Result<T, LayerError> {
+pub(crate) fn catch_panics<T>(work: impl FnOnce() -> Result<T>) -> Result<T, LayerError> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(LayerError::from),
         Err(panic) => Err(LayerError::Panicked {

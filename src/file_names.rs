@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 /// Longest name that stays complete, in bytes. With a prefix such as `model-esd-loglog-`, a number
 /// and an extension, the file name stays below the 255 bytes that file systems allow.
-const LONGEST: usize = 100;
+const MAX_BYTES: usize = 100;
 
 /// Gives each file of a folder a name that is valid on every system and unique in the folder.
 ///
@@ -32,31 +32,31 @@ pub struct FileNames {
 }
 
 impl FileNames {
-    /// The file name of each of `names`, in the same order: the prefix, the safe name, and a number
-    /// if it is taken. It has no extension. Names that are already safe take precedence, so they
-    /// stay unchanged. The prefix itself must be safe.
+    /// The file name of each of `names`, in the same order: the prefix, the safe_name name, and a number
+    /// if it is taken. It has no extension. Names that are already safe_name take precedence, so they
+    /// stay unchanged. The prefix itself must be safe_name.
     pub fn stems<'a>(
         &mut self,
         prefix: &str,
         names: impl IntoIterator<Item = &'a str>,
     ) -> Vec<String> {
         let names: Vec<&str> = names.into_iter().collect();
-        let safe: Vec<String> = names.iter().map(|name| safe(name)).collect();
+        let safe_name: Vec<String> = names.iter().map(|name| safe_name(name)).collect();
         let mut stems = vec![None; names.len()];
-        for (i, name) in safe.iter().enumerate() {
+        for (i, name) in safe_name.iter().enumerate() {
             let stem = format!("{prefix}{name}");
             if name == names[i] && self.taken.insert(stem.to_ascii_lowercase()) {
                 stems[i] = Some(stem);
             }
         }
-        let stems = stems.into_iter().zip(&safe);
+        let stems = stems.into_iter().zip(&safe_name);
         stems
-            .map(|(stem, name)| stem.unwrap_or_else(|| self.free(format!("{prefix}{name}"))))
+            .map(|(stem, name)| stem.unwrap_or_else(|| self.unique(format!("{prefix}{name}"))))
             .collect()
     }
 
-    /// The stem if it is free, else the stem with the first number that is free.
-    fn free(&mut self, stem: String) -> String {
+    /// The stem if it is unique, else the stem with the first number that is unique.
+    fn unique(&mut self, stem: String) -> String {
         let lower = stem.to_ascii_lowercase();
         if self.taken.insert(lower.clone()) {
             return stem;
@@ -70,7 +70,7 @@ impl FileNames {
 }
 
 /// The name with characters and a length that every system accepts.
-fn safe(name: &str) -> String {
+fn safe_name(name: &str) -> String {
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || "-_.".contains(c) {
             c
@@ -78,23 +78,23 @@ fn safe(name: &str) -> String {
             '_'
         }
     };
-    let mut safe: String = name.chars().map(plain).collect();
+    let mut safe_name: String = name.chars().map(plain).collect();
     // `.` and `..` are other folders, and Windows removes dots at the end.
-    let kept = safe.trim_end_matches('.').len();
-    let dots = safe.len() - kept;
-    safe.replace_range(kept.., &"_".repeat(dots));
-    if safe.is_empty() || is_reserved(&safe) {
-        safe.insert(0, '_');
+    let kept = safe_name.trim_end_matches('.').len();
+    let dots = safe_name.len() - kept;
+    safe_name.replace_range(kept.., &"_".repeat(dots));
+    if safe_name.is_empty() || is_reserved(&safe_name) {
+        safe_name.insert(0, '_');
     }
-    if safe.len() <= LONGEST {
-        return safe;
+    if safe_name.len() <= MAX_BYTES {
+        return safe_name;
     }
     // The hash is of the original name, so names that differ only in replaced or removed parts
     // differ.
     let hash = Sha256::digest(name);
     let hash: String = hash.iter().take(4).map(|b| format!("{b:02x}")).collect();
-    let end = safe.len() - (LONGEST - hash.len() - 1);
-    format!("{hash}-{}", &safe[end..])
+    let end = safe_name.len() - (MAX_BYTES - hash.len() - 1);
+    format!("{hash}-{}", &safe_name[end..])
 }
 
 /// Whether Windows treats the name as a device. It ignores case and extension.
@@ -120,9 +120,9 @@ mod tests {
     fn safe_names_stay_as_they_are() {
         let names = ["fc1.weight", "a_b-2", ".hidden", "CONV", "com10", "x"];
         assert_eq!(stems(names), names);
-        let longest = "x".repeat(LONGEST);
+        let longest = "x".repeat(MAX_BYTES);
         assert_eq!(stems([&longest]), [longest.as_str()]);
-        // A safe name stays unchanged behind another that becomes the same.
+        // A safe_name name stays unchanged behind another that becomes the same.
         assert_eq!(stems(["a:b", "a_b"]), ["a_b-2", "a_b"]);
     }
 
@@ -150,7 +150,7 @@ mod tests {
         let [a, b] = [&names[0], &names[1]];
         let short = stems([a, b, a]);
         for stem in &short {
-            assert!(stem.len() <= LONGEST + 2 && stem.is_ascii(), "{stem}");
+            assert!(stem.len() <= MAX_BYTES + 2 && stem.is_ascii(), "{stem}");
             assert!(
                 stem.trim_end_matches("-2").ends_with("__x.weight"),
                 "{stem}"

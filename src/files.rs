@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 ///
 /// If several writers run at once, the complete file of the last one remains. Callers that need
 /// more must use a lock.
-pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     // Each writer has its own temporary file, so none renames one that another is still writing.
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let count = COUNT.fetch_add(1, Ordering::Relaxed);
@@ -100,7 +100,7 @@ pub(crate) fn append_pending(path: &Path, file: &mut File, pending: &mut Vec<u8>
 }
 
 /// Whether `path` refers to this open file.
-pub(crate) fn leads_to(path: &Path, file: &File) -> bool {
+pub(crate) fn refers_to(path: &Path, file: &File) -> bool {
     match (path.metadata(), file.metadata()) {
         (Ok(named), Ok(opened)) => same_file(&named, &opened),
         _ => false,
@@ -108,18 +108,18 @@ pub(crate) fn leads_to(path: &Path, file: &File) -> bool {
 }
 
 /// Whether an open file still has a name. A file without one was deleted rather than moved.
-pub(crate) fn has_a_name(file: &File) -> bool {
+pub(crate) fn is_linked(file: &File) -> bool {
     file.metadata().is_ok_and(|m| links(&m) > 0)
 }
 
 #[cfg(unix)]
 fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
-    identity(a) == identity(b)
+    device_and_inode(a) == device_and_inode(b)
 }
 
 /// Device and inode, which identify a file.
 #[cfg(unix)]
-pub(crate) fn identity(file: &std::fs::Metadata) -> Option<(u64, u64)> {
+pub(crate) fn device_and_inode(file: &std::fs::Metadata) -> Option<(u64, u64)> {
     use std::os::unix::fs::MetadataExt;
     Some((file.dev(), file.ino()))
 }
@@ -136,7 +136,7 @@ fn same_file(a: &std::fs::Metadata, b: &std::fs::Metadata) -> bool {
 }
 
 #[cfg(not(unix))]
-pub(crate) fn identity(_: &std::fs::Metadata) -> Option<(u64, u64)> {
+pub(crate) fn device_and_inode(_: &std::fs::Metadata) -> Option<(u64, u64)> {
     None
 }
 
@@ -158,7 +158,7 @@ mod tests {
                 let path = &path;
                 scope.spawn(move || {
                     for _ in 0..10 {
-                        write_whole(path, &vec![*letter; 100_000]).unwrap();
+                        write_atomically(path, &vec![*letter; 100_000]).unwrap();
                     }
                 });
             }

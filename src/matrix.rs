@@ -118,7 +118,7 @@ impl WeightMatrix {
     }
 
     /// A matrix made from this one, with the same name and the same scratch.
-    pub(crate) fn derived(&self, rows: usize, cols: usize, values: Vec<f64>) -> Result<Self> {
+    pub(crate) fn with_values(&self, rows: usize, cols: usize, values: Vec<f64>) -> Result<Self> {
         let values = Buffer::from_vec(values, self.scratch());
         let (name, shape) = (self.name.clone(), vec![rows, cols]);
         Self::from_parts(name, rows, cols, values, shape, Cut::Whole)
@@ -213,7 +213,7 @@ pub struct Cuts {
 
 /// The layout by which a tensor of this shape is cut into matrices, decided without its values. The
 /// error is the reason why it cannot be cut.
-pub fn analysable(layout: Option<Layout>, shape: &[usize]) -> Result<Layout, SkipReason> {
+pub fn cut_layout(layout: Option<Layout>, shape: &[usize]) -> Result<Layout, SkipReason> {
     let layout = match (shape.len(), layout) {
         (0 | 1, _) => return Err(SkipReason::Vector),
         (2, _) => Layout::Matrix,
@@ -293,7 +293,7 @@ impl Cuts {
         scratch: &Scratch,
     ) -> Result<Self> {
         let layout =
-            analysable(Some(layout), shape).map_err(|reason| Error::layer(name, reason))?;
+            cut_layout(Some(layout), shape).map_err(|reason| Error::layer(name, reason))?;
         if shape.iter().product::<usize>() != values.len() {
             let cause = LayerError::WrongLength {
                 expected: shape.to_vec(),
@@ -388,14 +388,14 @@ mod tests {
     #[test]
     fn every_tensor_without_a_matrix_has_a_reason() {
         use SkipReason::*;
-        assert_eq!(analysable(None, &[7]), Err(Vector));
-        assert_eq!(analysable(None, &[7, 1]), Err(TooSmall));
-        assert_eq!(analysable(None, &[2, 3, 4]), Err(UnknownLayout));
-        assert_eq!(analysable(Some(Layout::Conv), &[0, 3, 4]), Err(TooSmall));
+        assert_eq!(cut_layout(None, &[7]), Err(Vector));
+        assert_eq!(cut_layout(None, &[7, 1]), Err(TooSmall));
+        assert_eq!(cut_layout(None, &[2, 3, 4]), Err(UnknownLayout));
+        assert_eq!(cut_layout(Some(Layout::Conv), &[0, 3, 4]), Err(TooSmall));
         assert_eq!(
-            analysable(Some(Layout::Conv), &[8, 1, 3, 3]),
+            cut_layout(Some(Layout::Conv), &[8, 1, 3, 3]),
             Ok(Layout::Conv)
         );
-        assert_eq!(analysable(Some(Layout::Conv), &[8, 4]), Ok(Layout::Matrix));
+        assert_eq!(cut_layout(Some(Layout::Conv), &[8, 4]), Ok(Layout::Matrix));
     }
 }

@@ -109,7 +109,7 @@ pub(crate) fn phase_on_dark(of: Phase) -> Rgb {
 }
 
 /// The colour of a phase as an index into a terminal's 256 colours.
-pub fn phase_index(phase: Phase) -> u8 {
+pub fn terminal_color(phase: Phase) -> u8 {
     match phase {
         Phase::RandomLike => 74,
         Phase::BleedingOut => 36,
@@ -140,7 +140,7 @@ impl Rgb {
     }
 
     /// Whether text on this colour should be dark rather than light.
-    pub fn takes_dark_ink(self) -> bool {
+    pub fn needs_dark_text(self) -> bool {
         let Self(r, g, b) = self;
         0.299 * f64::from(r) + 0.587 * f64::from(g) + 0.114 * f64::from(b) > 115.0
     }
@@ -197,7 +197,7 @@ mod tests {
                 "{p}: {color}"
             );
             assert!(page.contains(&format!("--{}: {color};", p.letter())), "{p}");
-            let ink = if color.takes_dark_ink() {
+            let ink = if color.needs_dark_text() {
                 "#1d1d1b"
             } else {
                 "#ffffff"

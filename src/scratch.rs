@@ -9,10 +9,10 @@ use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Size in bytes below which a buffer does not come from a scratch.
-const LARGE: usize = 32 << 10;
+const MIN_BYTES: usize = 32 << 10;
 /// A scratch keeps at most this many times its largest buffer for each thread: a layer, its slices,
 /// its Gram matrix and the workspace of the reduction.
-const SHARE: usize = 4;
+const BUFFERS_PER_THREAD: usize = 4;
 
 /// A pool of buffers for reuse. Clones share the pool. The default keeps nothing.
 #[derive(Debug, Clone, Default)]
@@ -86,10 +86,10 @@ impl<T> Pool<T> {
         Some(buffer)
     }
 
-    fn give(&mut self, buffer: Vec<T>) {
+    fn put(&mut self, buffer: Vec<T>) {
         let size = buffer.capacity();
         self.largest = self.largest.max(size);
-        if self.total + size <= SHARE * self.threads * self.largest {
+        if self.total + size <= BUFFERS_PER_THREAD * self.threads * self.largest {
             self.total += size;
             self.free.push(buffer);
         }
@@ -107,7 +107,7 @@ impl<T: Pooled> Buffer<T> {
     /// An empty buffer with room for `len` values.
     fn with_capacity(len: usize, scratch: &Scratch) -> Self {
         let kept = match &scratch.0 {
-            Some(pools) if len * size_of::<T>() >= LARGE => {
+            Some(pools) if len * size_of::<T>() >= MIN_BYTES => {
                 let pool = T::pool(pools).lock();
                 pool.unwrap_or_else(PoisonError::into_inner).take(len)
             }
@@ -155,10 +155,10 @@ impl<T: Pooled> Drop for Buffer<T> {
     fn drop(&mut self) {
         let values = std::mem::take(&mut self.values);
         if let Some(pools) = &self.scratch.0
-            && values.capacity() * size_of::<T>() >= LARGE
+            && values.capacity() * size_of::<T>() >= MIN_BYTES
         {
             let pool = T::pool(pools).lock();
-            pool.unwrap_or_else(PoisonError::into_inner).give(values);
+            pool.unwrap_or_else(PoisonError::into_inner).put(values);
         }
     }
 }
@@ -213,7 +213,10 @@ mod tests {
             let buffers: Vec<Buffer<f64>> = (0..20).map(new).collect();
             drop(buffers);
             let pools = scratch.0.as_ref().unwrap();
-            assert_eq!(pools.f64.lock().unwrap().free.len(), SHARE * threads);
+            assert_eq!(
+                pools.f64.lock().unwrap().free.len(),
+                BUFFERS_PER_THREAD * threads
+            );
         }
     }
 

@@ -10,7 +10,7 @@ use burn::train::{
         MetricsRendererTraining,
     },
 };
-use heavytail::record::{Line, Record, Subject};
+use heavytail::record::{DoubtSubject, Line, Record};
 use heavytail::sink::Sink;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -152,17 +152,17 @@ pub fn table(records: &[Record]) -> String {
             text += &format!("\n  {:<14} {shape:<16} {status}: {why}", record.layer);
             continue;
         };
-        let mark = |subject| if v.is_marked(subject) { "?" } else { "" };
+        let mark = |subject| if v.is_questionable(subject) { "?" } else { "" };
         let number = |x: Option<f64>| x.map_or("–".to_owned(), |x| format!("{x:.2}"));
         let alpha = match (v.primary.alpha, v.primary.sigma) {
             (Some(alpha), Some(sigma)) => {
-                format!("{alpha:.2}{} ± {sigma:.2}", mark(Subject::Alpha))
+                format!("{alpha:.2}{} ± {sigma:.2}", mark(DoubtSubject::Alpha))
             }
             _ => "–".to_owned(),
         };
         let spikes = v.num_spikes.map_or("–".to_owned(), |k| k.to_string());
         let phase = match v.phase {
-            Some(phase) => format!("{phase}{}", mark(Subject::Phase)),
+            Some(phase) => format!("{phase}{}", mark(DoubtSubject::Phase)),
             None => record.no_phase().unwrap_or_default().to_string(),
         };
         text += &format!(

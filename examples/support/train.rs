@@ -370,7 +370,10 @@ pub fn report(outcome: Option<Outcome>, time: Duration, out: &Path) -> Result<()
     }
     // The run is complete even if a file is not; say so last, where it is seen.
     for failure in &outcome.failures {
-        eprintln!("{}: {} lines are missing", failure.sink, failure.lacking);
+        eprintln!(
+            "{}: {} lines are missing",
+            failure.sink, failure.unwritten_lines
+        );
     }
     let first = outcome.failures.into_iter().next();
     first.map_or(Ok(()), |failure| Err(failure.error.into()))

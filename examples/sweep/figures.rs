@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use heavytail::{
     Phase,
     correlation::{Correlation, kendall},
-    plot::{self, Chart, Curve, Hue, PhaseCell, Plane, Scale},
+    plot::{self, Chart, ChartAxis, ChartPanel, Curve, CurveColor, PhaseCell},
     spectrum::Spectrum,
     sweep::read_results,
 };
@@ -123,10 +123,10 @@ impl Experiment {
         }
     }
 
-    fn axis(&self) -> Scale {
+    fn axis(&self) -> ChartAxis {
         let zero = self.rows.iter().any(|r| self.knob.value(r) == 0.0);
         let note = if zero { " (leftmost: none)" } else { "" };
-        Scale::log(format!("{}{note}", self.knob.name()))
+        ChartAxis::log(format!("{}{note}", self.knob.name()))
     }
 
     pub fn what(&self) -> String {
@@ -247,13 +247,13 @@ impl Experiment {
                             let of = |r: &&Row| get(r.result.layer(&layer.name)?);
                             (self.place(s), s.runs.iter().filter_map(of).collect())
                         });
-                        band(&layer.name, Hue::Category(i), points.collect())
+                        band(&layer.name, CurveColor::Category(i), points.collect())
                     })
                     .collect();
-                Plane {
+                ChartPanel {
                     title: name.to_owned(),
                     x: self.axis(),
-                    y: Scale::log(""),
+                    y: ChartAxis::log(""),
                     curves,
                 }
             })
@@ -276,7 +276,7 @@ impl Experiment {
             let pair = |r: &&Row| Some((get(r)?, r.result.accuracy()?));
             let curves = settings.iter().enumerate().map(|(i, s)| Curve {
                 name: format!("{} {}", self.knob.name(), s.value),
-                hue: Hue::Sequence(i as f64 / count as f64),
+                hue: CurveColor::Sequence(i as f64 / count as f64),
                 points: s.runs.iter().filter_map(pair).collect(),
                 band: Vec::new(),
                 line: false,
@@ -290,10 +290,10 @@ impl Experiment {
             let tau = tau.map_or("τ: none".to_owned(), |t| {
                 format!("τ = {:.2}, n = {}", t.value, t.n)
             });
-            Plane {
+            ChartPanel {
                 title: format!("{title}: {tau}"),
-                x: Scale::linear(x),
-                y: Scale::linear("validation accuracy, %"),
+                x: ChartAxis::linear(x),
+                y: ChartAxis::linear("validation accuracy, %"),
                 curves,
             }
         };
@@ -305,11 +305,11 @@ impl Experiment {
             title: "α̂ against accuracy".to_owned(),
             note: format!("{}. τ: Kendall's.", self.what()),
             planes: vec![
-                Plane {
+                ChartPanel {
                     title: "accuracy".to_owned(),
                     x: self.axis(),
-                    y: Scale::linear("validation accuracy, %"),
-                    curves: vec![band("", Hue::Category(0), points.collect())],
+                    y: ChartAxis::linear("validation accuracy, %"),
+                    curves: vec![band("", CurveColor::Category(0), points.collect())],
                 },
                 plane("α̂", "WeightWatcher: mean α·log₁₀ λmax", weighted),
                 plane("α̂", "workshop paper: mean α·ln λmax, X", paper),
@@ -337,7 +337,7 @@ impl Experiment {
                         .map(|(&e, v)| (e as f64 / whole, v.unwrap_or(f64::NAN)));
                     Some(Curve {
                         name: format!("{} {value}", self.knob.name()),
-                        hue: Hue::Sequence(i as f64 / count as f64),
+                        hue: CurveColor::Sequence(i as f64 / count as f64),
                         points: points.collect(),
                         band: Vec::new(),
                         line: true,
@@ -345,9 +345,9 @@ impl Experiment {
                 })
                 .collect()
         };
-        let plane = |title: &str, y: Scale, get: Series| Plane {
+        let plane = |title: &str, y: ChartAxis, get: Series| ChartPanel {
             title: title.to_owned(),
-            x: Scale::linear("share of the training"),
+            x: ChartAxis::linear("share of the training"),
             y,
             curves: curves(get),
         };
@@ -355,8 +355,8 @@ impl Experiment {
             title: format!("{LAYER} while it learns"),
             note: format!("{}. One line a seed.", self.what()),
             planes: vec![
-                plane("α", Scale::log("α"), |l| &l.alpha),
-                plane("soft rank λ₊/λmax", Scale::log("soft rank"), |l| {
+                plane("α", ChartAxis::log("α"), |l| &l.alpha),
+                plane("soft rank λ₊/λmax", ChartAxis::log("soft rank"), |l| {
                     &l.mp_softrank
                 }),
             ],
@@ -373,7 +373,7 @@ pub fn extent(values: &[f64]) -> (f64, f64) {
     (lo, values.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
-pub fn band(name: &str, hue: Hue, points: Vec<(f64, Vec<f64>)>) -> Curve {
+pub fn band(name: &str, hue: CurveColor, points: Vec<(f64, Vec<f64>)>) -> Curve {
     let points: Vec<(f64, Vec<f64>)> = points.into_iter().filter(|(_, v)| !v.is_empty()).collect();
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     Curve {

@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Result;
 use heavytail::{
     Phase,
-    plot::{self, Chart, Curve, Hue, Plane, Scale},
+    plot::{self, Chart, ChartAxis, ChartPanel, Curve, CurveColor},
 };
 
 use crate::figures::{Experiment, Knob, LAYER, band, last, spectrum};
@@ -25,7 +25,7 @@ pub fn noise_scale(experiments: &[&Experiment], path: &Path) -> Result<()> {
             at.entry(x.to_bits()).or_insert((x, Vec::new())).1.push(y);
         }
         let name = format!("{} varied", e.knob.name());
-        band(&name, Hue::Category(i), at.into_values().collect())
+        band(&name, CurveColor::Category(i), at.into_values().collect())
     });
     let rows = || experiments.iter().flat_map(|e| &e.rows).filter_map(end);
     let by_phase = Phase::ALL.into_iter().filter_map(|phase| {
@@ -35,16 +35,16 @@ pub fn noise_scale(experiments: &[&Experiment], path: &Path) -> Result<()> {
             .collect();
         (!points.is_empty()).then(|| Curve {
             name: phase.title().to_owned(),
-            hue: Hue::Phase(phase),
+            hue: CurveColor::Phase(phase),
             points,
             band: Vec::new(),
             line: false,
         })
     });
-    let plane = |title: &str, curves: Vec<Curve>| Plane {
+    let plane = |title: &str, curves: Vec<Curve>| ChartPanel {
         title: title.to_owned(),
-        x: Scale::log("learning rate / batch size"),
-        y: Scale::log("soft rank λ₊/λmax"),
+        x: ChartAxis::log("learning rate / batch size"),
+        y: ChartAxis::log("soft rank λ₊/λmax"),
         curves,
     };
     let chart = Chart {

@@ -17,7 +17,7 @@ use crate::phase::{Annotation, Verdict};
 use crate::spectrum::Spectrum;
 
 /// With fewer replicates, no p-value of a bootstrap can reach 5 %.
-const FEWEST: usize = 19;
+const MIN_REPLICATES: usize = 19;
 
 /// How certain the numbers of a layer are, and further measures of the layer.
 ///
@@ -52,7 +52,7 @@ pub struct FullAnalysis {
 
 /// The results of the live analysis that the full analysis builds on.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Live<'a> {
+pub(crate) struct LiveResults<'a> {
     pub spectrum: &'a Spectrum,
     pub tail: Option<&'a TailFit>,
     pub bulk: Option<&'a BulkFit>,
@@ -65,16 +65,20 @@ impl FullAnalysis {
     /// # Errors
     ///
     /// Fails if the eigensolver fails on one of the controls.
-    pub(crate) fn new(matrix: &WeightMatrix, live: Live<'_>, config: &Config) -> Result<Self> {
+    pub(crate) fn new(
+        matrix: &WeightMatrix,
+        live: LiveResults<'_>,
+        config: &Config,
+    ) -> Result<Self> {
         let start = Instant::now();
-        let Live { spectrum, tail, .. } = live;
+        let LiveResults { spectrum, tail, .. } = live;
         let x = spectrum.eigenvalues();
         // Without a tail there is nothing to resample.
         let alpha_interval = tail
-            .filter(|_| config.replicates >= FEWEST)
+            .filter(|_| config.replicates >= MIN_REPLICATES)
             .and_then(|_| alpha_interval(x, config.replicates, config.seed).ok());
         let goodness_of_fit = tail
-            .filter(|_| config.replicates >= FEWEST)
+            .filter(|_| config.replicates >= MIN_REPLICATES)
             .and_then(|_| goodness_of_fit(x, config.replicates, config.seed).ok());
         let controls = Controls::new(matrix, config.solver, config.seed)?;
         let annotations = match (live.verdict, live.bulk) {

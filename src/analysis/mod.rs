@@ -18,7 +18,7 @@ use crate::phase::{Baseline, Unclassifiable, Verdict, classify};
 use crate::scratch::Scratch;
 use crate::spectrum::Spectrum;
 pub use full::FullAnalysis;
-use full::Live;
+use full::LiveResults;
 
 /// Results for one matrix or one pooled spectrum.
 #[derive(Debug, Clone)]
@@ -207,9 +207,10 @@ fn analyze_cuts(cuts: &Cuts, config: &Config, baseline: Option<&Baseline>) -> Re
         true => cuts.slices.iter().collect(),
         false => Vec::new(),
     };
-    let slices: Vec<Spectrum> = each(slices, |slice| Spectrum::from_matrix(slice, config.solver))
-        .into_iter()
-        .collect::<Result<_>>()?;
+    let slices: Vec<Spectrum> =
+        map_in_order(slices, |slice| Spectrum::from_matrix(slice, config.solver))
+            .into_iter()
+            .collect::<Result<_>>()?;
 
     let primary = CutReport::new(spectrum);
     let eigenvalues = primary.spectrum.eigenvalues();
@@ -236,11 +237,11 @@ fn analyze_cuts(cuts: &Cuts, config: &Config, baseline: Option<&Baseline>) -> Re
         full: None,
         phase,
         pooled: Spectrum::pooled(&slices).map(CutReport::new),
-        slices: each(slices, CutReport::new),
+        slices: map_in_order(slices, CutReport::new),
         seconds: 0.0,
     };
     if config.depth == Depth::Full {
-        report.deepen(&cuts.primary, config)?;
+        report.add_full_analysis(&cuts.primary, config)?;
     }
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
@@ -253,8 +254,12 @@ impl LayerReport {
     /// # Errors
     ///
     /// Fails if the eigensolver fails on one of the controls.
-    pub fn deepen(&mut self, matrix: &WeightMatrix, config: &Config) -> Result<FullAnalysis> {
-        let live = Live {
+    pub fn add_full_analysis(
+        &mut self,
+        matrix: &WeightMatrix,
+        config: &Config,
+    ) -> Result<FullAnalysis> {
+        let live = LiveResults {
             spectrum: &self.primary.spectrum,
             tail: self.primary.tail.as_ref().ok(),
             bulk: self.bulk.as_ref().ok(),
@@ -273,7 +278,7 @@ impl LayerReport {
 ///
 /// They run in parallel if the caller runs in its own rayon pool, else one after another. They
 /// never run in rayon's global pool, because the training uses it.
-fn each<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
+fn map_in_order<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Send + Sync) -> Vec<R> {
     match rayon::current_thread_index() {
         Some(_) => items.into_par_iter().map(work).collect(),
         None => items.into_iter().map(work).collect(),

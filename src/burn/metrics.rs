@@ -17,7 +17,7 @@ use crate::run::Trajectory;
 pub(super) const PREFIX: &str = "Weights ";
 
 /// Longest wait for the analysis at the end of an epoch. The wait is on burn's metric thread.
-const PATIENCE: Duration = Duration::from_millis(200);
+const MAX_WAIT: Duration = Duration::from_millis(200);
 
 type Read = Arc<dyn Fn(&Trajectory) -> Option<f64> + Send + Sync>;
 
@@ -128,7 +128,7 @@ impl Metric for SpectralMetric {
     }
 
     fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
-        self.monitor.settle(PATIENCE);
+        self.monitor.wait_after_submission(MAX_WAIT);
         Ok(self.entry())
     }
 
@@ -195,7 +195,7 @@ impl Metric for PhaseMetric {
     }
 
     fn compute(&mut self) -> Result<SerializedEntry, TensorReadError> {
-        self.monitor.settle(PATIENCE);
+        self.monitor.wait_after_submission(MAX_WAIT);
         Ok(match self.text() {
             Some(text) => SerializedEntry::new(text.clone(), text),
             None => SerializedEntry::not_available(None),

@@ -8,7 +8,7 @@ use ::burn::train::metric::store::EventStoreClient;
 use crate::monitor::Monitor;
 
 /// Longest wait for the analysis at the end of an epoch.
-const PATIENCE: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_secs(60);
 
 /// Ends burn's training after an epoch with an alarm. Use it as
 /// `training.early_stopping(monitor.stop_on_alarm())`.
@@ -34,7 +34,7 @@ impl Monitor {
 
 impl EarlyStoppingStrategy for AlarmStopping {
     fn should_stop(&mut self, _: usize, _: &EventStoreClient) -> bool {
-        self.monitor.wait(PATIENCE);
+        self.monitor.wait(MAX_WAIT);
         self.monitor.alarms_raised() > self.known
     }
 }

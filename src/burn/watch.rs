@@ -100,7 +100,7 @@ impl<M: Module> Monitored<M> {
                             self.monitor.submit(stamp, snapshot);
                         }
                     }
-                    Action::Reimburse => self.monitor.observe_beyond_budget(),
+                    Action::UncountLeftOut => self.monitor.uncount_left_out(),
                     Action::ResumeFrom(stamp) => self.monitor.resume_from(Some(stamp)),
                     Action::Notice { epoch, event } => self.monitor.event(epoch, event),
                 }
@@ -120,7 +120,7 @@ impl<M: Module> Monitored<M> {
         } else if monitor.is_resumed() {
             let last = monitor.with_trajectory(|t| t.summaries().last().map(|s| s.stamp));
             Beginning::Resumed {
-                recognised: initial.and_then(|s| monitor.recognise(&s.tensors)),
+                recognised: initial.and_then(|s| monitor.find_weights(&s.tensors)),
                 last: last.unwrap_or_default(),
             }
         } else {

@@ -13,7 +13,7 @@ use super::tail::{FLAT, FLOOR, logs, usable};
 /// With σ = √λ: no σ moves by more than `drift` (Weyl), and Σ(Δσ)² ≤ drift² (Mirsky). So each ln
 /// λ_j lies in a known interval. By Cauchy's inequality Σ_{j>i} ln λ_j moves by at most
 /// 2·drift·√(Σ_{j>i} 1/(σ_j − drift)²). Both intervals are widened by the error of the solver
-/// before and after the move.
+/// before and lambda_interval_after the move.
 ///
 /// These intervals bound α_i and D_i of every start i of the tail. The old best start can reach
 /// some largest D. A start whose D_i must stay above it cannot win. Every other start must keep its
@@ -28,7 +28,12 @@ use super::tail::{FLAT, FLOOR, logs, usable};
 /// # Source
 ///
 /// L. Mirsky, *Symmetric gauge functions and unitarily invariant norms* (1960).
-pub(crate) fn alpha_holds(eigenvalues: &[f64], drift: f64, error: f64, tolerance: f64) -> bool {
+pub(crate) fn alpha_change_is_within(
+    eigenvalues: &[f64],
+    drift: f64,
+    error: f64,
+    tolerance: f64,
+) -> bool {
     if drift == 0.0 {
         // The same entries have the same eigenvalues, to the bit.
         return true;
@@ -38,28 +43,30 @@ pub(crate) fn alpha_holds(eigenvalues: &[f64], drift: f64, error: f64, tolerance
             let error = error * x[x.len() - 1];
             let below = eigenvalues.len() - x.len();
             same_values(&eigenvalues[..below], x, drift, error)
-                && Moved::new(x, drift, error).is_some_and(|m| m.holds(&logs(x), tolerance))
+                && MovedBounds::new(x, drift, error).is_some_and(|m| m.holds(&logs(x), tolerance))
         }
         _ => false,
     }
 }
 
-/// The interval of values that the solver may return for λ after the move.
-fn after(lambda: f64, drift: f64, error: f64) -> Range {
+/// The interval of values that the solver may return for λ lambda_interval_after the move.
+fn lambda_interval_after(lambda: f64, drift: f64, error: f64) -> Interval {
     let low = ((lambda - error).max(0.0).sqrt() - drift).max(0.0);
     let high = (lambda + error).sqrt() + drift;
-    Range {
+    Interval {
         low: low * low - error,
         high: high * high + error,
     }
 }
 
-/// Whether the fit uses the same eigenvalues after the move: none crosses the floor, and they stay
+/// Whether the fit uses the same eigenvalues lambda_interval_after the move: none crosses the floor, and they stay
 /// unequal.
 fn same_values(below: &[f64], x: &[f64], drift: f64, error: f64) -> bool {
-    let low = after(x[0], drift, error);
-    let top = after(x[x.len() - 1], drift, error);
-    let under = below.last().map_or(0.0, |v| after(*v, drift, error).high);
+    let low = lambda_interval_after(x[0], drift, error);
+    let top = lambda_interval_after(x[x.len() - 1], drift, error);
+    let under = below
+        .last()
+        .map_or(0.0, |v| lambda_interval_after(*v, drift, error).high);
     low.low > FLOOR * top.high
         && (below.is_empty() || under < FLOOR * top.low)
         && low.high < (1.0 - FLAT) * top.low
@@ -67,39 +74,39 @@ fn same_values(below: &[f64], x: &[f64], drift: f64, error: f64) -> bool {
 
 /// A closed interval.
 #[derive(Debug, Clone, Copy)]
-struct Range {
+struct Interval {
     low: f64,
     high: f64,
 }
 
-/// The intervals of ln λ and of its sums after the move, relative to the old λmax.
-struct Moved {
-    logs: Vec<Range>,
+/// The intervals of ln λ and of its sums lambda_interval_after the move, relative to the old λmax.
+struct MovedBounds {
+    logs: Vec<Interval>,
     /// Σ_{j>i} ln λ_j for each start i.
-    above: Vec<Range>,
+    above: Vec<Interval>,
 }
 
 /// Allowance for rounding, far above the rounding error of these sums.
-const SLACK: f64 = 1e-9;
+const ROUNDING_ALLOWANCE: f64 = 1e-9;
 
-impl Moved {
+impl MovedBounds {
     /// `None` if an eigenvalue can reach zero.
     fn new(x: &[f64], drift: f64, error: f64) -> Option<Self> {
         let top = *x.last()?;
         let ln = |lambda: f64| (lambda / top).ln();
         let mut logs = Vec::with_capacity(x.len());
         for &lambda in x {
-            let range = after(lambda, drift, error);
+            let range = lambda_interval_after(lambda, drift, error);
             if range.low <= 0.0 {
                 return None;
             }
-            logs.push(Range {
-                low: ln(range.low) - SLACK,
-                high: ln(range.high) + SLACK,
+            logs.push(Interval {
+                low: ln(range.low) - ROUNDING_ALLOWANCE,
+                high: ln(range.high) + ROUNDING_ALLOWANCE,
             });
         }
         let mut above = vec![
-            Range {
+            Interval {
                 low: 0.0,
                 high: 0.0
             };
@@ -108,13 +115,15 @@ impl Moved {
         let (mut sum, mut steepness, mut off) = (0.0, 0.0, 0.0);
         for i in (0..x.len() - 1).rev() {
             let lambda = x[i + 1];
-            // The true σ is at least this large, before and after the move.
+            // The true σ is at least this large, before and lambda_interval_after the move.
             let sigma = (lambda - error).sqrt() - drift;
             sum += ln(lambda);
             steepness += sigma.powi(-2);
             off -= (-error / lambda).ln_1p() + (-error / (sigma * sigma)).ln_1p();
-            let by = 2.0 * drift * f64::sqrt(steepness) + off + SLACK * (x.len() - i) as f64;
-            above[i] = Range {
+            let by = 2.0 * drift * f64::sqrt(steepness)
+                + off
+                + ROUNDING_ALLOWANCE * (x.len() - i) as f64;
+            above[i] = Interval {
                 low: sum - by,
                 high: sum + by,
             };
@@ -123,14 +132,14 @@ impl Moved {
     }
 
     /// α − 1 of the tail from i on; `None` if it has no upper bound.
-    fn slope(&self, i: usize) -> Option<Range> {
+    fn slope(&self, i: usize) -> Option<Interval> {
         let n = self.logs.len();
         let m = (n - i) as f64;
         let terms = if n < SMALL { m - 1.0 } else { m };
         let sum = |above: f64, first: f64| above - (m - 1.0) * first;
         let low = sum(self.above[i].low, self.logs[i].high);
         let high = sum(self.above[i].high, self.logs[i].low);
-        (low > 0.0).then(|| Range {
+        (low > 0.0).then(|| Interval {
             low: terms / high,
             high: terms / low,
         })
@@ -138,22 +147,22 @@ impl Moved {
 
     /// The distance between the empirical and the model cdf at the k-th point of the tail from i
     /// on.
-    fn distance(&self, i: usize, k: usize, slope: Range) -> Range {
+    fn distance(&self, i: usize, k: usize, slope: Interval) -> Interval {
         let (first, point) = (self.logs[i], self.logs[i + k]);
         let cdf = |slope: f64, gap: f64| -(-slope * gap.max(0.0)).exp_m1();
         let model = if k == 0 {
-            Range {
+            Interval {
                 low: 0.0,
                 high: 0.0,
             }
         } else {
-            Range {
+            Interval {
                 low: cdf(slope.low, point.low - first.high),
                 high: cdf(slope.high, point.high - first.low),
             }
         };
         let level = k as f64 / (self.logs.len() - i) as f64;
-        Range {
+        Interval {
             low: (model.low - level).max(level - model.high).max(0.0),
             high: (model.high - level).max(level - model.low),
         }
@@ -164,7 +173,7 @@ impl Moved {
         let Some(best) = Search::default().run(old) else {
             return false;
         };
-        let within = |slope: Option<Range>| {
+        let within = |slope: Option<Interval>| {
             slope.is_some_and(|s| {
                 s.high - (best.alpha - 1.0) <= tolerance && (best.alpha - 1.0) - s.low <= tolerance
             })
@@ -176,11 +185,11 @@ impl Moved {
         let worst = (0..n - best.index)
             .map(|k| self.distance(best.index, k, range).high)
             .fold(0.0, f64::max)
-            + SLACK;
+            + ROUNDING_ALLOWANCE;
         let starts = if n < SMALL { n + 1 - SMALL_TAIL } else { n - 1 };
         (0..starts).all(|i| {
             let slope = self.slope(i);
-            let loses = |s: Range| (0..n - i).any(|k| self.distance(i, k, s).low > worst);
+            let loses = |s: Interval| (0..n - i).any(|k| self.distance(i, k, s).low > worst);
             within(slope) || slope.is_some_and(loses)
         })
     }
@@ -249,7 +258,7 @@ mod tests {
             let x = spectrum(trial % 4, n, &mut rng);
             let drift = 10f64.powf(-7.0 + 5.0 * rng.random::<f64>());
             let tolerance = [0.01, 0.1][trial % 2];
-            if !alpha_holds(&x, drift, ERROR, tolerance) {
+            if !alpha_change_is_within(&x, drift, ERROR, tolerance) {
                 continue;
             }
             skipped += 1;
@@ -266,9 +275,9 @@ mod tests {
     fn what_the_solver_may_be_off_by_counts() {
         let x: Vec<f64> = (0..60).map(|i| 0.7f64.powi(60 - i)).collect();
         // The eigenvalues range down to 1e-9 of the largest.
-        assert!(alpha_holds(&x, 1e-9, 1e-15, 0.1));
-        assert!(!alpha_holds(&x, 1e-9, 1e-6, 0.1));
-        assert!(alpha_holds(&x, 0.0, 1e-6, 0.1));
+        assert!(alpha_change_is_within(&x, 1e-9, 1e-15, 0.1));
+        assert!(!alpha_change_is_within(&x, 1e-9, 1e-6, 0.1));
+        assert!(alpha_change_is_within(&x, 0.0, 1e-6, 0.1));
     }
 
     #[test]
@@ -276,10 +285,10 @@ mod tests {
         let mut rng = Pcg64::seed_from_u64(4);
         for kind in 0..4 {
             let x = spectrum(kind, 100, &mut rng);
-            assert!(alpha_holds(&x, 0.0, ERROR, 0.01));
-            assert!(!alpha_holds(&x, 0.3, ERROR, 0.01));
-            assert!(!alpha_holds(&x, f64::NAN, ERROR, 0.01));
+            assert!(alpha_change_is_within(&x, 0.0, ERROR, 0.01));
+            assert!(!alpha_change_is_within(&x, 0.3, ERROR, 0.01));
+            assert!(!alpha_change_is_within(&x, f64::NAN, ERROR, 0.01));
         }
-        assert!(!alpha_holds(&[0.0; 20], 1e-9, ERROR, 0.1));
+        assert!(!alpha_change_is_within(&[0.0; 20], 1e-9, ERROR, 0.1));
     }
 }

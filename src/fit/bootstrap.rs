@@ -6,14 +6,14 @@ use rand_pcg::Pcg64;
 use serde::{Deserialize, Serialize};
 
 use super::NoFit;
-use super::search::{Search, Start};
+use super::search::{Search, TailStart};
 use super::tail::{logs, usable};
 use crate::law::normal;
 
 /// Number of replicates that suffices for a 90 % interval and for p at the 10 % level.
 pub const REPLICATES: usize = 200;
 
-/// Nominal coverage of [`AlphaInterval`], for which [`expanded`] is made.
+/// Nominal coverage of [`AlphaInterval`], for which [`expanded_tail_probability`] is made.
 const LEVEL: f64 = 0.9;
 
 /// A confidence interval for α.
@@ -49,7 +49,7 @@ pub struct GoodnessOfFit {
 /// many eigenvalues, drawn with replacement, and repeats the search for xmin. So the interval
 /// includes the uncertainty of the search.
 ///
-/// q is a little below 5 %. The percentiles are expanded for the size m of the fitted tail:
+/// q is a little below 5 %. The percentiles are expanded_tail_probability for the size m of the fitted tail:
 /// q = Φ(−√(m/(m−1))·t), where t is Student's 95 % point with m−1 degrees of freedom.
 ///
 /// # Source
@@ -92,8 +92,8 @@ pub fn alpha_interval(
     let logs = logs(usable(eigenvalues)?);
     let mut search = Search::default();
     let start = search.run(&logs).ok_or(NoFit::NoPowerLaw)?;
-    let tail = expanded(logs.len() - start.index);
-    let mut resampled = Resampled::new(seed);
+    let tail = expanded_tail_probability(logs.len() - start.index);
+    let mut resampled = Resampler::new(seed);
     let mut alphas: Vec<f64> = (0..replicates.max(1))
         .filter_map(|_| search.run(resampled.with_replacement(&logs)))
         .map(|start| start.alpha)
@@ -112,7 +112,7 @@ pub fn alpha_interval(
 /// Φ(−√(m/(m−1))·t), where t is Student's 95 % point with m−1 degrees of freedom, by Cornish and
 /// Fisher's expansion. A plain percentile interval is too narrow for few values, as σ is with 1/m
 /// instead of 1/(m−1).
-fn expanded(m: usize) -> f64 {
+fn expanded_tail_probability(m: usize) -> f64 {
     let nu = (m.max(3) - 1) as f64;
     let z: f64 = 1.644_853_627;
     let t = z
@@ -164,10 +164,10 @@ pub fn goodness_of_fit(
     let logs = logs(usable(eigenvalues)?);
     let mut search = Search::default();
     let start = search.run(&logs).ok_or(NoFit::NoPowerLaw)?;
-    let mut resampled = Resampled::new(seed);
+    let mut resampled = Resampler::new(seed);
     let (mut fitted, mut as_far) = (0, 0);
     for _ in 0..replicates {
-        if let Some(replicate) = search.run(resampled.of_the_fit(&logs, start)) {
+        if let Some(replicate) = search.run(resampled.from_fitted_law(&logs, start)) {
             fitted += 1;
             as_far += usize::from(replicate.d >= start.d);
         }
@@ -179,13 +179,13 @@ pub fn goodness_of_fit(
 }
 
 /// Generates ascending samples, one after the other in the same memory.
-struct Resampled {
+struct Resampler {
     rng: Pcg64,
     counts: Vec<usize>,
     logs: Vec<f64>,
 }
 
-impl Resampled {
+impl Resampler {
     fn new(seed: u64) -> Self {
         Self {
             rng: Pcg64::seed_from_u64(seed),
@@ -201,7 +201,7 @@ impl Resampled {
     }
 
     /// The body is drawn with replacement, the tail comes from the fitted law.
-    fn of_the_fit(&mut self, logs: &[f64], start: Start) -> &[f64] {
+    fn from_fitted_law(&mut self, logs: &[f64], start: TailStart) -> &[f64] {
         let tail = self.draw(logs, start.index);
         // Rényi: the gaps of m sorted exponentials are exponentials of mean 1/m, …, 1/1. So no sort
         // is needed.

@@ -51,7 +51,7 @@ pub struct BulkFit {
     pub edge_scale: f64,
     /// Number of eigenvalues beyond `threshold`.
     pub num_spikes: usize,
-    /// The largest spikes in descending order, at most [`LISTED`] of them.
+    /// The largest spikes in descending order, at most [`MAX_LISTED_SPIKES`] of them.
     pub outliers: Vec<Outlier>,
     /// P(λmax of noise > λmax), Tracy–Widom, for noise of the bulk's variance and the shape with k
     /// = 0.
@@ -71,7 +71,7 @@ pub struct BulkFit {
 }
 
 /// How many spikes a fit lists. [`BulkFit::num_spikes`] counts all of them.
-pub const LISTED: usize = 16;
+pub const MAX_LISTED_SPIKES: usize = 16;
 
 /// An eigenvalue beyond the noise edge.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ impl BulkFit {
 }
 
 /// Fewest eigenvalues of a bulk. With fewer it has no shape.
-const NEEDED: usize = 10;
+const MIN_EIGENVALUES: usize = 10;
 /// Share of the bulk that the regression leaves out at each end.
 const TRIM: f64 = 0.2;
 /// Fit the bulk of a spectrum.
@@ -113,13 +113,13 @@ pub fn fit_bulk(spectrum: &Spectrum) -> Result<BulkFit, NoFit> {
     let copies = all.len() / spectrum.m();
     let shape = Shape {
         norm: spectrum.n(),
-        n: spectrum.live_n(),
+        n: spectrum.effective_n(),
         m: spectrum.m() - num_null / copies,
     };
-    if x.len() < NEEDED {
+    if x.len() < MIN_EIGENVALUES {
         return Err(NoFit::TooFew {
             found: x.len(),
-            needed: NEEDED,
+            needed: MIN_EIGENVALUES,
         });
     }
     let mut seen = Vec::new();
@@ -168,7 +168,7 @@ fn outliers(spikes: &[f64], shape: Shape, copies: usize, sigma2: f64) -> Vec<Out
     spikes
         .iter()
         .rev()
-        .take(LISTED)
+        .take(MAX_LISTED_SPIKES)
         .enumerate()
         .map(|(i, &lambda)| {
             let p = Noise::new(shape, i / copies).survival(lambda / sigma2);

@@ -13,9 +13,9 @@ mod tail;
 
 use serde::{Deserialize, Serialize};
 
-pub(crate) use alpha_bound::alpha_holds;
+pub(crate) use alpha_bound::alpha_change_is_within;
 pub use bootstrap::{AlphaInterval, GoodnessOfFit, REPLICATES, alpha_interval, goodness_of_fit};
-pub use bulk::{BulkFit, LISTED, Outlier, fit_bulk};
+pub use bulk::{BulkFit, MAX_LISTED_SPIKES, Outlier, fit_bulk};
 pub use compare::{Comparison, LikelihoodRatio, NestedRatio, against_exponential, compare};
 pub use hill::hill_alpha;
 pub use noise::{LEVELS, NoiseAlpha, Table as NoiseTable, noise_alpha};

@@ -3,7 +3,7 @@
 
 /// The best tail.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) struct Start {
+pub(crate) struct TailStart {
     /// Index of xmin among the ascending logarithms.
     pub(crate) index: usize,
     /// Exponent of the tail from that index on.
@@ -13,16 +13,16 @@ pub(crate) struct Start {
 }
 
 /// Samples with fewer values use the small-sample estimator.
-pub(crate) const SMALL: usize = 20;
+pub(crate) const SMALL_SAMPLE: usize = 20;
 /// Shortest tail of the small-sample estimator, and fewest values that a fit needs.
-pub(crate) const SMALL_TAIL: usize = 8;
+pub(crate) const MIN_TAIL: usize = 8;
 
-/// Distance in the sample between the points that are computed first.
+/// Distance in the sample evaluate_between the points that are computed first.
 const BLOCK: usize = 64;
 /// Rounding that the bounds allow for: an exp may not be monotone in its last bit.
 const SLACK: f64 = 1e-12;
 /// Number of tails that are tried first, so that the others are compared with a small D early.
-const SEEDS: usize = 8;
+const FIRST_TRIES: usize = 8;
 
 /// The search for xmin. It reuses its memory from one sample to the next.
 ///
@@ -30,7 +30,7 @@ const SEEDS: usize = 8;
 ///
 /// A tail is rejected as soon as one of its points has a distance of at least the best D so far.
 /// The points that rejected the previous tails are tried first, and they reject most tails. A tail
-/// that passes is cut into blocks. Both cdfs ascend, so between two known points F_a, F_b the
+/// that passes is cut into blocks. Both cdfs ascend, so evaluate_between two cdf_point points F_a, F_b the
 /// distance is at most max(F_b − a/m, b/m − F_a). A block whose bound is below the largest distance
 /// so far is skipped. The others are halved.
 ///
@@ -46,10 +46,10 @@ pub(crate) struct Search {
 impl Search {
     /// The tail of ascending logarithms that is closest to a power law. Of equally close ones, the
     /// first.
-    pub(crate) fn run(&mut self, logs: &[f64]) -> Option<Start> {
+    pub(crate) fn run(&mut self, logs: &[f64]) -> Option<TailStart> {
         let n = logs.len();
-        let candidates = if n < SMALL {
-            (n + 1).saturating_sub(SMALL_TAIL)
+        let candidates = if n < SMALL_SAMPLE {
+            (n + 1).saturating_sub(MIN_TAIL)
         } else {
             n - 1
         };
@@ -61,8 +61,8 @@ impl Search {
         }
         self.probes = Probes::default();
         let mut best = None;
-        for seed in 0..SEEDS {
-            self.attempt(logs, candidates * seed / SEEDS, &mut best);
+        for seed in 0..FIRST_TRIES {
+            self.attempt(logs, candidates * seed / FIRST_TRIES, &mut best);
         }
         for i in 0..candidates {
             self.attempt(logs, i, &mut best);
@@ -71,7 +71,7 @@ impl Search {
     }
 
     /// Replace `best` by the tail from i on if that is closer, or as close and longer.
-    fn attempt(&mut self, logs: &[f64], i: usize, best: &mut Option<Start>) {
+    fn attempt(&mut self, logs: &[f64], i: usize, best: &mut Option<TailStart>) {
         let bound = match best {
             Some(b) if b.index == i => return,
             Some(b) if b.index > i => b.d.next_up(),
@@ -80,7 +80,11 @@ impl Search {
         };
         let Some(&first) = logs.get(i) else { return };
         let m = (logs.len() - i) as f64;
-        let terms = if logs.len() < SMALL { m - 1.0 } else { m };
+        let terms = if logs.len() < SMALL_SAMPLE {
+            m - 1.0
+        } else {
+            m
+        };
         let alpha = 1.0 + terms / (self.suffix[i] - m * first);
         if !(alpha > 1.0 && alpha.is_finite()) {
             return;
@@ -91,7 +95,7 @@ impl Search {
             m,
         };
         if let Some(d) = tail.distance(i, bound, &mut self.probes) {
-            *best = Some(Start { index: i, alpha, d });
+            *best = Some(TailStart { index: i, alpha, d });
         }
     }
 }
@@ -117,15 +121,15 @@ struct Tail<'a> {
     m: f64,
 }
 
-/// A point whose model cdf is known.
+/// A point whose model cdf is cdf_point.
 #[derive(Clone, Copy)]
-struct Known {
+struct CdfPoint {
     k: usize,
     model: f64,
 }
 
 /// The largest distance so far, its point, and the bound that it must not reach.
-struct Reached {
+struct LargestDistance {
     d: f64,
     at: usize,
     bound: f64,
@@ -134,21 +138,21 @@ struct Reached {
 impl Tail<'_> {
     /// D, or `None` if it reaches `bound`. `start` is the tail's index in the sample.
     fn distance(&self, start: usize, bound: f64, probes: &mut Probes) -> Option<f64> {
-        let mut reached = Reached {
+        let mut reached = LargestDistance {
             d: 0.0,
             at: 0,
             bound,
         };
         for probe in probes.0 {
             if probe >= start {
-                self.look(probe - start, &mut reached);
+                self.evaluate(probe - start, &mut reached);
                 if reached.d >= bound {
                     probes.note(probe);
                     return None;
                 }
             }
         }
-        let inside = self.coarse(&mut reached) && self.fine(&mut reached);
+        let inside = self.evaluate_block_ends(&mut reached) && self.evaluate_blocks(&mut reached);
         probes.note(start + reached.at);
         inside.then_some(reached.d)
     }
@@ -160,27 +164,27 @@ impl Tail<'_> {
     }
 
     /// Compute the distance at the ends of all blocks. Returns whether D is still below the bound.
-    fn coarse(&self, reached: &mut Reached) -> bool {
+    fn evaluate_block_ends(&self, reached: &mut LargestDistance) -> bool {
         for k in self.ends() {
-            self.look(k, reached);
+            self.evaluate(k, reached);
         }
         reached.d < reached.bound
     }
 
     /// Compute the distance wherever it may be larger. Returns whether D is still below the bound.
-    fn fine(&self, reached: &mut Reached) -> bool {
-        let mut left: Option<Known> = None;
+    fn evaluate_blocks(&self, reached: &mut LargestDistance) -> bool {
+        let mut left: Option<CdfPoint> = None;
         self.ends().all(|k| {
-            let right = self.known(k);
-            let inside = left.is_none_or(|left| self.between(left, right, reached));
+            let right = self.cdf_point(k);
+            let inside = left.is_none_or(|left| self.evaluate_between(left, right, reached));
             left = Some(right);
             inside
         })
     }
 
-    /// Compute the distance between two known points where it may be larger. Returns whether D is
+    /// Compute the distance evaluate_between two cdf_point points where it may be larger. Returns whether D is
     /// still below the bound.
-    fn between(&self, a: Known, b: Known, reached: &mut Reached) -> bool {
+    fn evaluate_between(&self, a: CdfPoint, b: CdfPoint, reached: &mut LargestDistance) -> bool {
         if b.k - a.k < 2 {
             return true;
         }
@@ -189,24 +193,24 @@ impl Tail<'_> {
         if above.max(below) + SLACK < reached.d {
             return true;
         }
-        let middle = self.look(a.k + (b.k - a.k) / 2, reached);
+        let middle = self.evaluate(a.k + (b.k - a.k) / 2, reached);
         reached.d < reached.bound
-            && self.between(a, middle, reached)
-            && self.between(middle, b, reached)
+            && self.evaluate_between(a, middle, reached)
+            && self.evaluate_between(middle, b, reached)
     }
 
-    fn look(&self, k: usize, reached: &mut Reached) -> Known {
-        let known = self.known(k);
-        let d = (known.model - k as f64 / self.m).abs();
+    fn evaluate(&self, k: usize, reached: &mut LargestDistance) -> CdfPoint {
+        let cdf_point = self.cdf_point(k);
+        let d = (cdf_point.model - k as f64 / self.m).abs();
         if d > reached.d {
             (reached.d, reached.at) = (d, k);
         }
-        known
+        cdf_point
     }
 
-    fn known(&self, k: usize) -> Known {
+    fn cdf_point(&self, k: usize) -> CdfPoint {
         let model = 1.0 - (self.slope * (self.logs[k] - self.logs[0])).exp();
-        Known { k, model }
+        CdfPoint { k, model }
     }
 }
 
@@ -217,14 +221,14 @@ mod tests {
     use rand_pcg::Pcg64;
 
     /// The search that tests every point of every tail.
-    fn brute_force(logs: &[f64]) -> Option<Start> {
+    fn brute_force(logs: &[f64]) -> Option<TailStart> {
         let n = logs.len();
         let small = n < 20;
         let mut suffix = logs.to_vec();
         for i in (0..n - 1).rev() {
             suffix[i] += suffix[i + 1];
         }
-        let mut best: Option<Start> = None;
+        let mut best: Option<TailStart> = None;
         for i in 0..(if small { n - 7 } else { n - 1 }) {
             let m = (n - i) as f64;
             let terms = if small { m - 1.0 } else { m };
@@ -239,7 +243,7 @@ mod tests {
                 })
                 .fold(0.0, f64::max);
             if best.is_none_or(|b| d < b.d) {
-                best = Some(Start { index: i, alpha, d });
+                best = Some(TailStart { index: i, alpha, d });
             }
         }
         best

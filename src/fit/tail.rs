@@ -46,10 +46,10 @@ pub struct TailFit {
 }
 
 /// Relative numerical floor. Eigenvalues below it are zero up to rounding.
-pub(crate) const FLOOR: f64 = 1e-12;
+pub(crate) const RELATIVE_FLOOR: f64 = 1e-12;
 
 /// Relative spread that f32 rounding alone gives to equal eigenvalues.
-pub(super) const FLAT: f64 = 1e-5;
+pub(super) const EQUALITY_TOLERANCE: f64 = 1e-5;
 
 /// Fit a power law to the tail of ascending, non-negative `eigenvalues`.
 ///
@@ -77,13 +77,13 @@ pub(crate) fn usable(eigenvalues: &[f64]) -> Result<&[f64], NoFit> {
     if top <= 0.0 {
         return Err(NoFit::AllZero);
     }
-    let x = &eigenvalues[eigenvalues.partition_point(|&x| x <= FLOOR * top)..];
+    let x = &eigenvalues[eigenvalues.partition_point(|&x| x <= RELATIVE_FLOOR * top)..];
     match x {
         _ if x.len() < SMALL_TAIL => Err(NoFit::TooFew {
             found: x.len(),
             needed: SMALL_TAIL,
         }),
-        [low, ..] if top - low <= FLAT * top => Err(NoFit::AllEqual),
+        [low, ..] if top - low <= EQUALITY_TOLERANCE * top => Err(NoFit::AllEqual),
         _ => Ok(x),
     }
 }

@@ -41,7 +41,7 @@ fn exponent(bend: Bend, a: f64, b: f64, y: f64) -> f64 {
 
 /// The mode, and the point where the density has fallen to 1e-20 of its value at the mode. Both are
 /// for y ≥ `from`.
-fn reach(bend: Bend, a: f64, b: f64, from: f64) -> (f64, f64) {
+fn mode_and_end(bend: Bend, a: f64, b: f64, from: f64) -> (f64, f64) {
     let mode = match bend {
         _ if a >= 0.0 || b <= 0.0 => 0.0,
         Bend::Exponential => (-a / b).max(1.0).ln(),
@@ -75,7 +75,7 @@ const PANELS: usize = 24;
 
 /// ∫ exp(−a·y − b·t(y)) over y ≥ `from`, and its moments. They are finite if b > 0 or a > 0.
 pub(crate) fn moments(bend: Bend, a: f64, b: f64, from: f64) -> Moments {
-    let (mode, end) = reach(bend, a, b, from);
+    let (mode, end) = mode_and_end(bend, a, b, from);
     let top = exponent(bend, a, b, mode);
     let mut sums = [0.0; 6];
     let mut add = |low: f64, high: f64| {

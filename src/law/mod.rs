@@ -71,7 +71,7 @@ mod tests {
     use rand::SeedableRng;
 
     /// ∫pdf = cdf, cdf′ = pdf (by the same integral), and quantile inverts cdf.
-    fn obeys(law: &dyn Law, name: &str) {
+    fn check_law(law: &dyn Law, name: &str) {
         let inner: Vec<f64> = (1..40).map(|i| law.quantile(f64::from(i) / 40.0)).collect();
         for (i, pair) in inner.windows(2).enumerate() {
             let (a, b) = (pair[0], pair[1]);
@@ -150,20 +150,20 @@ mod tests {
             (8, 7, 1.0),
         ] {
             let law = MarchenkoPastur::new(sigma2, n, m).unwrap();
-            obeys(&law, &format!("MP {n}×{m}"));
+            check_law(&law, &format!("MP {n}×{m}"));
         }
-        obeys(&PowerLaw::new(2.5, 0.3).unwrap(), "power law");
-        obeys(&Exponential::new(1.7, 0.3).unwrap(), "exponential");
-        obeys(&TracyWidom, "Tracy–Widom");
+        check_law(&PowerLaw::new(2.5, 0.3).unwrap(), "power law");
+        check_law(&Exponential::new(1.7, 0.3).unwrap(), "exponential");
+        check_law(&TracyWidom, "Tracy–Widom");
         for (alpha, rate) in [(2.5, 0.4), (1.0, 2.0), (-0.5, 1.0), (3.0, 1e-6)] {
-            obeys(
+            check_law(
                 &TruncatedPowerLaw::new(alpha, rate, 0.3).unwrap(),
                 &format!("truncated {alpha} {rate}"),
             );
         }
         for (mu, s) in [(0.0, 1.0), (-3.0, 1.5), (2.0, 0.3), (-20.0, 4.0)] {
             let law = Lognormal::new(mu, s, 0.3).unwrap();
-            obeys(&law, &format!("lognormal {mu} {s}"));
+            check_law(&law, &format!("lognormal {mu} {s}"));
         }
     }
 

@@ -22,7 +22,7 @@ pub enum Placement {
     /// Rows and columns drawn without replacement. Neurons that are stored side by side, such as
     /// the channels of one attention head, are then not kept together.
     Random {
-        /// Seed of the draw.
+        /// Seed of the sample_indices.
         seed: u64,
     },
 }
@@ -90,7 +90,7 @@ impl Default for FarmsConfig {
 pub struct FarmsFit {
     /// Hill's α of the pooled eigenvalues.
     pub alpha: f64,
-    /// Standard deviation of the windows' own Hill α. `None` if fewer than two windows have one.
+    /// Standard sample_sd of the windows' own Hill α. `None` if fewer than two windows have one.
     pub alpha_spread: Option<f64>,
     /// Longer side of a window.
     pub window_n: usize,
@@ -124,7 +124,7 @@ pub fn farms_alpha(
     let windows = windows(matrix, config, window_n, window_m);
     for (long, short) in &windows {
         let values = submatrix(matrix, long, short);
-        let part = matrix.derived(window_n, window_m, values)?;
+        let part = matrix.with_values(window_n, window_m, values)?;
         let spectrum = Spectrum::from_matrix(&part, solver)?;
         alphas.extend(hill_alpha(spectrum.eigenvalues()));
         pooled.extend_from_slice(spectrum.eigenvalues());
@@ -138,7 +138,7 @@ pub fn farms_alpha(
     })?;
     Ok(FarmsFit {
         alpha,
-        alpha_spread: deviation(&alphas),
+        alpha_spread: sample_sd(&alphas),
         window_n,
         window_m,
         num_windows: windows.len(),
@@ -201,7 +201,10 @@ fn windows(
                     run(start(i, along, n - window_n), window_n),
                     run(start(j, across, m - window_m), window_m),
                 ),
-                Some(rng) => (draw(rng, n, window_n), draw(rng, m, window_m)),
+                Some(rng) => (
+                    sample_indices(rng, n, window_n),
+                    sample_indices(rng, m, window_m),
+                ),
             });
         }
     }
@@ -222,7 +225,7 @@ fn run(start: usize, len: usize) -> Vec<usize> {
 }
 
 /// `len` of the numbers 0..`of` without replacement, ascending (Fisher and Yates).
-fn draw(rng: &mut Pcg64, of: usize, len: usize) -> Vec<usize> {
+fn sample_indices(rng: &mut Pcg64, of: usize, len: usize) -> Vec<usize> {
     let mut all: Vec<usize> = (0..of).collect();
     for i in 0..len {
         all.swap(i, rng.random_range(i..of));
@@ -241,8 +244,8 @@ fn submatrix(matrix: &WeightMatrix, long: &[usize], short: &[usize]) -> Vec<f64>
         .collect()
 }
 
-/// Standard deviation of the values. `None` for fewer than two.
-fn deviation(values: &[f64]) -> Option<f64> {
+/// Standard sample_sd of the values. `None` for fewer than two.
+fn sample_sd(values: &[f64]) -> Option<f64> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;
     let squares: f64 = values.iter().map(|v| (v - mean).powi(2)).sum();

@@ -61,7 +61,7 @@ pub struct VectorShape {
 }
 
 /// Fewest entries of a test. With fewer the asymptotic p-value is wrong.
-const TESTABLE: usize = 8;
+const MIN_ENTRIES: usize = 8;
 
 /// f32 weights do not resolve the vectors of eigenvalues below this share of λmax.
 const FLOOR: f64 = 1e-12;
@@ -77,7 +77,7 @@ impl VectorShape {
         entries.sort_unstable_by(f64::total_cmp);
         Self {
             len: v.len(),
-            porter_thomas_p: (v.len() >= TESTABLE).then(|| kolmogorov::normal_p(&entries)),
+            porter_thomas_p: (v.len() >= MIN_ENTRIES).then(|| kolmogorov::normal_p(&entries)),
             localisation_ratio: sum(f64::abs) / largest,
             participation: (square * square / sum(|x| x.powi(4))).powf(0.25),
         }

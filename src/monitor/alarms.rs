@@ -5,23 +5,23 @@ use std::collections::{HashMap, HashSet};
 use crate::error::LayerError;
 use crate::phase::{Annotation, Evidence, Phase};
 use crate::record::{
-    Alarm, AlarmEvidence, FullLine, LayerOutcome, Record, Rule, Stamp, Subject, Values,
+    Alarm, AlarmEvidence, AlarmRule, DoubtSubject, FullLine, LayerOutcome, Record, Stamp, Values,
 };
 use crate::run::Transition;
 
 /// The state of all alarm rules.
 #[derive(Default)]
-pub(super) struct Alarms {
+pub(super) struct AlarmTracker {
     run: String,
-    rules: Vec<Rule>,
+    rules: Vec<AlarmRule>,
     /// By rule and layer: number of observations in a row with a low α.
     low: HashMap<(usize, String), usize>,
     /// The rules that hold now, by layer.
     raised: HashSet<(usize, String)>,
 }
 
-impl Alarms {
-    pub(super) fn new(run: &str, rules: Vec<Rule>) -> Self {
+impl AlarmTracker {
+    pub(super) fn new(run: &str, rules: Vec<AlarmRule>) -> Self {
         Self {
             run: run.to_owned(),
             rules,
@@ -40,19 +40,19 @@ impl Alarms {
         let mut alarms = Vec::new();
         for (i, rule) in self.rules.clone().into_iter().enumerate() {
             let evidence = match rule {
-                Rule::TurnedTo { phase } => turned
+                AlarmRule::TurnedTo { phase } => turned
                     .filter(|t| t.to == phase)
                     .map(|t| turned_evidence(record, t)),
-                Rule::AlphaBelow {
+                AlarmRule::AlphaBelow {
                     alpha,
                     observations,
                 } => self.low(i, record, alpha, observations),
-                Rule::CorrelationTrap => record
+                AlarmRule::CorrelationTrap => record
                     .values()
                     .filter(|v| v.annotations.contains(&Annotation::CorrelationTrap))
                     .map(|_| AlarmEvidence::Trap),
-                Rule::SoftCollapse => record.values().and_then(soft_collapse),
-                Rule::NotFinite => match &record.outcome {
+                AlarmRule::SoftCollapse => record.values().and_then(soft_collapse),
+                AlarmRule::NotFinite => match &record.outcome {
                     LayerOutcome::Failed(cause @ LayerError::NotFinite { .. }) => {
                         let cause = cause.clone();
                         Some(AlarmEvidence::Weights { cause })
@@ -63,7 +63,7 @@ impl Alarms {
             // Only a full analysis can find a correlation trap. A live analysis without one does
             // not end the condition.
             let full = record.values().is_some_and(|v| v.full.is_some());
-            let ceases = rule != Rule::CorrelationTrap || full;
+            let ceases = rule != AlarmRule::CorrelationTrap || full;
             alarms.extend(self.edge(i, record.stamp, &record.layer, evidence, ceases));
         }
         alarms
@@ -74,7 +74,7 @@ impl Alarms {
         let rule = self
             .rules
             .iter()
-            .position(|r| *r == Rule::CorrelationTrap)?;
+            .position(|r| *r == AlarmRule::CorrelationTrap)?;
         let trapped = line
             .full
             .annotations
@@ -85,7 +85,7 @@ impl Alarms {
 
     /// The alarm that a number of the training raises.
     pub(super) fn see_scalar(&mut self, epoch: usize, name: &str, value: f64) -> Option<Alarm> {
-        let rule = self.rules.iter().position(|r| *r == Rule::NotFinite)?;
+        let rule = self.rules.iter().position(|r| *r == AlarmRule::NotFinite)?;
         let evidence = (!value.is_finite()).then(|| AlarmEvidence::Scalar {
             value: value.to_string(),
         });
@@ -94,7 +94,7 @@ impl Alarms {
 
     /// Keeps only the conditions that have an alarm in the log. A rule may be new, and its alarm is
     /// then not raised yet.
-    pub(super) fn raised_only(&mut self, log: &[Alarm]) {
+    pub(super) fn keep_logged(&mut self, log: &[Alarm]) {
         let rules = &self.rules;
         self.raised.retain(|(rule, layer)| {
             log.iter()
@@ -146,7 +146,7 @@ impl Alarms {
             alpha,
             sigma: values.primary.sigma.unwrap_or(0.0),
             n_tail: values.primary.num_pl_spikes.unwrap_or(0),
-            doubts: values.doubts_about(Subject::Alpha).copied().collect(),
+            doubts: values.doubts_about(DoubtSubject::Alpha).copied().collect(),
         })
     }
 }
@@ -175,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_alarm_is_raised_when_its_condition_begins_and_again_after_it_ceased() {
-        let mut alarms = Alarms::new("r", vec![Rule::NotFinite]);
+        let mut alarms = AlarmTracker::new("r", vec![AlarmRule::NotFinite]);
         let mut raised = Vec::new();
         for (epoch, value) in [1.0, f64::NAN, f64::NAN, 2.0, f64::INFINITY]
             .into_iter()

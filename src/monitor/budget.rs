@@ -11,7 +11,7 @@ pub(super) struct Budget {
 
 /// The cost of observing so far, in seconds of wall time, summed over all threads.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Spent {
+pub(super) struct Cost {
     /// Total cost: copies, analyses and full analyses.
     pub(super) total: f64,
     /// Cost of the latest observation, without full analyses. None before the first one is
@@ -30,12 +30,12 @@ impl Budget {
     }
 
     /// Whether another observation, at the cost of the latest one, stays within the share.
-    pub(super) fn fits(&self, spent: Spent) -> bool {
+    pub(super) fn fits(&self, spent: Cost) -> bool {
         fits(self.share, self.start.elapsed().as_secs_f64(), spent)
     }
 }
 
-fn fits(share: f64, elapsed: f64, spent: Spent) -> bool {
+fn fits(share: f64, elapsed: f64, spent: Cost) -> bool {
     match spent.latest {
         // The cost is unknown before the first observation, so only one may run.
         None => spent.waiting == 0,
@@ -49,12 +49,12 @@ mod tests {
 
     #[test]
     fn observations_space_themselves() {
-        let mut spent = Spent::default();
+        let mut spent = Cost::default();
         assert!(fits(0.01, 0.0, spent), "the first");
         spent.waiting = 1;
         assert!(!fits(0.01, 1e6, spent), "no price is known yet");
         let price = 0.1;
-        let mut spent = Spent {
+        let mut spent = Cost {
             total: 0.5,
             latest: Some(price),
             waiting: 0,
@@ -74,7 +74,7 @@ mod tests {
 
     #[test]
     fn what_waits_is_counted() {
-        let spent = Spent {
+        let spent = Cost {
             total: 0.0,
             latest: Some(1.0),
             waiting: 3,

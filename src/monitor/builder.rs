@@ -9,7 +9,7 @@ use super::worker::{Overload, Settings, Worker};
 use super::{Cadence, Inner, Monitor, Selection};
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::record::{Alarm, Event, Header, Rule};
+use crate::record::{Alarm, AlarmRule, Event, Header};
 use crate::run::{RunDir, Trajectory};
 use crate::sink::{CsvSink, JsonlSink, Sink, SpectraSink};
 
@@ -29,7 +29,7 @@ pub struct Builder {
     threads: usize,
     tolerance: Option<f64>,
     budget: Option<f64>,
-    rules: Vec<Rule>,
+    rules: Vec<AlarmRule>,
     on_alarm: Vec<OnAlarm>,
 }
 
@@ -176,7 +176,7 @@ impl Builder {
 
     /// Write an [`Alarm`] to the log whenever this rule begins to hold for a layer. There are no
     /// rules by default.
-    pub fn alarm(mut self, rule: Rule) -> Self {
+    pub fn alarm(mut self, rule: AlarmRule) -> Self {
         self.rules.push(rule);
         self
     }
@@ -190,7 +190,7 @@ impl Builder {
     /// let interrupter = Interrupter::new();
     /// let stop = interrupter.clone();
     /// let monitor = Monitor::builder()
-    ///     .alarm(Rule::NotFinite)
+    ///     .alarm(AlarmRule::NotFinite)
     ///     .on_alarm(move |alarm| stop.stop(Some(&alarm.to_string())))
     ///     .build()?;
     /// let training = SupervisedTraining::new(dir, train, valid).with_interrupter(interrupter);
@@ -236,7 +236,7 @@ impl Builder {
             return config_error("budget", "must be a share above 0, at most 1");
         }
         for rule in &self.rules {
-            if let Rule::AlphaBelow {
+            if let AlarmRule::AlphaBelow {
                 alpha,
                 observations,
             } = rule
@@ -255,7 +255,7 @@ impl Builder {
             (trajectory, torn, name) = (opened.trajectory, opened.torn, Some(opened.name));
         }
         let run = name.unwrap_or_else(|| "run".to_owned());
-        let resumed = trajectory.has_begun();
+        let resumed = trajectory.has_data();
         let model = trajectory.model().map(<[_]>::to_vec);
         let state = Arc::new(Mutex::new(trajectory));
         let header = Header::new(&run, &self.config);
@@ -351,7 +351,7 @@ impl Opened {
                 .map(|n| n.to_string_lossy().into_owned())
         };
         let name = name.or_else(stem).unwrap_or_else(|| "run".to_owned());
-        let torn = log.was_torn();
+        let torn = log.removed_incomplete_line();
         let mut table = CsvSink::create(dir.table())?;
         table.rewrite(&trajectory)?;
         let mut spectra = SpectraSink::open(dir.spectra())?;

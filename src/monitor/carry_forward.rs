@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::fit::alpha_holds;
+use crate::fit::alpha_change_is_within;
 use crate::matrix::LayerTensor;
 use crate::record::{Carried, Record, Stamp};
 use crate::spectrum::Solver;
@@ -13,12 +13,12 @@ use crate::spectrum::Solver;
 pub(super) struct CarryForward {
     tolerance: f64,
     solver: Solver,
-    anchors: HashMap<String, Anchor>,
+    references: HashMap<String, Reference>,
 }
 
 /// A layer as it was analysed. Drift is measured from these weights, so that skipped analyses do
 /// not accumulate error.
-struct Anchor {
+struct Reference {
     tensor: Arc<LayerTensor>,
     eigenvalues: Vec<f64>,
     record: Record,
@@ -29,7 +29,7 @@ impl CarryForward {
         Self {
             tolerance,
             solver,
-            anchors: HashMap::new(),
+            references: HashMap::new(),
         }
     }
 
@@ -37,12 +37,12 @@ impl CarryForward {
     /// tolerance.
     pub(super) fn carry(&self, stamp: Stamp, tensor: &LayerTensor) -> Option<Record> {
         let start = Instant::now();
-        let anchor = self.anchors.get(&tensor.name)?;
+        let anchor = self.references.get(&tensor.name)?;
         let Drift { moved, old, new } = drift(&anchor.tensor, tensor)?;
         let row = &anchor.record.values()?.primary;
         let scaled = moved / (row.n as f64).sqrt();
         let error = self.solver.error();
-        if !alpha_holds(&anchor.eigenvalues, scaled, error, self.tolerance) {
+        if !alpha_change_is_within(&anchor.eigenvalues, scaled, error, self.tolerance) {
             return None;
         }
         Some(Record {
@@ -69,14 +69,14 @@ impl CarryForward {
         if let Some(values) = record.values_mut() {
             // The full analysis belongs to the analysed observation only.
             values.full = None;
-            values.assess();
+            values.update_doubts();
         }
-        let anchor = Anchor {
+        let anchor = Reference {
             tensor: Arc::clone(tensor),
             eigenvalues: eigenvalues.to_vec(),
             record,
         };
-        self.anchors.insert(tensor.name.clone(), anchor);
+        self.references.insert(tensor.name.clone(), anchor);
     }
 }
 

@@ -7,15 +7,15 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::alarms::Alarms;
+use super::alarms::AlarmTracker;
 use super::lock;
-use crate::error::{Error, Result, chain, guarded, panic_message};
+use crate::error::{Error, Result, catch_panics, chain, panic_message};
 use crate::phase::Baseline;
 use crate::record::{
-    Alarm, End, Ending, Event, Line, Notice, Record, Resumed, Rule, Scalar, Stamp, Summary,
+    Alarm, AlarmRule, End, Ending, Event, Line, Notice, Record, Resumed, Scalar, Stamp, Summary,
     unix_time,
 };
-use crate::run::{Hysteresis, Trajectory};
+use crate::run::{PhaseTracker, Trajectory};
 use crate::sink::Sink;
 use crate::spectrum::Spectrum;
 
@@ -31,11 +31,11 @@ pub struct SinkFailure {
     /// The first error.
     pub error: Error,
     /// Number of lines that the sink has not written. 0 if a later attempt succeeded.
-    pub lacking: usize,
+    pub unwritten_lines: usize,
 }
 
 /// A sink with its failures.
-struct Watched {
+struct SinkState {
     sink: Box<dyn Sink>,
     error: Option<Error>,
     /// Path of its file, if the file was lost.
@@ -47,9 +47,9 @@ struct Watched {
 pub(super) struct Journal {
     run: String,
     state: Arc<Mutex<Trajectory>>,
-    sinks: Vec<Watched>,
-    phases: HashMap<String, Hysteresis>,
-    alarms: Alarms,
+    sinks: Vec<SinkState>,
+    phases: HashMap<String, PhaseTracker>,
+    alarms: AlarmTracker,
     on_alarm: Vec<OnAlarm>,
     /// Number of alarms that this process raised.
     raised: Arc<AtomicUsize>,
@@ -60,10 +60,10 @@ impl Journal {
         run: &str,
         state: Arc<Mutex<Trajectory>>,
         sinks: Vec<Box<dyn Sink>>,
-        rules: Vec<Rule>,
+        rules: Vec<AlarmRule>,
         on_alarm: Vec<OnAlarm>,
     ) -> Self {
-        let watched = |sink| Watched {
+        let watched = |sink| SinkState {
             sink,
             error: None,
             lost: None,
@@ -74,7 +74,7 @@ impl Journal {
             state,
             sinks: sinks.into_iter().map(watched).collect(),
             phases: HashMap::new(),
-            alarms: Alarms::new(run, rules),
+            alarms: AlarmTracker::new(run, rules),
             on_alarm,
             raised: Arc::default(),
         };
@@ -99,7 +99,7 @@ impl Journal {
             let phase = self.phases.entry(record.layer.clone()).or_default();
             let _ = self.alarms.see(record, phase.see(record).as_ref());
         }
-        self.alarms.raised_only(log.alarms());
+        self.alarms.keep_logged(log.alarms());
     }
 
     /// The initial state of the layers, from the log. Layers without an initial record are missing.
@@ -117,7 +117,7 @@ impl Journal {
     }
 
     /// Whether an observation is in the log.
-    pub(super) fn knows(&self, stamp: Stamp) -> bool {
+    pub(super) fn contains(&self, stamp: Stamp) -> bool {
         lock(&self.state).summary(stamp).is_some()
     }
 
@@ -231,7 +231,7 @@ impl Journal {
             Some(SinkFailure {
                 sink: watched.sink.name(),
                 error: watched.error.take()?,
-                lacking: watched.refused + watched.sink.lacking(),
+                unwritten_lines: watched.refused + watched.sink.unwritten_lines(),
             })
         });
         failures.collect()
@@ -255,7 +255,7 @@ impl Journal {
             self.raised.fetch_add(1, Ordering::Relaxed);
             let mut acts = std::mem::take(&mut self.on_alarm);
             for act in &mut acts {
-                let done = guarded(|| {
+                let done = catch_panics(|| {
                     act(&alarm);
                     Ok(())
                 });
@@ -289,7 +289,7 @@ impl Journal {
     pub(super) fn flush(&mut self) {
         let mut lost = false;
         let mut said = self.call(|watched| match watched.sink.flush() {
-            Err(Error::Lost { path }) => {
+            Err(Error::FileReplaced { path }) => {
                 (lost, watched.lost) = (true, Some(path));
                 Ok(())
             }
@@ -304,7 +304,7 @@ impl Journal {
                 };
                 watched.sink.rewrite(&run)?;
                 anew.push(path.display().to_string());
-                watched.error.get_or_insert(Error::Lost { path });
+                watched.error.get_or_insert(Error::FileReplaced { path });
                 Ok(())
             }));
             said.extend(anew.into_iter().map(|path| Event::LogLost { path }));
@@ -324,7 +324,7 @@ impl Journal {
 
     /// Calls every sink. A sink that fails or panics stops neither the others nor the training.
     /// Returns an event for the first failure of each sink.
-    fn call(&mut self, mut call: impl FnMut(&mut Watched) -> Result<()>) -> Vec<Event> {
+    fn call(&mut self, mut call: impl FnMut(&mut SinkState) -> Result<()>) -> Vec<Event> {
         let mut said = Vec::new();
         for watched in &mut self.sinks {
             let result = catch_unwind(AssertUnwindSafe(|| call(watched))).unwrap_or_else(|panic| {

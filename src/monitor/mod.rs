@@ -181,7 +181,7 @@ impl Monitor {
         if std::mem::take(&mut *lock(&self.inner.resuming)) {
             self.resume_at(stamp, &snapshot.tensors);
         }
-        self.announce(stamp, &snapshot);
+        self.write_model(stamp, &snapshot);
         #[cfg(feature = "burn")]
         {
             *lock(&self.inner.submitted) = Some(std::time::Instant::now());
@@ -190,7 +190,7 @@ impl Monitor {
     }
 
     /// Writes the layers of the model, at the beginning and whenever they change.
-    fn announce(&self, stamp: Stamp, snapshot: &Snapshot) {
+    fn write_model(&self, stamp: Stamp, snapshot: &Snapshot) {
         let layers: Vec<LayerShape> = snapshot
             .tensors
             .iter()
@@ -272,7 +272,7 @@ impl Monitor {
 
     /// Makes the last observation although it did not fit into the budget.
     #[cfg(feature = "burn")]
-    pub(crate) fn observe_beyond_budget(&self) {
+    pub(crate) fn uncount_left_out(&self) {
         self.inner.worker.uncount_over_budget();
     }
 
@@ -286,7 +286,7 @@ impl Monitor {
     /// Records a number that the training reports, such as the loss of an epoch.
     pub fn scalar(&self, epoch: usize, name: impl Into<String>, value: f64) {
         let name = name.into();
-        self.hand_over(Job::Number { epoch, name, value });
+        self.send_or_hold(Job::Number { epoch, name, value });
     }
 
     /// Records a message for the reader of the log.
@@ -313,7 +313,7 @@ impl Monitor {
     /// Waits until the worker has finished the last observation, but not beyond `patience` after
     /// its submission. Several calls share this limit.
     #[cfg(feature = "burn")]
-    pub(crate) fn settle(&self, patience: std::time::Duration) {
+    pub(crate) fn wait_after_submission(&self, patience: std::time::Duration) {
         let submitted = *lock(&self.inner.submitted);
         if let Some(rest) = submitted.and_then(|at| patience.checked_sub(at.elapsed())) {
             self.wait(rest);
@@ -353,7 +353,7 @@ impl Monitor {
 
     /// The newest observation in the log whose weight norms equal those of `tensors`.
     #[cfg(feature = "burn")]
-    pub(crate) fn recognise(&self, tensors: &[LayerTensor]) -> Option<Stamp> {
+    pub(crate) fn find_weights(&self, tensors: &[LayerTensor]) -> Option<Stamp> {
         let norms = norms(tensors);
         self.with_trajectory(|t| {
             let mut stamps = t.summaries().iter().rev().map(|s| s.stamp);
@@ -362,12 +362,12 @@ impl Monitor {
     }
 
     fn send(&self, line: Line) {
-        self.hand_over(Job::Line(Box::new(line)));
+        self.send_or_hold(Job::Line(Box::new(line)));
     }
 
     /// Sends a job to the worker. Holds the job until the resume point is known, because a branch
     /// that will be abandoned may have a line with the same key.
-    fn hand_over(&self, job: Job) {
+    fn send_or_hold(&self, job: Job) {
         let resuming = lock(&self.inner.resuming);
         if *resuming {
             lock(&self.inner.held).push(job);

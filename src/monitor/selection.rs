@@ -3,7 +3,7 @@
 use regex_lite::Regex;
 
 use crate::error::{Error, Result};
-use crate::matrix::{Layout, SkipReason, analysable};
+use crate::matrix::{Layout, SkipReason, cut_layout};
 
 /// Selects the layers to analyse, by their dotted path.
 #[derive(Debug, Clone, Default)]
@@ -48,7 +48,7 @@ impl Selection {
         layout: Option<Layout>,
         shape: &[usize],
     ) -> Result<Layout, SkipReason> {
-        let layout = analysable(layout, shape)?;
+        let layout = cut_layout(layout, shape)?;
         if self.includes(name) {
             Ok(layout)
         } else {

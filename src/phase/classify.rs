@@ -62,15 +62,15 @@ const NULL_SHARE: f64 = 0.05;
 const NULL_SOFTNESS: f64 = 0.01;
 /// Soft collapse: the bulk's σ² is below this share of its initial value, and the spikes have
 /// [`SPIKE_MASS`].
-const FADED: f64 = 0.05;
+const SHRUNKEN_VARIANCE: f64 = 0.05;
 /// Soft collapse: the spikes have more than this share of the squared norm.
 const SPIKE_MASS: f64 = 0.9;
 /// Soft collapse without initial weights: the spikes have more than this share of the squared norm,
-/// and the noise edge is below [`ALONE_EDGE`].
-const ALONE_MASS: f64 = 0.99;
+/// and the noise edge is below [`NO_BASELINE_EDGE`].
+const NO_BASELINE_MASS: f64 = 0.99;
 /// Soft collapse without initial weights: the noise edge is below this share of the spikes' median
 /// (3 % in singular values).
-const ALONE_EDGE: f64 = 1e-3;
+const NO_BASELINE_EDGE: f64 = 1e-3;
 /// Single entries make the spikes if their fourth powers are at least this share of the spikes'
 /// squares.
 const ENTRY_SHARE: f64 = 0.5;
@@ -120,7 +120,7 @@ pub fn classify(
     let mut verdict = match bulk {
         Ok(bulk) => {
             let tail = tail.as_ref().ok();
-            let mut probabilities = living(spectrum, bulk, tail, ratio);
+            let mut probabilities = network_probabilities(spectrum, bulk, tail, ratio);
             let mut evidence = Vec::new();
             let collapse = collapse(spectrum, bulk, baseline, &mut evidence);
             for p in &mut probabilities {
@@ -128,13 +128,13 @@ pub fn classify(
             }
             probabilities[Phase::RankCollapse as usize] = collapse;
             if collapse < 0.5 {
-                describe(spectrum, bulk, tail, ratio, &mut evidence);
+                add_evidence(spectrum, bulk, tail, ratio, &mut evidence);
             }
             Verdict::new(probabilities, evidence)
         }
         // Too few eigenvalues are above zero for a bulk.
-        Err(NoFit::TooFew { found, .. }) => wholly_collapsed(count, *found),
-        Err(NoFit::AllZero) => wholly_collapsed(count, 0),
+        Err(NoFit::TooFew { found, .. }) => fully_collapsed(count, *found),
+        Err(NoFit::AllZero) => fully_collapsed(count, 0),
         Err(cause) => {
             return Err(Unclassifiable::NoBulk {
                 cause: cause.clone(),
@@ -147,7 +147,7 @@ pub fn classify(
     if count < TINY_M && !matches!(verdict.phase, Phase::RandomLike | Phase::RankCollapse) {
         verdict.indeterminate = true;
     }
-    if spectrum.live_n() < spectrum.n() {
+    if spectrum.effective_n() < spectrum.n() {
         verdict.annotations.push(Annotation::DeadVectors);
     }
     if let Ok(bulk) = bulk {
@@ -164,7 +164,7 @@ pub fn classify(
 }
 
 /// The network's probabilities, with 0 for Rank-collapse.
-fn living(
+fn network_probabilities(
     spectrum: &Spectrum,
     bulk: &BulkFit,
     tail: Option<&TailFit>,
@@ -176,7 +176,7 @@ fn living(
     all
 }
 
-fn wholly_collapsed(count: usize, live: usize) -> Verdict {
+fn fully_collapsed(count: usize, live: usize) -> Verdict {
     let mut probabilities = [0.0; 6];
     probabilities[Phase::RankCollapse as usize] = 1.0;
     let share = 1.0 - live as f64 / count as f64;
@@ -207,12 +207,12 @@ fn collapse(
         (_, true) => return hard,
         (Some(initial), _) => {
             let share = bulk.sigma2 / initial.sigma2;
-            let collapsed = share < FADED && mass > SPIKE_MASS;
+            let collapsed = share < SHRUNKEN_VARIANCE && mass > SPIKE_MASS;
             (Evidence::FadedBulk { share }, collapsed)
         }
         (None, _) => {
             let ratio = bulk.lambda_plus / spikes[spikes.len() / 2];
-            let collapsed = ratio < ALONE_EDGE && mass > ALONE_MASS;
+            let collapsed = ratio < NO_BASELINE_EDGE && mass > NO_BASELINE_MASS;
             (Evidence::FaintBulk { ratio }, collapsed)
         }
     };
@@ -237,12 +237,12 @@ fn entries_make_spikes(spectrum: &Spectrum, bulk: &BulkFit) -> bool {
         .map(|v| share(v).powi(2))
         .sum();
     // In units of the squared norm, like the sum over the spikes.
-    let entries = spectrum.entry_kurtosis() / (spectrum.live_n() * spectrum.m()) as f64;
+    let entries = spectrum.entry_kurtosis() / (spectrum.effective_n() * spectrum.m()) as f64;
     spikes > 0.0 && entries >= ENTRY_SHARE * spikes
 }
 
 /// Add the findings of the fits to `evidence`.
-fn describe(
+fn add_evidence(
     spectrum: &Spectrum,
     bulk: &BulkFit,
     tail: Option<&TailFit>,

@@ -18,7 +18,7 @@ const SHARES: [f64; 17] = [
     0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.97,
 ];
 /// Positions at which deviations are measured in units of the bulk's rigidity.
-const RIGID: [f64; 6] = [0.1, 0.2, 0.3, 0.5, 0.7, 0.9];
+const RIGIDITY_SHARES: [f64; 6] = [0.1, 0.2, 0.3, 0.5, 0.7, 0.9];
 
 /// The features of a spectrum without its null directions.
 ///
@@ -43,7 +43,7 @@ pub fn features(
     let x = &all[bulk.num_null.min(all.len() - 1)..];
     let p = x.len();
     let m = p.min(spectrum.m());
-    let n = spectrum.live_n().max(m);
+    let n = spectrum.effective_n().max(m);
     let q = MarchenkoPastur::unchecked(1.0, n, m).midpoint_quantiles(p);
     // The scale comes from the part of the spectrum that structure changes last.
     let range = p / 20..(p * 3).div_ceil(5);
@@ -69,7 +69,7 @@ pub fn features(
     for share in SHARES {
         out.push((at_share(share) * 8.0).asinh());
     }
-    for share in RIGID {
+    for share in RIGIDITY_SHARES {
         out.push((at_share(share) * p as f64 / 4.0).asinh());
     }
     out.push(deviation(p - 1).clamp(-3.0, 8.0));

@@ -95,7 +95,7 @@ impl fmt::Display for Phase {
 }
 
 /// A verdict whose best phase has a lower probability is `indeterminate`.
-pub const INDETERMINATE: f64 = 0.6;
+pub const MIN_CONFIDENCE: f64 = 0.6;
 
 /// A phase with its probability, evidence and annotations.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -106,7 +106,7 @@ pub struct Verdict {
     /// Its probability, from 0 to 1. Simulation calibrates it, except for Rank-collapse, whose
     /// probability follows from rules: see [`classify`].
     pub confidence: f64,
-    /// Whether the verdict is unreliable: the confidence is below [`INDETERMINATE`], or the layer
+    /// Whether the verdict is unreliable: the confidence is below [`MIN_CONFIDENCE`], or the layer
     /// is too small for this phase.
     pub indeterminate: bool,
     /// The probability of each phase, in the order of [`Phase::ALL`].
@@ -131,7 +131,7 @@ impl Verdict {
         Self {
             phase,
             confidence,
-            indeterminate: confidence < INDETERMINATE,
+            indeterminate: confidence < MIN_CONFIDENCE,
             probabilities,
             evidence,
             annotations: Vec::new(),

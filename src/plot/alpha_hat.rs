@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::axis::Axis;
-use super::canvas::{Figure, Type};
+use super::canvas::{Figure, TextStyle};
 use super::panel::{Labels, Panel};
 use super::style::{self, HEADING, Marker, SMALL};
 use super::table::{Table, field};
@@ -101,7 +101,7 @@ pub(super) fn figure(trajectory: &Trajectory) -> Result<Figure, String> {
                 bottom: top + 165.0,
                 x,
                 y: Axis::around(
-                    ordinary(points.iter().map(|p| p.1).collect()).into_iter(),
+                    without_outliers(points.iter().map(|p| p.1).collect()).into_iter(),
                     0.1,
                 ),
             };
@@ -146,7 +146,7 @@ pub(super) fn figure(trajectory: &Trajectory) -> Result<Figure, String> {
 
 /// Removes values beyond Tukey's outer fences. At initialisation α is that of noise, and one such
 /// value would flatten the rest of the curve.
-fn ordinary(mut values: Vec<f64>) -> Vec<f64> {
+fn without_outliers(mut values: Vec<f64>) -> Vec<f64> {
     values.sort_by(f64::total_cmp);
     let quartile = |k: usize| values.get(values.len() * k / 4).copied().unwrap_or(0.0);
     let (lower, upper) = (quartile(1), quartile(3));

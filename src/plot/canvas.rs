@@ -21,7 +21,7 @@ use crate::scene::{self, Anchor};
 
 /// Style of a text.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Type {
+pub(super) struct TextStyle {
     /// Font size in pixels.
     pub(super) em: f64,
     pub(super) bold: bool,
@@ -31,7 +31,7 @@ pub(super) struct Type {
     pub(super) upright: bool,
 }
 
-impl Type {
+impl TextStyle {
     pub(super) fn new(em: f64, color: impl Color) -> Self {
         Self {
             em,
@@ -74,7 +74,7 @@ enum Shape {
     Polygon(Vec<Point>, RGBAColor),
     Rect(Point, Point, RGBAColor),
     Disc(Point, f64, RGBAColor),
-    Text(Point, String, Type),
+    Text(Point, String, TextStyle),
 }
 
 /// A figure: its shapes in the order of painting, and its numbers.
@@ -157,7 +157,7 @@ impl Figure {
         ));
     }
 
-    pub(super) fn text(&mut self, at: Point, text: impl AsRef<str>, kind: Type) {
+    pub(super) fn text(&mut self, at: Point, text: impl AsRef<str>, kind: TextStyle) {
         // Control characters, U+FFFE and U+FFFF are not valid in XML, and no font has them.
         let text: String = text
             .as_ref()
@@ -189,10 +189,10 @@ impl Figure {
                     anchor,
                     role,
                 } => {
-                    let kind = Type {
+                    let kind = TextStyle {
                         bold: *bold,
                         anchor: *anchor,
-                        ..Type::new(*em, style::role(*role))
+                        ..TextStyle::new(*em, style::role(*role))
                     };
                     self.text(*at, text, kind);
                 }
@@ -203,10 +203,14 @@ impl Figure {
     /// Adds the figure's title and the run's name.
     pub(super) fn heading(&mut self, title: &str, run: &str) {
         let at = 20.0 + style::text_width(title, TITLE, true) + 16.0;
-        self.text((20.0, 26.0), title, Type::new(TITLE, style::INK).bold());
+        self.text(
+            (20.0, 26.0),
+            title,
+            TextStyle::new(TITLE, style::INK).bold(),
+        );
         if !run.is_empty() {
-            let run = style::elide(&format!("run {run}"), HEADING, self.width - at - 20.0);
-            self.text((at, 27.0), run, Type::new(HEADING, style::MUTED));
+            let run = style::truncate_start(&format!("run {run}"), HEADING, self.width - at - 20.0);
+            self.text((at, 27.0), run, TextStyle::new(HEADING, style::MUTED));
         }
     }
 
@@ -219,9 +223,9 @@ impl Figure {
         color: impl Color,
         hollow: bool,
     ) {
-        self.blob(at, marker, radius, color.to_rgba());
+        self.filled_marker(at, marker, radius, color.to_rgba());
         if hollow {
-            self.blob(at, marker, radius - 1.5, style::PAPER.to_rgba());
+            self.filled_marker(at, marker, radius - 1.5, style::PAPER.to_rgba());
         }
     }
 
@@ -231,7 +235,7 @@ impl Figure {
         self.polygon(vec![at, (at.0 - 5.0, base), (at.0 + 5.0, base)], color);
     }
 
-    fn blob(&mut self, at: Point, marker: Marker, radius: f64, color: RGBAColor) {
+    fn filled_marker(&mut self, at: Point, marker: Marker, radius: f64, color: RGBAColor) {
         // Number of corners, rotation in quarter turns from the top, and size. The sizes give all
         // markers about the same area.
         let (corners, turn, size) = match marker {
@@ -325,7 +329,7 @@ impl Figure {
             self.render(&area, &kind).map_err(|e| e.to_string())?;
             area.present().map_err(|e| e.to_string())?;
         }
-        let smooth = halve(&pixels, fine.0 as usize);
+        let smooth = downsample(&pixels, fine.0 as usize);
         let file = File::create(path).map_err(|e| e.to_string())?;
         let mut encoder = png::Encoder::new(BufWriter::new(file), w, h);
         encoder.set_color(png::ColorType::Rgb);
@@ -408,7 +412,7 @@ struct Backend {
 }
 
 /// Halves the size of a picture. Each pixel is the mean of four.
-fn halve(pixels: &[u8], width: usize) -> Vec<u8> {
+fn downsample(pixels: &[u8], width: usize) -> Vec<u8> {
     let row = 3 * width;
     let mut out = Vec::with_capacity(pixels.len() / 4);
     for rows in pixels.chunks_exact(2 * row) {

@@ -1,7 +1,7 @@
 //! Curves, bands and points on one or several panels.
 
 use super::axis::Axis;
-use super::canvas::{Figure, Type};
+use super::canvas::{Figure, TextStyle};
 use super::legend::{self, Entry, Key};
 use super::panel::{Labels, Panel};
 use super::style::{self, HEADING, Marker, SMALL};
@@ -12,19 +12,19 @@ use plotters::style::RGBColor;
 /// A figure of one or several panels, three in a row.
 ///
 /// ```
-/// use heavytail::plot::{self, Chart, Curve, Hue, Plane, Scale};
+/// use heavytail::plot::{self, Chart, Curve, CurveColor, ChartPanel, ChartAxis};
 ///
 /// let curve = Curve {
 ///     name: "fc1".into(),
-///     hue: Hue::Category(0),
+///     hue: CurveColor::Category(0),
 ///     points: vec![(2.0, 0.4), (32.0, 0.7), (512.0, 0.9)],
 ///     band: vec![(2.0, 0.3, 0.5), (32.0, 0.6, 0.8), (512.0, 0.9, 0.9)],
 ///     line: true,
 /// };
-/// let plane = Plane {
+/// let plane = ChartPanel {
 ///     title: "soft rank".into(),
-///     x: Scale::log("batch size"),
-///     y: Scale::linear("λ₊/λmax"),
+///     x: ChartAxis::log("batch size"),
+///     y: ChartAxis::linear("λ₊/λmax"),
 ///     curves: vec![curve],
 /// };
 /// let chart = Chart { title: "Soft rank by batch size".into(), note: String::new(), planes: vec![plane] };
@@ -40,32 +40,32 @@ pub struct Chart {
     /// Text below the title. It may have several lines.
     pub note: String,
     /// The panels.
-    pub planes: Vec<Plane>,
+    pub planes: Vec<ChartPanel>,
 }
 
 /// One panel.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Plane {
+pub struct ChartPanel {
     /// Title of the panel.
     pub title: String,
     /// The horizontal axis.
-    pub x: Scale,
+    pub x: ChartAxis,
     /// The vertical axis.
-    pub y: Scale,
+    pub y: ChartAxis,
     /// The curves in the order of painting. Curves with the same name share a legend entry.
     pub curves: Vec<Curve>,
 }
 
 /// An axis.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Scale {
+pub struct ChartAxis {
     /// Quantity and unit of the axis.
     pub label: String,
     /// Whether the axis is logarithmic. The range of a logarithmic axis ignores values ≤ 0.
     pub log: bool,
 }
 
-impl Scale {
+impl ChartAxis {
     /// A linear axis.
     pub fn linear(label: impl Into<String>) -> Self {
         Self {
@@ -101,7 +101,7 @@ pub struct Curve {
     /// Name in the legend. An empty name has no entry.
     pub name: String,
     /// Colour and marker.
-    pub hue: Hue,
+    pub hue: CurveColor,
     /// Points (x, y). A point that is not finite interrupts the line.
     pub points: Vec<(f64, f64)>,
     /// Band (x, low, high). It is drawn as an area, or as a bar if it has a single x.
@@ -112,7 +112,7 @@ pub struct Curve {
 
 /// The meaning of a curve's colour.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Hue {
+pub enum CurveColor {
     /// One of several categories, by index. Each has its own marker.
     Category(usize),
     /// A quantity from 0 (dark) to 1 (light).
@@ -121,19 +121,19 @@ pub enum Hue {
     Phase(Phase),
 }
 
-impl Hue {
+impl CurveColor {
     fn look(self) -> (RGBColor, Marker) {
         match self {
-            Hue::Category(i) => style::layer(i, 6),
-            Hue::Sequence(t) => (style::viridis(0.92 * t.clamp(0.0, 1.0)), Marker::Circle),
-            Hue::Phase(phase) => (style::phase(phase), Marker::Circle),
+            CurveColor::Category(i) => style::layer(i, 6),
+            CurveColor::Sequence(t) => (style::viridis(0.92 * t.clamp(0.0, 1.0)), Marker::Circle),
+            CurveColor::Phase(phase) => (style::phase(phase), Marker::Circle),
         }
     }
 
     fn key(self, line: bool) -> Key {
         let (color, marker) = self.look();
         match self {
-            Hue::Phase(phase) => Key::Tile(color, phase.letter()),
+            CurveColor::Phase(phase) => Key::Tile(color, phase.letter()),
             _ if line => Key::Line(color, marker),
             _ => Key::Dot(color, marker),
         }
@@ -174,7 +174,7 @@ pub(super) fn figure(chart: &Chart) -> Result<Figure, String> {
     let mut figure = Figure::new(page, bottom + 58.0 + height_of_legend, Table::default());
     figure.heading(&chart.title, "");
     for (i, note) in chart.note.lines().enumerate() {
-        let note = style::elide(note, SMALL, page - 36.0);
+        let note = style::truncate_start(note, SMALL, page - 36.0);
         let at = (20.0, 48.0 + LINE * i as f64);
         figure.text(at, note, Type::new(SMALL, style::MUTED));
     }
@@ -198,7 +198,7 @@ pub(super) fn figure(chart: &Chart) -> Result<Figure, String> {
             x: plane.x.axis(xs),
             y: plane.y.axis(ys),
         };
-        let title = style::elide(&plane.title, HEADING, width + GAP - 8.0);
+        let title = style::truncate_start(&plane.title, HEADING, width + GAP - 8.0);
         let kind = Type::new(HEADING, style::INK).bold();
         figure.text((left, top - 16.0), title, kind);
         panel.grid(&mut figure);
@@ -255,7 +255,7 @@ fn draw(figure: &mut Figure, panel: &Panel, curve: &Curve) {
             continue;
         }
         before = at;
-        if let Hue::Phase(phase) = curve.hue {
+        if let CurveColor::Phase(phase) = curve.hue {
             figure.marker(at, marker, 7.5, color, false);
             let kind = Type::new(9.5, style::ink_on(color)).bold().middle();
             figure.text(at, phase.letter().to_string(), kind);

@@ -2,7 +2,7 @@
 
 use plotters::style::RGBColor;
 
-use super::canvas::{Figure, Point, Type};
+use super::canvas::{Figure, Point, TextStyle};
 use super::style::{self, Marker, SMALL};
 
 /// The symbol of a legend entry.
@@ -112,6 +112,6 @@ fn entry(figure: &mut Figure, (x, y): Point, width: f64, key: Key, text: &str) {
         Key::Remark => (x, style::MUTED),
         _ => (end + 8.0, style::INK),
     };
-    let text = style::elide(text, SMALL, width - (start - x));
+    let text = style::truncate_start(text, SMALL, width - (start - x));
     figure.text((start, y), text, Type::new(SMALL, color));
 }

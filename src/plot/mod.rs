@@ -56,7 +56,7 @@ use crate::run::Trajectory;
 use crate::sink::{read_spectra, stamp_of};
 use crate::spectrum::Spectrum;
 use canvas::{Figure, plot_error};
-pub use chart::{Chart, Curve, Hue, Plane, Scale};
+pub use chart::{Chart, ChartAxis, ChartPanel, Curve, CurveColor};
 pub use phases::PhaseCell;
 
 fn save(figure: Result<Figure, String>, path: &Path) -> Result<()> {

@@ -3,7 +3,7 @@
 use plotters::style::{Color, RGBColor};
 
 use super::axis::Axis;
-use super::canvas::{Figure, Point, Type};
+use super::canvas::{Figure, Point, TextStyle};
 use super::style::{self, LABEL, SMALL};
 
 /// A panel with its two axes. Positions are in pixels.

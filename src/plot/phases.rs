@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::canvas::{Figure, Type};
+use super::canvas::{Figure, TextStyle};
 use super::legend::{self, Entry, Key};
 use super::style::{self, LABEL, SMALL};
 use super::table::{Table, field};
@@ -10,7 +10,7 @@ use crate::phase::Phase;
 use crate::record::{Record, Stamp};
 use crate::run::Trajectory;
 use crate::scene::Role;
-use crate::scene::timeline::{self, Layout, Row, Tile, Timeline, gutter};
+use crate::scene::timeline::{self, Layout, Row, Tile, Timeline, name_column};
 
 const WIDTH: f64 = 960.0;
 const LEGEND_WIDTH: f64 = 160.0;
@@ -154,7 +154,7 @@ pub(super) fn table(
         return Err("nothing to draw: no run has a layer".to_owned());
     };
     let mut numbers = Table::new(&[axis, "layer", "run", "phase", "confidence", "alpha"]);
-    let (left, label_width) = gutter(
+    let (left, label_width) = name_column(
         rows.iter().map(|(name, _)| name.as_str()),
         axis,
         style::text_width,
@@ -175,14 +175,14 @@ pub(super) fn table(
     let kind = Type::new(LABEL, style::INK);
     figure.text((left - 10.0, top - 16.0), axis, kind.bold().end());
     for (j, layer) in layers.iter().enumerate() {
-        let name = style::elide(layer, LABEL, tile - 6.0);
+        let name = style::truncate_start(layer, LABEL, tile - 6.0);
         let at = (left + tile * (j as f64 + 0.5), top - 16.0);
         figure.text(at, name, kind.middle());
     }
     let mut notes = Notes::default();
     for (i, (name, row)) in rows.iter().enumerate() {
         let y = top + row_height * i as f64;
-        let label = style::elide(name, LABEL, label_width);
+        let label = style::truncate_start(name, LABEL, label_width);
         figure.text((left - 10.0, y + row_height / 2.0), label, kind.end());
         for (j, (layer, cells)) in layers.iter().zip(row).enumerate() {
             let left = left + tile * j as f64 + 1.0;

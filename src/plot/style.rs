@@ -94,7 +94,7 @@ pub(super) fn phase(phase: Phase) -> RGBColor {
 
 /// Dark or light text, whichever has the better contrast on the colour.
 pub(super) fn ink_on(RGBColor(r, g, b): RGBColor) -> RGBColor {
-    if Rgb(r, g, b).takes_dark_ink() {
+    if Rgb(r, g, b).needs_dark_text() {
         INK
     } else {
         PAPER
@@ -139,8 +139,8 @@ pub(super) fn text_width(text: &str, em: f64, bold: bool) -> f64 {
 }
 
 /// Shortens a text to a width: keeps its end and puts an ellipsis before it.
-pub(super) fn elide(text: &str, em: f64, width: f64) -> String {
-    scene::elide(text, width, |t| text_width(t, em, false))
+pub(super) fn truncate_start(text: &str, em: f64, width: f64) -> String {
+    scene::truncate_start(text, width, |t| text_width(t, em, false))
 }
 
 /// A number with three significant digits.

@@ -65,7 +65,7 @@ pub(super) fn positions(stamps: impl Iterator<Item = Stamp>) -> BTreeMap<Stamp, 
 }
 
 /// α and its σ of one layer at one observation. None if there is no fit.
-struct Reading {
+struct AlphaPoint {
     x: f64,
     alpha: Option<(f64, f64)>,
 }
@@ -79,7 +79,7 @@ pub(super) fn alpha(trajectory: &Trajectory) -> Result<Figure, String> {
     let mut table = Table::new(&[
         "quantity", "name", "epoch", "step", "value", "sigma", "reason",
     ]);
-    let layers: Vec<Vec<Reading>> = trajectory
+    let layers: Vec<Vec<AlphaPoint>> = trajectory
         .layers()
         .iter()
         .map(|layer| readings(trajectory, layer, &places, &mut table))
@@ -167,7 +167,7 @@ fn readings(
     layer: &str,
     places: &BTreeMap<Stamp, f64>,
     table: &mut Table,
-) -> Vec<Reading> {
+) -> Vec<AlphaPoint> {
     let mut by_stamp = BTreeMap::new();
     for record in trajectory.layer(layer) {
         by_stamp.insert(record.stamp, record);
@@ -190,7 +190,7 @@ fn readings(
                 field(alpha.map(|a| a.1)),
                 why.unwrap_or_default().to_string(),
             ]);
-            Some(Reading {
+            Some(AlphaPoint {
                 x: *places.get(&stamp)?,
                 alpha: alpha.filter(|(a, _)| a.is_finite()),
             })
@@ -198,7 +198,7 @@ fn readings(
         .collect()
 }
 
-fn draw_line(figure: &mut Figure, panel: &Panel, readings: &[Reading], i: usize, count: usize) {
+fn draw_line(figure: &mut Figure, panel: &Panel, readings: &[AlphaPoint], i: usize, count: usize) {
     let (color, _) = style::layer(i, count);
     // An observation without a fit interrupts the line.
     for run in readings.split(|r| r.alpha.is_none()) {
@@ -235,7 +235,7 @@ fn draw_line(figure: &mut Figure, panel: &Panel, readings: &[Reading], i: usize,
 /// Upper end of the α axis: 1.15 times the 90 % point of the values, rounded up, within
 /// [`ALPHA_TOP`]. The α of noise is far above the others and would compress them. Larger values
 /// become arrows with their value.
-fn alpha_top(layers: &[Vec<Reading>]) -> f64 {
+fn alpha_top(layers: &[Vec<AlphaPoint>]) -> f64 {
     let values = layers
         .iter()
         .flatten()
@@ -252,7 +252,7 @@ fn alpha_top(layers: &[Vec<Reading>]) -> f64 {
 fn draw_markers(
     figure: &mut Figure,
     panel: &Panel,
-    readings: &[Reading],
+    readings: &[AlphaPoint],
     (i, count): (usize, usize),
     unfitted: usize,
     labels: &mut Vec<f64>,
@@ -304,7 +304,7 @@ fn draw_markers(
     }
 }
 
-fn alpha_entries(trajectory: &Trajectory, layers: &[Vec<Reading>]) -> Vec<Entry> {
+fn alpha_entries(trajectory: &Trajectory, layers: &[Vec<AlphaPoint>]) -> Vec<Entry> {
     let count = layers.len();
     // If there are too many layers to name, take them at equal distances.
     let every = count.div_ceil(MOST_ENTRIES).max(1);
@@ -342,7 +342,7 @@ fn alpha_entries(trajectory: &Trajectory, layers: &[Vec<Reading>]) -> Vec<Entry>
         entries.push((Key::Hollow, "on the axis: no fit".to_owned()));
     }
     let top = alpha_top(layers);
-    let off = |r: &Reading| r.alpha.is_some_and(|(a, _)| a > top);
+    let off = |r: &AlphaPoint| r.alpha.is_some_and(|(a, _)| a > top);
     if layers.iter().flatten().any(off) {
         entries.push((Key::Beyond, format!("α above {top}")));
     }

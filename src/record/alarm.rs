@@ -11,7 +11,7 @@ use crate::phase::{Evidence, Phase};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "rule")]
 #[non_exhaustive]
-pub enum Rule {
+pub enum AlarmRule {
     /// The layer changed to this phase. The change must be
     /// [confirmed](crate::Trajectory::transitions) by two determinate observations in a row.
     TurnedTo {
@@ -49,7 +49,7 @@ pub struct Alarm {
     pub layer: String,
     /// The rule.
     #[serde(flatten)]
-    pub rule: Rule,
+    pub rule: AlarmRule,
     /// The numbers that support the alarm.
     pub evidence: AlarmEvidence,
 }
@@ -60,7 +60,7 @@ impl Alarm {
         run: impl Into<String>,
         stamp: Stamp,
         layer: impl Into<String>,
-        rule: Rule,
+        rule: AlarmRule,
         evidence: AlarmEvidence,
     ) -> Self {
         Self {

@@ -313,7 +313,7 @@ mod tests {
     fn the_log_has_the_same_names_and_values() {
         // Fields that are not keys of the log. They have another name there, are text made from a
         // code, are lists, or are part of a struct.
-        const MADE: [&str; 6] = [
+        const DERIVED: [&str; 6] = [
             "name",
             "longname",
             "spectral_norm",
@@ -323,7 +323,7 @@ mod tests {
         ];
         let record = record();
         let json = serde_json::to_value(&record).unwrap();
-        for field in FIELDS.iter().filter(|f| !MADE.contains(&f.name)) {
+        for field in FIELDS.iter().filter(|f| !DERIVED.contains(&f.name)) {
             let value = json
                 .get(field.name)
                 .unwrap_or_else(|| panic!("{}", field.name));

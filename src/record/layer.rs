@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::trust::{Doubt, Subject, Warning, value_doubts};
+use super::trust::{Doubt, DoubtSubject, Warning, value_doubts};
 use super::{LayerShape, Stamp};
 use crate::analysis::FullAnalysis;
 use crate::analysis::{CutReport, LayerReport};
@@ -325,26 +325,26 @@ impl From<&LayerReport> for Values {
             pooled: report.pooled.as_ref().map(CutRecord::new),
             primary,
         };
-        values.assess();
+        values.update_doubts();
         values
     }
 }
 
 impl Values {
     /// Recompute the doubts. Call it after a change of the numbers.
-    pub fn assess(&mut self) {
+    pub fn update_doubts(&mut self) {
         self.doubts = value_doubts(self);
     }
 
     /// The doubts about one subject.
-    pub fn doubts_about(&self, subject: Subject) -> impl Iterator<Item = &Doubt> {
+    pub fn doubts_about(&self, subject: DoubtSubject) -> impl Iterator<Item = &Doubt> {
         let about = move |d: &&Doubt| d.subject() == subject;
         self.doubts.iter().filter(about)
     }
 
     /// Whether a view must show `?` beside this subject.
-    pub fn is_marked(&self, subject: Subject) -> bool {
-        self.doubts_about(subject).any(Doubt::marks)
+    pub fn is_questionable(&self, subject: DoubtSubject) -> bool {
+        self.doubts_about(subject).any(Doubt::is_questionable)
     }
 }
 
@@ -447,12 +447,12 @@ impl Record {
     }
 
     /// Whether a view must show `?` beside this subject.
-    pub fn is_marked(&self, subject: Subject) -> bool {
-        self.values().is_some_and(|v| v.is_marked(subject))
+    pub fn is_questionable(&self, subject: DoubtSubject) -> bool {
+        self.values().is_some_and(|v| v.is_questionable(subject))
     }
 
     /// Add the results of a full analysis.
-    pub(crate) fn deepen(&mut self, full: &FullAnalysis) {
+    pub(crate) fn add_full_analysis(&mut self, full: &FullAnalysis) {
         if let Some(values) = self.values_mut() {
             for &annotation in &full.annotations {
                 if !values.annotations.contains(&annotation) {
@@ -460,13 +460,13 @@ impl Record {
                 }
             }
             values.full = Some(full.clone());
-            values.assess();
+            values.update_doubts();
         }
     }
 
     /// Whether the layer has a phase that is reliable.
     pub fn is_determinate(&self) -> bool {
-        self.phase().is_some() && !self.is_marked(Subject::Phase)
+        self.phase().is_some() && !self.is_questionable(DoubtSubject::Phase)
     }
 
     /// The phase. None if there is none.

@@ -16,12 +16,12 @@ pub mod trust;
 
 use serde::{Deserialize, Serialize};
 
-pub use alarm::{Alarm, AlarmEvidence, Rule};
+pub use alarm::{Alarm, AlarmEvidence, AlarmRule};
 pub use layer::{Carried, CutRecord, LayerOutcome, Record, Values};
 pub use notice::{Event, Notice};
 pub use phrase::{Format, Phrase, Piece};
 pub use summary::Summary;
-pub use trust::{AgainstNoise, Doubt, Subject, Warning};
+pub use trust::{AgainstNoise, Doubt, DoubtSubject, Warning};
 
 use crate::analysis::FullAnalysis;
 use crate::config::Config;
@@ -106,7 +106,7 @@ impl Line {
 
     /// Whether a line with a known key may still be new. This holds for a model line, since a model
     /// may return to an earlier form.
-    pub(crate) fn recurs(&self) -> bool {
+    pub(crate) fn may_repeat(&self) -> bool {
         matches!(self, Line::Model(_))
     }
 }

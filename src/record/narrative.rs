@@ -6,14 +6,16 @@
 use std::fmt;
 
 use super::phrase::Phrase;
-use super::trust::{AgainstNoise, BulkLaw, Doubt, Subject, Warning};
-use super::{Alarm, AlarmEvidence, Carried, Event, LayerOutcome, Notice, Record, Rule, Values};
+use super::trust::{AgainstNoise, BulkLaw, Doubt, DoubtSubject, Warning};
+use super::{
+    Alarm, AlarmEvidence, AlarmRule, Carried, Event, LayerOutcome, Notice, Record, Values,
+};
 use crate::analysis::FullAnalysis;
 use crate::analysis::LayerReport;
 use crate::error::LayerError;
 use crate::fit::NoFit;
 use crate::matrix::{Cut, SkipReason};
-use crate::phase::{Annotation, Evidence, INDETERMINATE, Unclassifiable};
+use crate::phase::{Annotation, Evidence, MIN_CONFIDENCE, Unclassifiable};
 
 /// Implements `Display` through the type's `phrase` method.
 macro_rules! display_phrase {
@@ -35,7 +37,7 @@ display_phrase!(
     Event,
     SkipReason,
     NoFit,
-    Rule,
+    AlarmRule,
     Unclassifiable
 );
 
@@ -105,8 +107,8 @@ impl Evidence {
             Self::BulkDistance { d, d95, p } => {
                 let fits = match BulkLaw::new(d, d95, p) {
                     BulkLaw::MarchenkoPastur => "is Marchenko–Pastur",
-                    BulkLaw::Nearly => "is nearly Marchenko–Pastur",
-                    BulkLaw::Another => "is not Marchenko–Pastur",
+                    BulkLaw::NearlyMarchenkoPastur => "is nearly Marchenko–Pastur",
+                    BulkLaw::NotMarchenkoPastur => "is not Marchenko–Pastur",
                 };
                 Phrase::new("the bulk ")
                     .text(fits)
@@ -237,7 +239,7 @@ impl Doubt {
             Self::SmallInterval { n } => Phrase::default()
                 .count(*n)
                 .text(" eigenvalues: the interval covers α less often than it says"),
-            Self::Indeterminate { confidence } if *confidence < INDETERMINATE => {
+            Self::Indeterminate { confidence } if *confidence < MIN_CONFIDENCE => {
                 Phrase::new("the phase is indeterminate (probability ")
                     .fixed(*confidence, 2)
                     .text(")")
@@ -369,7 +371,7 @@ impl Record {
     }
 }
 
-impl Rule {
+impl AlarmRule {
     /// The rule in words.
     pub fn phrase(&self) -> Phrase {
         match self {
@@ -551,7 +553,7 @@ impl fmt::Display for LayerReport {
             )?,
             Err(why) => writeln!(f, "  bulk      none: {why}")?,
         }
-        doubts(f, Subject::Bulk)?;
+        doubts(f, DoubtSubject::Bulk)?;
         match &self.primary.tail {
             Ok(t) => {
                 writeln!(
@@ -570,11 +572,11 @@ impl fmt::Display for LayerReport {
                 writeln!(f, "{INDENT}{line}")?;
             }
         }
-        doubts(f, Subject::Alpha)?;
-        doubts(f, Subject::Interval)?;
+        doubts(f, DoubtSubject::Alpha)?;
+        doubts(f, DoubtSubject::Interval)?;
         match &self.phase {
             Ok(verdict) => {
-                let mark = if values.is_marked(Subject::Phase) {
+                let mark = if values.is_questionable(DoubtSubject::Phase) {
                     "?"
                 } else {
                     ""
@@ -587,7 +589,7 @@ impl fmt::Display for LayerReport {
                 for annotation in &verdict.annotations {
                     writeln!(f, "{INDENT}note: {annotation}")?;
                 }
-                doubts(f, Subject::Phase)
+                doubts(f, DoubtSubject::Phase)
             }
             Err(why) => writeln!(f, "  phase     none: {why}"),
         }

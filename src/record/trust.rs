@@ -2,7 +2,7 @@
 //!
 //! [`Values::assess`](super::Values::assess) applies the rules when a record is made, and again
 //! when a full analysis is added. Views show [`Record::doubts`](super::Record::doubts) and decide
-//! nothing. If a doubt [marks](Doubt::marks) its subject, a view shows `?` beside the number.
+//! nothing. If a doubt [marks](Doubt::is_questionable) its subject, a view shows `?` beside the number.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use crate::phase::{Annotation, Phase};
 
 /// The number that a doubt is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Subject {
+pub enum DoubtSubject {
     /// The exponent α of the tail.
     Alpha,
     /// The bootstrap interval of α.
@@ -66,7 +66,7 @@ pub enum Doubt {
         /// Number of eigenvalues in the fit.
         n: usize,
     },
-    /// No phase reaches the probability [`INDETERMINATE`](crate::phase::INDETERMINATE), or the
+    /// No phase reaches the probability [`MIN_CONFIDENCE`](crate::phase::MIN_CONFIDENCE), or the
     /// layer is too small for the most probable phase.
     Indeterminate {
         /// Probability of the most probable phase.
@@ -93,19 +93,19 @@ pub enum Doubt {
 }
 
 /// A tail with fewer eigenvalues is in doubt, and so is an interval from fewer eigenvalues.
-const SHORT: usize = 50;
+const MIN_TAIL: usize = 50;
 /// A fit to fewer eigenvalues uses the small-sample estimator.
 const SMALL_SAMPLE: usize = 20;
 /// Below this M, Bleeding-out and Bulk-decay are hard to distinguish.
-const BLURRED: usize = 100;
+const MIN_M_BLEEDING_DECAY: usize = 100;
 /// The goodness-of-fit test rejects a power law at this p-value or below.
-const RULED_OUT: f64 = 0.1;
+const MAX_REJECTING_P: f64 = 0.1;
 /// A bulk whose distance from Marchenko–Pastur is smaller counts as Marchenko–Pastur.
-const NEGLIGIBLE: f64 = 0.02;
+const NEGLIGIBLE_DISTANCE: f64 = 0.02;
 
 impl Doubt {
     /// The number that the doubt is about.
-    pub fn subject(&self) -> Subject {
+    pub fn subject(&self) -> DoubtSubject {
         match self {
             Self::ShortTail { .. }
             | Self::SmallSample { .. }
@@ -113,12 +113,12 @@ impl Doubt {
             | Self::NotHeavy
             | Self::WithinNoise { .. }
             | Self::NoPowerLaw { .. }
-            | Self::PoorFit { .. } => Subject::Alpha,
-            Self::SmallInterval { .. } => Subject::Interval,
+            | Self::PoorFit { .. } => DoubtSubject::Alpha,
+            Self::SmallInterval { .. } => DoubtSubject::Interval,
             Self::Indeterminate { .. } | Self::Neighbours { .. } | Self::Explained { .. } => {
-                Subject::Phase
+                DoubtSubject::Phase
             }
-            Self::NotMarchenkoPastur { .. } => Subject::Bulk,
+            Self::NotMarchenkoPastur { .. } => DoubtSubject::Bulk,
         }
     }
 
@@ -141,7 +141,7 @@ impl Doubt {
     }
 
     /// Whether a view shows `?` beside the subject. Other doubts are only cautions.
-    pub fn marks(&self) -> bool {
+    pub fn is_questionable(&self) -> bool {
         !matches!(self, Self::Neighbours { .. } | Self::Explained { .. })
     }
 }
@@ -204,7 +204,7 @@ fn fit_doubts(alpha: f64, n_tail: usize, n: Option<usize>) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     match n {
         Some(n) if n < SMALL_SAMPLE => doubts.push(Doubt::SmallSample { n }),
-        _ if n_tail < SHORT => doubts.push(Doubt::ShortTail { n_tail }),
+        _ if n_tail < MIN_TAIL => doubts.push(Doubt::ShortTail { n_tail }),
         _ => {}
     }
     doubts.extend(Warning::new(alpha).map(|warning| match warning {
@@ -228,7 +228,7 @@ pub enum BulkLaw {
 impl BulkLaw {
     /// Compares the distance `d` with its 95 % point `d95` for noise and its p-value `p`.
     pub fn new(d: f64, d95: f64, p: f64) -> Self {
-        if d > (2.0 * d95).max(NEGLIGIBLE) {
+        if d > (2.0 * d95).max(NEGLIGIBLE_DISTANCE) {
             Self::Another
         } else if p > 0.05 {
             Self::MarchenkoPastur
@@ -261,12 +261,12 @@ pub(super) fn value_doubts(values: &Values) -> Vec<Doubt> {
             doubts.push(Doubt::NoPowerLaw { phase });
         }
         if let Some(fit) = full.and_then(|f| f.goodness_of_fit)
-            && fit.p <= RULED_OUT
+            && fit.p <= MAX_REJECTING_P
         {
             doubts.push(Doubt::PoorFit { p: fit.p });
         }
         if let Some(n) = row.num_fitted
-            && n < SHORT
+            && n < MIN_TAIL
             && full.is_some_and(|f| f.alpha_interval.is_some())
         {
             doubts.push(Doubt::SmallInterval { n });
@@ -276,7 +276,7 @@ pub(super) fn value_doubts(values: &Values) -> Vec<Doubt> {
         if values.indeterminate == Some(true) {
             doubts.push(Doubt::Indeterminate { confidence });
         }
-        if matches!(phase, Phase::BleedingOut | Phase::BulkDecay) && row.m < BLURRED {
+        if matches!(phase, Phase::BleedingOut | Phase::BulkDecay) && row.m < MIN_M_BLEEDING_DECAY {
             doubts.push(Doubt::Neighbours { m: row.m });
         }
         let explain = |a: &&Annotation| {
@@ -292,7 +292,7 @@ pub(super) fn value_doubts(values: &Values) -> Vec<Doubt> {
         doubts.extend(explained.map(|&by| Doubt::Explained { by }));
     }
     if let (Some(d), Some(d95), Some(p)) = (values.bulk_d, values.bulk_d95, values.bulk_d_p)
-        && BulkLaw::new(d, d95, p) == BulkLaw::Another
+        && BulkLaw::new(d, d95, p) == BulkLaw::NotMarchenkoPastur
     {
         doubts.push(Doubt::NotMarchenkoPastur { d, d95 });
     }
@@ -327,12 +327,12 @@ mod tests {
             let of = values.doubts.iter().filter(move |d| d.subject() == subject);
             of.copied().collect::<Vec<Doubt>>()
         };
-        let alpha = about(Subject::Alpha);
+        let alpha = about(DoubtSubject::Alpha);
         assert!(alpha.iter().any(|d| matches!(d, Doubt::WithinNoise { .. })));
         assert!(alpha.contains(&Doubt::NoPowerLaw {
             phase: Phase::RandomLike
         }));
-        assert!(about(Subject::Phase).is_empty() && about(Subject::Bulk).is_empty());
+        assert!(about(DoubtSubject::Phase).is_empty() && about(DoubtSubject::Bulk).is_empty());
     }
 
     #[test]
@@ -343,14 +343,14 @@ mod tests {
         assert!(
             doubts
                 .iter()
-                .any(|d| d.subject() == Subject::Bulk && d.marks())
+                .any(|d| d.subject() == DoubtSubject::Bulk && d.is_questionable())
         );
         // A distance below 0.02 raises no doubt, even if it is far above the noise's 95 % point.
         (values.bulk_d, values.bulk_d95) = (Some(0.019), Some(0.001));
         assert!(
             value_doubts(&values)
                 .iter()
-                .all(|d| d.subject() != Subject::Bulk)
+                .all(|d| d.subject() != DoubtSubject::Bulk)
         );
     }
 
@@ -360,15 +360,15 @@ mod tests {
         values.phase = Some(Phase::BulkDecay);
         values.annotations = vec![Annotation::EntryDistribution];
         let doubts = value_doubts(&values);
-        let phase = doubts.iter().filter(|d| d.subject() == Subject::Phase);
+        let phase = doubts.iter().filter(|d| d.subject() == DoubtSubject::Phase);
         assert_eq!(phase.clone().count(), 2);
-        assert!(phase.clone().all(|d| !d.marks()));
+        assert!(phase.clone().all(|d| !d.is_questionable()));
         values.indeterminate = Some(true);
         let doubts = value_doubts(&values);
         assert!(
             doubts
                 .iter()
-                .any(|d| d.subject() == Subject::Phase && d.marks())
+                .any(|d| d.subject() == DoubtSubject::Phase && d.is_questionable())
         );
     }
 }

@@ -8,7 +8,7 @@ use super::esd::{Packed, rounded};
 use crate::analysis::FullAnalysis;
 use crate::phase::Phase;
 use crate::record::field::{FIELDS, Field};
-use crate::record::{Doubt, Format, Phrase, Piece, Record, Subject};
+use crate::record::{Doubt, DoubtSubject, Format, Phrase, Piece, Record};
 
 /// The fields whose numbers a cell holds, in this order.
 pub(super) fn fields() -> impl Iterator<Item = &'static Field<Record>> {
@@ -55,7 +55,7 @@ pub(super) struct Cell {
     pub(super) carried: Option<(usize, u64)>,
     /// The results of a full analysis.
     #[serde(rename = "f", skip_serializing_if = "Option::is_none")]
-    full: Option<Deep>,
+    full: Option<FullData>,
     /// The spectrum. None if it is missing or left out.
     #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
     pub(super) spectrum: Option<Packed>,
@@ -63,7 +63,7 @@ pub(super) struct Cell {
 
 /// The results of a full analysis.
 #[derive(Serialize)]
-struct Deep {
+struct FullData {
     /// Bootstrap interval of α: level, low, high.
     interval: Option<[Num; 3]>,
     /// p-value of the goodness of fit.
@@ -89,11 +89,11 @@ fn place(phase: Phase) -> usize {
 }
 
 /// The page identifies a subject by its index here.
-const SUBJECTS: [Subject; 4] = [
-    Subject::Alpha,
-    Subject::Interval,
-    Subject::Phase,
-    Subject::Bulk,
+const SUBJECTS: [DoubtSubject; 4] = [
+    DoubtSubject::Alpha,
+    DoubtSubject::Interval,
+    DoubtSubject::Phase,
+    DoubtSubject::Bulk,
 ];
 
 fn doubt(doubt: &Doubt, digits: usize, texts: &mut Texts) -> Vec<Num> {
@@ -109,7 +109,7 @@ fn doubt(doubt: &Doubt, digits: usize, texts: &mut Texts) -> Vec<Num> {
 impl Cell {
     pub(super) fn new(record: &Record, digits: usize, texts: &mut Texts) -> Self {
         let marks = SUBJECTS.iter().enumerate();
-        let marks = marks.filter(|(_, subject)| record.is_marked(**subject));
+        let marks = marks.filter(|(_, subject)| record.is_questionable(**subject));
         let mut cell = Self {
             numbers: Vec::new(),
             phase: record.phase().map(place),
@@ -158,12 +158,12 @@ impl Cell {
         for why in values.reasons() {
             cell.reasons.push(texts.say(&why, digits));
         }
-        cell.full = values.full.as_ref().map(|full| Deep::new(full, digits));
+        cell.full = values.full.as_ref().map(|full| FullData::new(full, digits));
         cell
     }
 }
 
-impl Deep {
+impl FullData {
     fn new(full: &FullAnalysis, digits: usize) -> Self {
         let num = |v| Num::new(v, digits);
         Self {

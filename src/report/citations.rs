@@ -22,7 +22,7 @@ const SOURCES: [Source; 10] = [
         role: "the phases",
         bibtex: "@article{martin2021implicit,
   author  = {Martin, Charles H. and Mahoney, Michael W.},
-  title   = {Implicit Self-Regularization in Deep Neural Networks: Evidence from Random Matrix Theory and Implications for Learning},
+  title   = {Implicit Self-Regularization in FullData Neural Networks: Evidence from Random Matrix Theory and Implications for Learning},
   journal = {Journal of Machine Learning Research},
   volume  = {22},
   number  = {165},
@@ -136,7 +136,7 @@ const SOURCES: [Source; 10] = [
         role: "the determinant condition of the tail",
         bibtex: "@misc{martin2025setol,
   author = {Martin, Charles H. and Hinrichs, Christopher},
-  title  = {{SETOL}: A Semi-Empirical Theory of (Deep) Learning},
+  title  = {{SETOL}: A Semi-Empirical Theory of (FullData) Learning},
   year   = {2025},
   note   = {arXiv:2507.17912}
 }",

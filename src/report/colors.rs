@@ -28,7 +28,7 @@ pub(super) fn style() -> String {
 fn variables(phase: fn(Phase) -> Rgb, series: [Rgb; 6], sequence: [Rgb; 8]) -> String {
     let phases = Phase::ALL.into_iter().flat_map(|p| {
         let color = phase(p);
-        let ink = if color.takes_dark_ink() {
+        let ink = if color.needs_dark_text() {
             DARK_INK
         } else {
             LIGHT_INK

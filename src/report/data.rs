@@ -21,9 +21,9 @@ const PLAIN: usize = 600_000;
 /// Bytes of [`BYTES`] that are reserved for spectra, if there are any.
 const FOR_SPECTRA: usize = BYTES / 5;
 /// Smallest number of points in a sampled spectrum.
-const FEWEST: usize = 24;
+const MIN_POINTS: usize = 24;
 /// With more cells than this, numbers have one digit less.
-const MANY: usize = 3_000;
+const MANY_CELLS: usize = 3_000;
 /// Bytes of a packed spectrum besides its points.
 const OVERHEAD: usize = 44;
 
@@ -100,7 +100,7 @@ impl Data {
 
     /// The data within a budget, without spectra.
     fn within(runs: &[Run], budget: &PageBudget) -> Self {
-        let digits = if budget.asked() > MANY { 3 } else { 4 };
+        let digits = if budget.asked() > MANY_CELLS { 3 } else { 4 };
         let share = PLAIN / runs.len().max(1);
         let mut texts = Texts::default();
         let mut fallbacks = Vec::new();
@@ -146,7 +146,7 @@ impl Data {
     pub(super) fn add_spectra(&mut self, runs: &[Run], room: usize) {
         let largest = runs.iter().flat_map(|r| r.spectra.values());
         let largest = largest.flat_map(BTreeMap::values).map(Esd::points);
-        let fewest = FEWEST.min(largest.max().unwrap_or(0));
+        let fewest = MIN_POINTS.min(largest.max().unwrap_or(0));
         let longest = self.runs.iter().map(|r| r.stamps.len()).max();
         let longest = longest.unwrap_or(1).max(1);
         let points = |every| {
@@ -157,10 +157,10 @@ impl Data {
         let fine = (1..=longest).map(|every| (every, points(every)));
         let fine = fine.into_iter().find(|&(_, points)| points >= fewest);
         // If even the spectra of the last observation do not fit, take those of the first layers.
-        let few = room / (OVERHEAD + 2 * FEWEST) / runs.len().max(1);
+        let few = room / (OVERHEAD + 2 * MIN_POINTS) / runs.len().max(1);
         let (every, points, layers) = match fine {
-            Some((every, points)) => (every, points.clamp(FEWEST, TOP + BODY), usize::MAX),
-            None => (longest, FEWEST, few),
+            Some((every, points)) => (every, points.clamp(MIN_POINTS, TOP + BODY), usize::MAX),
+            None => (longest, MIN_POINTS, few),
         };
         let mut sampled = false;
         for (shown, run) in self.runs.iter_mut().zip(runs) {

@@ -43,7 +43,7 @@ use self::data::Data;
 use self::esd::Esd;
 pub use self::sink::HtmlSink;
 use crate::error::{Error, Result, chain};
-use crate::files::write_whole;
+use crate::files::write_atomically;
 use crate::record::{Event, Line, Notice, Record, Stamp};
 use crate::run::{RunDir, RunState, Trajectory};
 use crate::sink::{read_spectra, stamp_of};
@@ -273,12 +273,12 @@ pub fn write(folders: &[Folder], out: impl AsRef<Path>) -> Result<()> {
         }
         runs.push(run);
     }
-    tell_apart(folders, &mut runs);
-    write_whole(out, html(&runs)?.as_bytes())
+    disambiguate(folders, &mut runs);
+    write_atomically(out, html(&runs)?.as_bytes())
 }
 
 /// Appends the folder's name to runs with the same name, or without one.
-fn tell_apart(folders: &[Folder], runs: &mut [Run]) {
+fn disambiguate(folders: &[Folder], runs: &mut [Run]) {
     let names: Vec<String> = runs.iter().map(|r| r.name.clone()).collect();
     for (i, (folder, run)) in folders.iter().zip(runs).enumerate() {
         let mut others = names.iter().enumerate().filter(|(j, _)| *j != i);

@@ -71,7 +71,7 @@ pub(super) fn glossary() -> [(char, &'static str, &'static str); 6] {
 }
 
 /// The phase as a clause.
-fn plainly(phase: Phase) -> &'static str {
+fn phase_clause(phase: Phase) -> &'static str {
     match phase {
         Phase::RandomLike => "its weights cannot be told from noise",
         Phase::BleedingOut => "the first directions rise just above the noise",
@@ -85,21 +85,21 @@ fn plainly(phase: Phase) -> &'static str {
 }
 
 /// The records and transitions of a layer.
-struct Story<'a> {
+struct LayerHistory<'a> {
     layer: &'a str,
     records: Vec<&'a Record>,
     transitions: Vec<Transition>,
 }
 
-impl Story<'_> {
-    fn judged(&self) -> impl Iterator<Item = (&Record, Phase)> {
+impl LayerHistory<'_> {
+    fn reliable_records(&self) -> impl Iterator<Item = (&Record, Phase)> {
         let sure = self.records.iter().filter(|r| r.is_determinate());
         sure.filter_map(|r| Some((*r, r.phase()?)))
     }
 
     /// The current phase: the last confirmed one, or the first reliable one.
     fn phase(&self) -> Option<Phase> {
-        let first = self.judged().next().map(|j| j.1);
+        let first = self.reliable_records().next().map(|j| j.1);
         self.transitions.last().map(|t| t.to).or(first)
     }
 
@@ -133,7 +133,7 @@ fn count(n: usize, what: &str) -> String {
 }
 
 /// The names of the layers, abbreviated after the first few.
-fn names(stories: &[&Story<'_>]) -> Sentence {
+fn names(stories: &[&LayerHistory<'_>]) -> Sentence {
     const SHOWN: usize = 4;
     let shown = if stories.len() == SHOWN + 1 {
         SHOWN + 1
@@ -189,10 +189,10 @@ pub(super) fn summary(run: &Run) -> Vec<Sentence> {
     for record in trajectory.records() {
         records.entry(&record.layer).or_default().push(record);
     }
-    let stories: Vec<Story<'_>> = trajectory
+    let stories: Vec<LayerHistory<'_>> = trajectory
         .layers()
         .iter()
-        .map(|layer| Story {
+        .map(|layer| LayerHistory {
             layer,
             records: records.remove(layer.as_str()).unwrap_or_default(),
             transitions: trajectory.transitions(layer),
@@ -202,17 +202,17 @@ pub(super) fn summary(run: &Run) -> Vec<Sentence> {
     if stories.is_empty() {
         return vec![vec![text("Nothing has been observed yet.")]];
     }
-    let moved: Vec<&Story<'_>> = stories
+    let moved: Vec<&LayerHistory<'_>> = stories
         .iter()
         .filter(|s| !s.transitions.is_empty())
         .collect();
-    let mut sentences = vec![lead(run, &stories, moved.len())];
+    let mut sentences = vec![first_sentence(run, &stories, moved.len())];
     // Above this number, layers with the same sequence of phases share a sentence.
     const ONE_BY_ONE: usize = 5;
     if moved.len() <= ONE_BY_ONE {
-        sentences.extend(moved.iter().map(|s| journey(s)));
+        sentences.extend(moved.iter().map(|s| layer_sentence(s)));
     } else {
-        let mut ways: Vec<(Vec<Phase>, Vec<&Story<'_>>)> = Vec::new();
+        let mut ways: Vec<(Vec<Phase>, Vec<&LayerHistory<'_>>)> = Vec::new();
         for story in &moved {
             let path = story.path();
             match ways.iter_mut().find(|w| w.0 == path) {
@@ -225,7 +225,7 @@ pub(super) fn summary(run: &Run) -> Vec<Sentence> {
         let others: usize = ways.iter().skip(WAYS).map(|w| w.1.len()).sum();
         for (path, stories) in ways.iter().take(WAYS) {
             sentences.push(match stories.as_slice() {
-                [one] => journey(one),
+                [one] => layer_sentence(one),
                 many => way(path, many),
             });
         }
@@ -236,12 +236,12 @@ pub(super) fn summary(run: &Run) -> Vec<Sentence> {
             ))]);
         }
     }
-    sentences.extend(unmoved(&stories));
+    sentences.extend(unchanged(&stories));
     sentences.extend(training(run));
     sentences
 }
 
-fn lead(run: &Run, stories: &[Story<'_>], moved: usize) -> Sentence {
+fn first_sentence(run: &Run, stories: &[LayerHistory<'_>], moved: usize) -> Sentence {
     let stamps = run.trajectory.records().iter().map(|r| r.stamp);
     let epochs = stamps.clone().map(|s| s.epoch).max().unwrap_or(0);
     let observations = stories.iter().map(|s| s.records.len()).max().unwrap_or(0);
@@ -272,7 +272,7 @@ fn lead(run: &Run, stories: &[Story<'_>], moved: usize) -> Sentence {
 }
 
 /// The phase changes of one layer, with epochs and confidence.
-fn journey(story: &Story<'_>) -> Sentence {
+fn layer_sentence(story: &LayerHistory<'_>) -> Sentence {
     let mut parts = vec![name(story.layer)];
     let last = story.transitions.len() - 1;
     for (i, change) in story.transitions.iter().enumerate() {
@@ -288,7 +288,7 @@ fn journey(story: &Story<'_>) -> Sentence {
         parts.push(title(change.to));
         parts.push(text(format!(" at epoch {}", change.epoch)));
         let first = story
-            .judged()
+            .reliable_records()
             .find(|(r, phase)| r.stamp.epoch == change.epoch && *phase == change.to);
         if let Some(p) = first.and_then(|(r, _)| confidence(r)) {
             parts.push(text(format!(" (confidence {})", probability(p))));
@@ -296,7 +296,7 @@ fn journey(story: &Story<'_>) -> Sentence {
     }
     let change = &story.transitions[last];
     let since: Vec<(&Record, Phase)> = story
-        .judged()
+        .reliable_records()
         .filter(|(r, _)| r.stamp.epoch >= change.epoch)
         .collect();
     let agree = since.iter().filter(|j| j.1 == change.to).count();
@@ -320,12 +320,12 @@ fn journey(story: &Story<'_>) -> Sentence {
         }
         _ => parts.push(text("; the last verdict is uncertain")),
     }
-    parts.push(text(format!(": {}.", plainly(change.to))));
+    parts.push(text(format!(": {}.", phase_clause(change.to))));
     parts
 }
 
 /// The phase changes of several layers with the same sequence of phases.
-fn way(path: &[Phase], stories: &[&Story<'_>]) -> Sentence {
+fn way(path: &[Phase], stories: &[&LayerHistory<'_>]) -> Sentence {
     let mut parts = vec![text(format!("{} layers (", stories.len()))];
     parts.extend(names(stories));
     parts.push(text(") went from "));
@@ -356,7 +356,7 @@ fn way(path: &[Phase], stories: &[&Story<'_>]) -> Sentence {
                 "they are correlated at every scale, and no random part stands apart"
             }
             Phase::RankCollapse => "many of their directions carry nothing",
-            other => plainly(other),
+            other => phase_clause(other),
         };
         parts.push(text(format!(": {clause}.")));
     }
@@ -365,20 +365,20 @@ fn way(path: &[Phase], stories: &[&Story<'_>]) -> Sentence {
 
 /// The layers without a transition: those that kept their phase, those whose phase is uncertain,
 /// and those without a phase.
-fn unmoved(stories: &[Story<'_>]) -> Vec<Sentence> {
+fn unchanged(stories: &[LayerHistory<'_>]) -> Vec<Sentence> {
     let mut sentences = Vec::new();
     let still = || stories.iter().filter(|s| s.transitions.is_empty());
     for phase in Phase::ALL {
-        let stayed: Vec<&Story<'_>> = still()
+        let stayed: Vec<&LayerHistory<'_>> = still()
             .filter(|s| s.phase() == Some(phase) && s.last_is_sure())
             .collect();
         if stayed.is_empty() {
             continue;
         }
         let mut parts = names(&stayed);
-        let (pending, settled): (Vec<&Story<'_>>, Vec<&Story<'_>>) = stayed
+        let (pending, settled): (Vec<&LayerHistory<'_>>, Vec<&LayerHistory<'_>>) = stayed
             .iter()
-            .partition(|s| s.judged().last().is_some_and(|j| j.1 != phase));
+            .partition(|s| s.reliable_records().last().is_some_and(|j| j.1 != phase));
         parts.push(text(format!(" {} stayed ", has(stayed.len()))));
         parts.push(title(phase));
         if !pending.is_empty() && settled.is_empty() {
@@ -389,7 +389,7 @@ fn unmoved(stories: &[Story<'_>]) -> Vec<Sentence> {
         parts.push(text("."));
         sentences.push(parts);
     }
-    let unsure: Vec<&Story<'_>> = still()
+    let unsure: Vec<&LayerHistory<'_>> = still()
         .filter(|s| !s.last_is_sure() && s.records.iter().any(|r| r.phase().is_some()))
         .collect();
     if !unsure.is_empty() {
@@ -408,7 +408,7 @@ fn unmoved(stories: &[Story<'_>]) -> Vec<Sentence> {
         )));
         sentences.push(parts);
     }
-    let none: Vec<&Story<'_>> = stories
+    let none: Vec<&LayerHistory<'_>> = stories
         .iter()
         .filter(|s| s.records.iter().all(|r| r.phase().is_none()))
         .collect();

@@ -9,7 +9,7 @@ use super::Run;
 use super::esd::rounded;
 use super::narrative::probability;
 use super::svg::svg;
-use crate::record::{Record, Stamp, Subject};
+use crate::record::{DoubtSubject, Record, Stamp};
 use crate::scene::timeline::{self, Layout, Timeline};
 
 /// The part of one run that is shown without a script.
@@ -127,8 +127,14 @@ fn row(record: &Record) -> Row {
             .no_phase()
             .map_or_else(|| "–".to_owned(), |why| why.to_string()),
     };
-    let mark = |subject| if record.is_marked(subject) { "?" } else { "" };
-    let (mark, bulk) = (mark(Subject::Alpha), mark(Subject::Bulk));
+    let mark = |subject| {
+        if record.is_questionable(subject) {
+            "?"
+        } else {
+            ""
+        }
+    };
+    let (mark, bulk) = (mark(DoubtSubject::Alpha), mark(DoubtSubject::Bulk));
     let alpha = match values.map(|v| (v.primary.alpha, v.primary.sigma)) {
         Some((Some(alpha), Some(sigma))) => format!("{alpha:.2}{mark} ± {sigma:.2}"),
         _ => "–".to_owned(),

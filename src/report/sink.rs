@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Run, html};
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::write_atomically;
 use crate::record::{Line, Stamp};
 use crate::run::{RunState, Trajectory};
 use crate::sink::Sink;
@@ -59,7 +59,7 @@ impl HtmlSink {
     fn write(&mut self) -> Result<()> {
         let start = Instant::now();
         let result = html(std::slice::from_ref(&self.run))
-            .and_then(|page| write_whole(&self.path, page.as_bytes()));
+            .and_then(|page| write_atomically(&self.path, page.as_bytes()));
         // Pause also after an error, for example on a full disk.
         self.rest_until =
             Some(Instant::now() + (REST * start.elapsed()).min(Duration::from_secs(600)));

@@ -5,7 +5,7 @@ use crate::analysis::analyze;
 use crate::config::Config;
 use crate::matrix::WeightMatrix;
 use crate::phase::{Annotation, Phase};
-use crate::record::{Alarm, AlarmEvidence, End, Event, Header, Rule, Scalar};
+use crate::record::{Alarm, AlarmEvidence, AlarmRule, End, Event, Header, Scalar};
 use crate::sink::{JsonlSink, Sink};
 use Phase::{BleedingOut, BulkPlusSpikes, HeavyTailed, RandomLike};
 
@@ -21,7 +21,7 @@ fn record(layer: &str, epoch: usize, phase: Phase, confidence: f64) -> Record {
     values.phase = Some(phase);
     values.phase_confidence = Some(confidence);
     values.indeterminate = Some(confidence < 0.6);
-    values.assess();
+    values.update_doubts();
     record
 }
 
@@ -49,7 +49,7 @@ fn names_stay_text() {
         run: "r".to_owned(),
         stamp: Stamp::from_epoch(2),
         layer: hostile.to_owned(),
-        rule: Rule::SoftCollapse,
+        rule: AlarmRule::SoftCollapse,
         evidence: AlarmEvidence::Earlier {
             text: hostile.to_owned(),
         },

@@ -96,7 +96,11 @@ impl RunDir {
         // Check the lock before reading. A run that ends in between is then reported as ended.
         let held = Lock::is_held(&self.log());
         let run = self.read()?;
-        Ok(if held { RunState::Running } else { said(&run) })
+        Ok(if held {
+            RunState::Running
+        } else {
+            state_from_log(&run)
+        })
     }
 
     /// The state of the run whose log was read as `run`.
@@ -104,16 +108,18 @@ impl RunDir {
         if Lock::is_held(&self.log()) {
             return RunState::Running;
         }
-        match said(run) {
+        match state_from_log(run) {
             // The run may have ended after the log was read.
-            RunState::Died => self.read().map_or(RunState::Died, |run| said(&run)),
+            RunState::Died => self
+                .read()
+                .map_or(RunState::Died, |run| state_from_log(&run)),
             state => state,
         }
     }
 }
 
 /// The state according to the log of a run that no process writes.
-fn said(run: &Trajectory) -> RunState {
+fn state_from_log(run: &Trajectory) -> RunState {
     // Earlier formats have no end line. No process writes them any more, so they count as ended.
     let schema = run.header().map(|h| h.schema);
     match run.end() {

@@ -31,7 +31,7 @@ pub(super) fn line(bytes: &[u8]) -> Option<Line> {
     if let Line::Layer(record) = &mut line
         && let Some(values) = record.values_mut()
     {
-        values.assess();
+        values.update_doubts();
     }
     Some(line)
 }

@@ -13,7 +13,7 @@ use crate::files::leads_to;
 const TRIES: usize = 6;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The exclusive right to write a log. It is an operating-system lock on a file beside the log, so
+/// The exclusive right to write a log. It is an operating-system lock on a file sibling the log, so
 /// it ends with the process at the latest.
 #[derive(Debug)]
 pub(crate) struct Lock {
@@ -70,7 +70,7 @@ impl Lock {
 
     /// Whether this is the lock of the log. It is not if another folder has replaced the log's
     /// folder.
-    pub(crate) fn is_of(&self, log: &Path) -> bool {
+    pub(crate) fn locks(&self, log: &Path) -> bool {
         leads_to(&lock_file(log), &self.file)
     }
 

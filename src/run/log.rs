@@ -11,11 +11,11 @@ use crate::files::identity;
 use crate::record::{Line, SCHEMA};
 
 /// Longest line in bytes. A longer line counts as damaged, so that memory stays bounded.
-const LONGEST: u64 = 256 << 20;
+const MAX_LINE_BYTES: u64 = 256 << 20;
 
 /// Number of bytes at the file's start that identify the log. The header there contains a time, so
 /// another log differs.
-const HEAD: usize = 512;
+const FINGERPRINT_LENGTH: usize = 512;
 
 /// One line of a log, as read.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl LogReader {
     /// # Errors
     ///
     /// If the file cannot be read, is not a regular file, or is a log of an unsupported format.
-    pub fn read_on(&mut self, mut visit: impl FnMut(LogEntry)) -> Result<Progress> {
+    pub fn read_new_lines(&mut self, mut visit: impl FnMut(LogEntry)) -> Result<Progress> {
         let mut progress = Progress::default();
         let Some((mut file, metadata)) = self.open()? else {
             progress.missing = true;
@@ -166,11 +166,11 @@ impl LogReader {
         loop {
             bytes.clear();
             let mut length = (&mut reader)
-                .take(LONGEST)
+                .take(MAX_LINE_BYTES)
                 .read_until(b'\n', &mut bytes)
                 .map_err(|e| io(&self.path, e))? as u64;
             let mut whole = bytes.ends_with(b"\n");
-            let too_long = !whole && length == LONGEST;
+            let too_long = !whole && length == MAX_LINE_BYTES;
             if too_long {
                 (length, whole) = skip_line(&mut reader, length).map_err(|e| io(&self.path, e))?;
             }
@@ -180,7 +180,7 @@ impl LogReader {
             self.end += length;
             self.lines += 1;
             // Keep bytes of complete lines only. An incomplete line may be removed again.
-            let room = HEAD - self.head.len();
+            let room = FINGERPRINT_LENGTH - self.head.len();
             self.head.extend(bytes.iter().take(room));
             let line = if too_long { None } else { self.line(&bytes)? };
             visit(match line {

@@ -24,5 +24,5 @@ pub use dir::{RunDir, RunState};
 pub(crate) use lock::Lock;
 pub use log::{LogEntry, LogReader, Progress};
 pub use repair::{Repaired, repair};
-pub(crate) use trajectory::Hysteresis;
+pub(crate) use trajectory::PhaseTracker;
 pub use trajectory::{Trajectory, Transition};

@@ -18,7 +18,7 @@ pub struct Repaired {
     pub original: Option<PathBuf>,
 }
 
-/// Removes the damaged lines from a run's log. A copy of the original remains beside it, as
+/// Removes the damaged lines from a run's log. A copy of the original remains sibling it, as
 /// `log.jsonl.damaged`.
 ///
 /// # Errors
@@ -31,7 +31,7 @@ pub fn repair(run: &RunDir) -> Result<Repaired> {
     let _lock = Lock::acquire(&log)?;
     let mut reader = LogReader::new(&log);
     let mut repaired = Repaired::default();
-    let progress = reader.read_on(|entry| {
+    let progress = reader.read_new_lines(|entry| {
         // A JSON line that cannot be parsed comes from a later version. It is not damaged.
         if let LogEntry::Damaged {
             number,
@@ -45,15 +45,15 @@ pub fn repair(run: &RunDir) -> Result<Repaired> {
     if repaired.lines.is_empty() && !repaired.torn {
         return Ok(repaired);
     }
-    let part = beside(&log, "part");
+    let part = sibling(&log, "part");
     copy_whole(&log, &part, reader.end(), &repaired.lines).map_err(|e| Error::io(&part, e))?;
     let original = (1..)
         .map(|i| match i {
-            1 => beside(&log, "damaged"),
-            i => beside(&log, &format!("damaged-{i}")),
+            1 => sibling(&log, "damaged"),
+            i => sibling(&log, &format!("damaged-{i}")),
         })
         .find(|path| !path.exists())
-        .unwrap_or_else(|| beside(&log, "damaged"));
+        .unwrap_or_else(|| sibling(&log, "damaged"));
     // Link the original under a second name first, so that the log exists at every moment.
     std::fs::hard_link(&log, &original)
         .or_else(|_| std::fs::copy(&log, &original).map(|_| ()))
@@ -63,7 +63,7 @@ pub fn repair(run: &RunDir) -> Result<Repaired> {
     Ok(repaired)
 }
 
-fn beside(log: &Path, ending: &str) -> PathBuf {
+fn sibling(log: &Path, ending: &str) -> PathBuf {
     let mut name = log.as_os_str().to_owned();
     name.push(".");
     name.push(ending);

@@ -61,7 +61,7 @@ impl Trajectory {
     pub fn read_jsonl(path: impl AsRef<Path>) -> Result<Self> {
         let mut reader = LogReader::new(path.as_ref());
         let mut trajectory = Self::default();
-        let progress = reader.read_on(|entry| trajectory.push_entry(entry))?;
+        let progress = reader.read_new_lines(|entry| trajectory.push_entry(entry))?;
         if progress.missing {
             let path = path.as_ref();
             std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
@@ -88,12 +88,12 @@ impl Trajectory {
 
     /// Whether the line is a duplicate.
     pub(crate) fn has(&self, line: &Line) -> bool {
-        !line.recurs() && self.seen.contains(&line.key())
+        !line.may_repeat() && self.seen.contains(&line.key())
     }
 
     /// Adds a line. A duplicate, by its [key](Line::key), is left out.
     pub fn push(&mut self, line: Line) {
-        if !self.seen.insert(line.key()) && !line.recurs() {
+        if !self.seen.insert(line.key()) && !line.may_repeat() {
             return;
         }
         match line {
@@ -113,7 +113,7 @@ impl Trajectory {
             }
             Line::Full(line) => {
                 if let Some(position) = self.position(&line.layer, line.stamp) {
-                    self.records[position].deepen(&line.full);
+                    self.records[position].add_full_analysis(&line.full);
                 }
             }
             Line::Summary(summary) => {
@@ -171,7 +171,7 @@ impl Trajectory {
     }
 
     /// Whether there is anything that a resumed run may discard.
-    pub(crate) fn has_begun(&self) -> bool {
+    pub(crate) fn has_data(&self) -> bool {
         !self.records.is_empty() || !self.scalars.is_empty() || !self.alarms.is_empty()
     }
 
@@ -343,7 +343,7 @@ impl Trajectory {
     /// observations in a row. Indeterminate observations neither confirm nor break a change. A
     /// layer that alternates between two phases therefore has no transition.
     pub fn transitions(&self, layer: &str) -> Vec<Transition> {
-        let mut hysteresis = Hysteresis::default();
+        let mut hysteresis = PhaseTracker::default();
         self.layer(layer)
             .filter_map(|record| hysteresis.see(record))
             .collect()
@@ -352,12 +352,12 @@ impl Trajectory {
 
 /// The confirmed phase of one layer, and a change that is not confirmed yet.
 #[derive(Debug, Default)]
-pub(crate) struct Hysteresis {
+pub(crate) struct PhaseTracker {
     current: Option<Phase>,
     candidate: Option<(usize, Phase)>,
 }
 
-impl Hysteresis {
+impl PhaseTracker {
     /// Adds a record. Returns the change that it confirms.
     pub(crate) fn see(&mut self, record: &Record) -> Option<Transition> {
         let phase = record.phase().filter(|_| record.is_determinate())?;
@@ -418,7 +418,7 @@ mod tests {
         let values = record.values_mut().unwrap();
         values.phase = Some(phase);
         values.indeterminate = Some(false);
-        values.assess();
+        values.update_doubts();
         Line::Layer(Box::new(record))
     }
 
@@ -455,7 +455,7 @@ mod tests {
             };
             let values = record.values_mut().unwrap();
             values.indeterminate = Some(true);
-            values.assess();
+            values.update_doubts();
             Line::Layer(record)
         };
         let t: Trajectory = [

@@ -53,7 +53,7 @@ pub(crate) enum Shape {
 
 /// Shortens a text to a width: keeps its end and puts an ellipsis before it. The end of a layer's
 /// path distinguishes the layer best.
-pub(crate) fn elide(text: &str, width: f64, width_of: impl Fn(&str) -> f64) -> String {
+pub(crate) fn truncate_start(text: &str, width: f64, width_of: impl Fn(&str) -> f64) -> String {
     if text.chars().count() < 400 && width_of(text) <= width {
         return text.to_owned();
     }

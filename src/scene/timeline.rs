@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Anchor, LABEL, Point, Role, SMALL, Shape, elide};
+use super::{Anchor, LABEL, Point, Role, SMALL, Shape, truncate_start};
 use crate::phase::Phase;
 use crate::record::{Record, Stamp};
 
@@ -105,7 +105,8 @@ pub(crate) struct Timeline {
 
 impl Timeline {
     pub(crate) fn new(rows: &[Row<'_>], stamps: &[Stamp], layout: Layout) -> Self {
-        let (left, label_width) = gutter(rows.iter().map(|(name, _)| *name), "", layout.text_width);
+        let (left, label_width) =
+            name_column(rows.iter().map(|(name, _)| *name), "", layout.text_width);
         let tile = ((layout.right - left) / stamps.len().max(1) as f64).min(WIDEST);
         let row = match rows.len() {
             0..=16 => 34.0,
@@ -120,7 +121,7 @@ impl Timeline {
         for (i, (layer, records)) in rows.iter().enumerate() {
             let y = layout.top + row * i as f64;
             let em = LABEL.min(row - 2.0);
-            let name = elide(layer, label_width, |t| (layout.text_width)(t, em, false));
+            let name = truncate_start(layer, label_width, |t| (layout.text_width)(t, em, false));
             timeline.text((left - 10.0, y + row / 2.0), name, em, Anchor::End);
             let tiles = stamps.iter().map(|stamp| records.get(stamp).copied());
             let tiles: Vec<Option<Tile>> = tiles.map(|r| r.map(Tile::from_record)).collect();
@@ -217,7 +218,7 @@ impl Timeline {
 }
 
 /// The left end of the tiles and the maximal width of the names to their left, in pixels.
-pub(crate) fn gutter<'a>(
+pub(crate) fn name_column<'a>(
     names: impl Iterator<Item = &'a str>,
     heading: &str,
     text_width: fn(&str, f64, bool) -> f64,

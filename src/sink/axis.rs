@@ -51,7 +51,7 @@ impl Axis {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::{AlarmEvidence, Rule};
+    use crate::record::{AlarmEvidence, AlarmRule};
 
     #[test]
     fn an_alarm_without_a_step_makes_no_place_on_the_axis() {
@@ -59,7 +59,7 @@ mod tests {
             run: "r".to_owned(),
             stamp: Stamp { epoch, step },
             layer: "loss".to_owned(),
-            rule: Rule::NotFinite,
+            rule: AlarmRule::NotFinite,
             evidence: AlarmEvidence::Scalar {
                 value: "NaN".to_owned(),
             },

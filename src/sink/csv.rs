@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Sink;
 use crate::error::{Error, Result};
-use crate::files::{append_pending, has_a_name, leads_to, open_for_append, write_whole};
+use crate::files::{append_pending, has_a_name, leads_to, open_for_append, write_atomically};
 use crate::record::field::{Cell, FIELDS};
 use crate::record::{Line, Record};
 use crate::run::Trajectory;
@@ -67,7 +67,7 @@ impl Sink for CsvSink {
     fn flush(&mut self) -> Result<()> {
         // A file that was moved is still written at its new place.
         if !leads_to(&self.path, &self.file) && !has_a_name(&self.file) {
-            return Err(Error::Lost {
+            return Err(Error::FileReplaced {
                 path: self.path.clone(),
             });
         }
@@ -76,7 +76,7 @@ impl Sink for CsvSink {
         Ok(())
     }
 
-    fn lacking(&self) -> usize {
+    fn unwritten_lines(&self) -> usize {
         self.rows
     }
 
@@ -85,7 +85,7 @@ impl Sink for CsvSink {
         if self.path.exists() && !leads_to(&self.path, &self.file) {
             // The file at this path belongs to another process. Leave it alone, and stop collecting
             // rows in memory.
-            return Err(Error::Lost {
+            return Err(Error::FileReplaced {
                 path: self.path.clone(),
             });
         }
@@ -128,7 +128,7 @@ pub fn write<'a>(
     for record in records {
         append(&mut bytes, &fields(record)).map_err(bad)?;
     }
-    write_whole(path, &bytes)
+    write_atomically(path, &bytes)
 }
 
 fn header() -> Vec<String> {

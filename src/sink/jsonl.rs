@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Sink;
 use crate::error::{Error, Result};
 use crate::files::{
-    append_pending, create_for_append, has_a_name, leads_to, open_for_append, write_whole,
+    append_pending, create_for_append, has_a_name, leads_to, open_for_append, write_atomically,
 };
 use crate::record::{Key, Line, SCHEMA};
 use crate::run::{Lock, LogEntry, LogReader, Trajectory};
@@ -61,7 +61,7 @@ impl JsonlSink {
         let lock = Lock::acquire(&path)?;
         let mut written = HashSet::new();
         let mut reader = LogReader::new(&path);
-        reader.read_on(|entry| {
+        reader.read_new_lines(|entry| {
             if let LogEntry::Line(line) = entry {
                 if let Line::Resumed(resumed) = line.as_ref() {
                     written.retain(|key| resumed.keeps_key(key));
@@ -90,7 +90,7 @@ impl JsonlSink {
     }
 
     /// Whether opening the log removed an incomplete last line.
-    pub fn was_torn(&self) -> bool {
+    pub fn removed_incomplete_line(&self) -> bool {
         self.torn
     }
 
@@ -98,7 +98,7 @@ impl JsonlSink {
         if let Line::Resumed(resumed) = line {
             self.written.retain(|key| resumed.keeps_key(key));
         }
-        if !self.written.insert(line.key()) && !line.recurs() {
+        if !self.written.insert(line.key()) && !line.may_repeat() {
             return Ok(());
         }
         serde_json::to_writer(&mut self.pending, line)
@@ -169,7 +169,7 @@ impl Sink for JsonlSink {
     fn flush(&mut self) -> Result<()> {
         let moved = !leads_to(&self.path, &self.file) && has_a_name(&self.file);
         if !moved && !self.is_there() {
-            return Err(Error::Lost {
+            return Err(Error::FileReplaced {
                 path: self.path.clone(),
             });
         }
@@ -181,14 +181,14 @@ impl Sink for JsonlSink {
         self.length += more;
         if moved && !std::mem::replace(&mut self.moved, true) {
             // The file is written at its new place. Report this once.
-            return Err(Error::Moved {
+            return Err(Error::FileMoved {
                 path: self.path.clone(),
             });
         }
         Ok(())
     }
 
-    fn lacking(&self) -> usize {
+    fn unwritten_lines(&self) -> usize {
         self.lines
     }
 
@@ -204,7 +204,7 @@ impl Sink for JsonlSink {
         for line in run.lines() {
             self.add(&line)?;
         }
-        write_whole(&self.path, &self.pending)?;
+        write_atomically(&self.path, &self.pending)?;
         self.length = self.pending.len() as u64;
         self.pending.clear();
         self.lines = 0;

@@ -59,13 +59,13 @@ pub trait Sink: Send {
     }
 
     /// Number of lines that the sink took but has not written to its file.
-    fn lacking(&self) -> usize {
+    fn unwritten_lines(&self) -> usize {
         0
     }
 
     /// Makes the stored data agree with `run`. Called after a [`Line::Resumed`], when the run
     /// continues from an earlier observation. Also called after [`Sink::flush`] reported the file
-    /// [lost](Error::Lost).
+    /// [lost](Error::FileReplaced).
     ///
     /// # Errors
     ///
@@ -106,8 +106,8 @@ impl Sink for Vec<Box<dyn Sink>> {
         first_error(self, |sink| sink.flush())
     }
 
-    fn lacking(&self) -> usize {
-        self.iter().map(|sink| sink.lacking()).sum()
+    fn unwritten_lines(&self) -> usize {
+        self.iter().map(|sink| sink.unwritten_lines()).sum()
     }
 
     fn rewrite(&mut self, run: &Trajectory) -> Result<()> {

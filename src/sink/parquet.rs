@@ -12,7 +12,7 @@ use parquet::file::writer::{SerializedColumnWriter, SerializedFileWriter};
 use parquet::schema::types::{Type, TypePtr};
 
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::write_atomically;
 use crate::record::Record;
 use crate::record::field::{Cell, FIELDS, Field, Getter};
 
@@ -40,7 +40,7 @@ pub fn write<'a>(
 ) -> Result<()> {
     let path = path.as_ref();
     let bytes = encode(records).map_err(|e| Error::malformed(path, None, e))?;
-    write_whole(path, &bytes)
+    write_atomically(path, &bytes)
 }
 
 fn encode<'a>(records: impl IntoIterator<Item = &'a Record>) -> ParquetResult<Vec<u8>> {

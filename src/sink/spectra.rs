@@ -8,7 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 
 use super::Sink;
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::write_atomically;
 use crate::record::{Line, Stamp};
 use crate::run::Trajectory;
 use crate::spectrum::Spectrum;
@@ -19,7 +19,7 @@ use crate::spectrum::Spectrum;
 /// Each observation is a safetensors file, for example `epoch-00003-step-000000750.safetensors`.
 /// Each layer is a rank-1 f64 tensor with the layer's name: the eigenvalues of X = WᵀW/N in
 /// ascending order. The metadata holds `<layer>.shape` = `NxM` of the layer's matrix, and
-/// `<layer>.live_n` and `<layer>.kurtosis`, which the phase classification needs. A file is
+/// `<layer>.effective_n` and `<layer>.kurtosis`, which the phase classification needs. A file is
 /// complete or absent.
 #[derive(Debug)]
 pub struct SpectraSink {
@@ -107,14 +107,14 @@ impl Sink for SpectraSink {
             .flat_map(|(name, s)| {
                 [
                     (format!("{name}.shape"), format!("{}x{}", s.n(), s.m())),
-                    (format!("{name}.live_n"), s.live_n().to_string()),
+                    (format!("{name}.effective_n"), s.effective_n().to_string()),
                     (format!("{name}.kurtosis"), s.entry_kurtosis().to_string()),
                 ]
             })
             .collect();
         let whole = safetensors::serialize(views, Some(metadata))
             .map_err(|e| Error::malformed(&path, None, e))?;
-        write_whole(&path, &whole)
+        write_atomically(&path, &whole)
     }
 }
 
@@ -159,9 +159,11 @@ pub fn read_spectra(path: impl AsRef<Path>) -> Result<Vec<(String, Spectrum)>> {
             let spectrum = Spectrum::from_eigenvalues(eigenvalues, n, m)
                 .map_err(|e| bad(format!("`{name}`: {e}")))?;
             let entry = |key: &str| shapes.get(&format!("{name}.{key}"));
-            let live_n = entry("live_n").and_then(|s| s.parse().ok()).unwrap_or(n);
+            let effective_n = entry("effective_n")
+                .and_then(|s| s.parse().ok())
+                .unwrap_or(n);
             let kurtosis = entry("kurtosis").and_then(|s| s.parse().ok());
-            let spectrum = spectrum.with_entries(live_n, kurtosis.unwrap_or(f64::NAN));
+            let spectrum = spectrum.with_entries(effective_n, kurtosis.unwrap_or(f64::NAN));
             Ok((name, spectrum))
         })
         .collect()

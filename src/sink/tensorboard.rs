@@ -11,9 +11,9 @@ use super::axis::Axis;
 use super::spectra::{read_spectra, spectra_name};
 use super::tfevents::{Shown, Value, event, session_start, version};
 use crate::error::{Error, Result};
-use crate::files::{append_pending, write_whole};
+use crate::files::{append_pending, write_atomically};
 use crate::record::field::{FIELDS, Field, SUMMARY_FIELDS};
-use crate::record::{Alarm, Key, Line, Notice, Record, Scalar, Stamp, Subject, Summary};
+use crate::record::{Alarm, DoubtSubject, Key, Line, Notice, Record, Scalar, Stamp, Summary};
 use crate::run::Trajectory;
 use crate::spectrum::Spectrum;
 
@@ -273,7 +273,7 @@ pub fn export(
     }
     std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
     let path = folder.join(file_name(began, "log"));
-    write_whole(&path, &bytes)?;
+    write_atomically(&path, &bytes)?;
     Ok(path)
 }
 
@@ -342,7 +342,7 @@ fn judged(record: &Record) -> String {
             record.no_phase().unwrap_or_default()
         )),
         Some(phase) => {
-            let mark = if values.is_marked(Subject::Phase) {
+            let mark = if values.is_questionable(DoubtSubject::Phase) {
                 "?"
             } else {
                 ""
@@ -355,7 +355,7 @@ fn judged(record: &Record) -> String {
         }
     }
     if let Some(alpha) = values.primary.alpha {
-        let mark = if values.is_marked(Subject::Alpha) {
+        let mark = if values.is_questionable(DoubtSubject::Alpha) {
             "?"
         } else {
             ""

@@ -29,7 +29,7 @@ pub(super) struct Blocks {
 }
 
 /// Number of columns of a panel that are reflected one by one.
-const NARROW: usize = 8;
+const SUBPANEL: usize = 8;
 
 /// The band matrix that is similar to the matrix with the lower half `a`. `a` is overwritten.
 pub(super) fn band<T: Real>(mut a: MatMut<'_, T>, blocks: Blocks, scratch: &Scratch) -> Band {
@@ -121,8 +121,8 @@ impl<T: Real> Update<T> {
         let (t, rest) = self.t.split_at_mut(b * b);
         let (gram, product) = rest.split_at_mut(b * b);
         let mut taus = vec![T::ZERO; b];
-        for first in (0..b).step_by(NARROW) {
-            let count = NARROW.min(b - first);
+        for first in (0..b).step_by(SUBPANEL) {
+            let count = SUBPANEL.min(b - first);
             let (done, right) = v.split_at_mut((first + count) * n);
             let block = &mut done[first * n..];
             if first < n {

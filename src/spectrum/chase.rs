@@ -17,7 +17,7 @@ use crate::scratch::{Buffer, Scratch};
 use super::kernels::{TILE, dot, dots, gemv, rank2, tile_times, tile_update};
 
 /// Number of entries that the active sweeps may span: half of a usual second-level cache.
-const NEAR: usize = 1 << 17;
+const CACHE_ENTRIES: usize = 1 << 17;
 
 /// The lower half of a symmetric band matrix, by columns from the diagonal down, with space for the
 /// fill.
@@ -80,7 +80,7 @@ impl WithSimd for Chase<'_> {
     fn with_simd<S: Simd>(self, simd: S) {
         let (n, b) = (self.band.n, self.band.width);
         let padded = b.next_multiple_of(TILE);
-        let together = (NEAR / (2 * b * b)).max(1);
+        let together = (CACHE_ENTRIES / (2 * b * b)).max(1);
         let mut reflections: Vec<Reflection> =
             (0..together).map(|_| Reflection::new(padded)).collect();
         let mut scratch = vec![0.0; 4 * padded];
@@ -131,7 +131,7 @@ impl Reflection {
     fn annihilate(&mut self, x: &[f64]) -> f64 {
         /// Squares below this have lost digits. Their roots are negligible beside entries of
         /// moderate scale.
-        const NOTHING: f64 = f64::MIN_POSITIVE / f64::EPSILON;
+        const NEGLIGIBLE_SQUARE: f64 = f64::MIN_POSITIVE / f64::EPSILON;
         self.v.fill(0.0);
         self.v[..x.len()].copy_from_slice(x);
         let mut sums = [0.0; TILE];
@@ -145,7 +145,7 @@ impl Reflection {
         let tail: f64 = sums.iter().sum();
         let head = x[0];
         self.v[0] = 1.0;
-        if tail <= NOTHING {
+        if tail <= NEGLIGIBLE_SQUARE {
             self.tau = 0.0;
             self.v[1..].fill(0.0);
             return head;

@@ -8,12 +8,12 @@ use faer::{Accum, MatRef, Par, linalg::svd};
 
 use super::Eigensolver;
 use super::reflect::Real;
-use super::routes::{or_stock, reduced};
+use super::routes::{eigenvalues_by_reduction, or_faer};
 use super::square::Square;
 use crate::scratch::{Buffer, Scratch};
 
 /// The eigenvalues of the lower half of the smaller Gram matrix, without vectors. The matrix is
-/// reduced to a tridiagonal one in one stage, or from M = 512 on in two stages through a band.
+/// eigenvalues_by_reduction to a tridiagonal one in one stage, or from M = 512 on in two stages through a band.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Gram;
 
@@ -34,7 +34,7 @@ pub(crate) struct GramF32;
 pub(crate) struct Svd;
 
 /// Number of rows of W (of columns if W is wide) that are added to the Gram matrix at once.
-const TOGETHER: usize = 256;
+const ROWS_PER_UPDATE: usize = 256;
 
 impl Eigensolver for Gram {
     fn name(&self) -> &'static str {
@@ -48,7 +48,9 @@ impl Eigensolver for Gram {
         values: &[f64],
         scratch: &Scratch,
     ) -> Result<Vec<f64>, String> {
-        or_stock(reduced, || gram_matrix(rows, cols, values, 1.0, scratch))
+        or_faer(eigenvalues_by_reduction, || {
+            gram_matrix(rows, cols, values, 1.0, scratch)
+        })
     }
 }
 
@@ -71,7 +73,9 @@ impl Eigensolver for GramF32 {
         } else {
             1.0
         };
-        let Some(mut found) = reduced(gram_matrix::<f32>(rows, cols, values, unit, scratch)) else {
+        let Some(mut found) =
+            eigenvalues_by_reduction(gram_matrix::<f32>(rows, cols, values, unit, scratch))
+        else {
             return Gram.eigenvalues(rows, cols, values, scratch);
         };
         for value in &mut found {
@@ -95,9 +99,9 @@ pub(super) fn gram_matrix<T: Real>(
     let mut gram = Square::zeros(m, scratch);
     // The vectors of the product are copied to contiguous memory. If they are contiguous along the
     // other side, matmul does not pack the left factor and its speed falls to half.
-    let mut part = Buffer::filled(TOGETHER.min(n) * m, T::ZERO, scratch);
-    for first in (0..n).step_by(TOGETHER) {
-        let size = TOGETHER.min(n - first);
+    let mut part = Buffer::filled(ROWS_PER_UPDATE.min(n) * m, T::ZERO, scratch);
+    for first in (0..n).step_by(ROWS_PER_UPDATE) {
+        let size = ROWS_PER_UPDATE.min(n - first);
         let part = &mut part[..size * m];
         pack(w.subrows(first, size), part, unit);
         let part = MatRef::from_column_major_slice(&*part, size, m);

@@ -21,7 +21,7 @@ use dense::{Gram, GramF32, Svd};
 #[cfg(feature = "lapack")]
 use lapack::Lapack;
 pub(crate) use null::null_directions;
-use null::{Moments, live_vectors};
+use null::{Moments, count_nonzero_vectors};
 
 use crate::error::{Error, LayerError, Result};
 use crate::matrix::{Cut, WeightMatrix};
@@ -84,7 +84,7 @@ impl Solver {
             #[cfg(feature = "lapack")]
             Solver::Lapack => &Lapack,
             #[cfg(not(feature = "lapack"))]
-            Solver::Lapack => &NoLapack,
+            Solver::Lapack => &MissingLapack,
         }
     }
 }
@@ -92,10 +92,10 @@ impl Solver {
 /// The solver of [`Solver::Lapack`] in a build without LAPACK, so that every build can read every
 /// log.
 #[cfg(not(feature = "lapack"))]
-struct NoLapack;
+struct MissingLapack;
 
 #[cfg(not(feature = "lapack"))]
-impl Eigensolver for NoLapack {
+impl Eigensolver for MissingLapack {
     fn name(&self) -> &'static str {
         "lapack"
     }
@@ -114,7 +114,7 @@ pub struct Spectrum {
     eigenvalues: Vec<f64>,
     n: usize,
     m: usize,
-    live_n: usize,
+    effective_n: usize,
     kurtosis: f64,
     cut: Cut,
 }
@@ -170,9 +170,10 @@ impl Spectrum {
         }
         let spectrum =
             Self::from_parts(eigenvalues, matrix.n(), matrix.m(), matrix.cut()).map_err(fail)?;
-        let live_n = live_vectors(matrix.rows(), matrix.cols(), entries).max(matrix.m());
-        let live = live_n as f64 / n;
-        Ok(spectrum.with_entries(live_n, moments.kurtosis(values, live)))
+        let effective_n =
+            count_nonzero_vectors(matrix.rows(), matrix.cols(), entries).max(matrix.m());
+        let live = effective_n as f64 / n;
+        Ok(spectrum.with_entries(effective_n, moments.kurtosis(values, live)))
     }
 
     /// A spectrum from known eigenvalues of X = WᵀW/N, in any order. The matrix is N×M, with sides
@@ -206,7 +207,7 @@ impl Spectrum {
             eigenvalues,
             n,
             m,
-            live_n: n,
+            effective_n: n,
             kurtosis: NORMAL_KURTOSIS,
             cut,
         })
@@ -245,10 +246,10 @@ impl Spectrum {
 
     /// Number of vectors along the longer side that are not dead, at least M. A dead vector is a
     /// row or column of negligible entries, for example of an input that the network does not use.
-    /// Dead vectors are no part of the noise, so its aspect ratio is `live_n`/M. N if the matrix is
+    /// Dead vectors are no part of the noise, so its aspect ratio is `effective_n`/M. N if the matrix is
     /// not known.
-    pub fn live_n(&self) -> usize {
-        self.live_n
+    pub fn effective_n(&self) -> usize {
+        self.effective_n
     }
 
     /// Kurtosis of the entries without dead vectors. It changes the edge of small noise matrices.
@@ -258,8 +259,8 @@ impl Spectrum {
     }
 
     /// The same spectrum with these statistics of the matrix's entries.
-    pub(crate) fn with_entries(mut self, live_n: usize, kurtosis: f64) -> Self {
-        self.live_n = live_n.clamp(self.m, self.n);
+    pub(crate) fn with_entries(mut self, effective_n: usize, kurtosis: f64) -> Self {
+        self.effective_n = effective_n.clamp(self.m, self.n);
         if kurtosis.is_finite() {
             self.kurtosis = kurtosis;
         }

@@ -16,7 +16,7 @@ pub(super) trait Real: RealField + Pooled + Into<f64> + Div<Output = Self> {
     const HALF: Self;
     /// Squares below this have lost digits. Their roots are negligible beside entries of moderate
     /// scale.
-    const NOTHING: Self;
+    const NEGLIGIBLE_SQUARE: Self;
     fn root(self) -> Self;
     fn from_f64(value: f64) -> Self;
 }
@@ -27,7 +27,7 @@ macro_rules! real {
             const ZERO: Self = 0.0;
             const ONE: Self = 1.0;
             const HALF: Self = 0.5;
-            const NOTHING: Self = <$t>::MIN_POSITIVE / <$t>::EPSILON;
+            const NEGLIGIBLE_SQUARE: Self = <$t>::MIN_POSITIVE / <$t>::EPSILON;
             fn root(self) -> Self {
                 self.sqrt()
             }
@@ -82,7 +82,7 @@ pub(super) fn reflect<T: Real>(block: &mut [T], n: usize, first: usize, taus: &m
         let column = &mut done[k * n + pivot..];
         let (head, tail) = column.split_at_mut(1);
         let square = dot(tail, tail);
-        if square <= T::NOTHING {
+        if square <= T::NEGLIGIBLE_SQUARE {
             tail.fill(T::ZERO);
             continue;
         }

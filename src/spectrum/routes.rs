@@ -27,29 +27,29 @@ const BLOCKS: Blocks = Blocks {
 };
 
 /// The eigenvalues of a Gram matrix by `route`, or by faer's own method if `route` returns `None`.
-pub(super) fn or_stock(
+pub(super) fn or_faer(
     route: impl FnOnce(Square<f64>) -> Option<Vec<f64>>,
     gram: impl Fn() -> Square<f64>,
 ) -> Result<Vec<f64>, String> {
     match route(gram()) {
         Some(values) => Ok(values),
         // `route` has overwritten its matrix, so `gram` computes it again.
-        None => stock(&gram()),
+        None => faer_eigenvalues(&gram()),
     }
 }
 
 /// The eigenvalues of a Gram matrix that is given by its lower half, which is overwritten. `None`
 /// if an entry is not finite or the iteration does not converge.
-pub(super) fn reduced<T: Real>(gram: Square<T>) -> Option<Vec<f64>> {
+pub(super) fn eigenvalues_by_reduction<T: Real>(gram: Square<T>) -> Option<Vec<f64>> {
     if gram.side() < TWO_STAGES_FROM {
-        in_units(gram, one_stage)
+        rescaled(gram, one_stage)
     } else {
-        in_units(gram, |gram, scratch| two_stages(gram, BLOCKS, scratch))
+        rescaled(gram, |gram, scratch| two_stages(gram, BLOCKS, scratch))
     }
 }
 
 /// The eigenvalues of a Gram matrix by `route`, which needs entries of moderate scale.
-fn in_units<T: Real>(
+fn rescaled<T: Real>(
     mut gram: Square<T>,
     route: impl FnOnce(MatMut<'_, T>, &Scratch) -> Option<Vec<f64>>,
 ) -> Option<Vec<f64>> {
@@ -92,18 +92,18 @@ fn one_stage<T: Real>(mut gram: MatMut<'_, T>, scratch: &Scratch) -> Option<Vec<
         Default::default(),
     );
     let diagonal = (0..m).map(|i| gram[(i, i)].into()).collect();
-    let beside: Vec<f64> = (1..m).map(|i| gram[(i, i - 1)].into()).collect();
-    tridiagonal::eigenvalues(diagonal, &beside)
+    let subdiagonal: Vec<f64> = (1..m).map(|i| gram[(i, i - 1)].into()).collect();
+    tridiagonal::eigenvalues(diagonal, &subdiagonal)
 }
 
 /// Reduction to a band by matrix products, then to a tridiagonal matrix, then its eigenvalues.
 fn two_stages<T: Real>(gram: MatMut<'_, T>, blocks: Blocks, scratch: &Scratch) -> Option<Vec<f64>> {
-    let (diagonal, beside) = band(gram, blocks, scratch).tridiagonal();
-    tridiagonal::eigenvalues(diagonal, &beside)
+    let (diagonal, subdiagonal) = band(gram, blocks, scratch).tridiagonal();
+    tridiagonal::eigenvalues(diagonal, &subdiagonal)
 }
 
 /// The eigenvalues by faer's own method.
-fn stock(gram: &Square<f64>) -> Result<Vec<f64>, String> {
+fn faer_eigenvalues(gram: &Square<f64>) -> Result<Vec<f64>, String> {
     let m = gram.side();
     let mut values = Diag::<f64>::zeros(m);
     let mut buffer = MemBuffer::new(evd::self_adjoint_evd_scratch::<f64>(
@@ -217,17 +217,22 @@ mod tests {
             let what = |route| format!("case {case}, kind {kind}, {n}×{m}, {route}");
             let gram = || gram_matrix::<f64>(n, m, &w, 1.0, &Scratch::default());
             let tolerance = 4.0 * (n + 4) as f64 * f64::EPSILON;
-            let one = in_units(gram(), one_stage).unwrap();
+            let one = rescaled(gram(), one_stage).unwrap();
             agree(&one, &wanted, tolerance, &what("one stage"));
-            let two = in_units(gram(), |g, scratch| two_stages(g, blocks, scratch)).unwrap();
+            let two = rescaled(gram(), |g, scratch| two_stages(g, blocks, scratch)).unwrap();
             agree(&two, &wanted, tolerance, &what("two stages"));
-            agree(&stock(&gram()).unwrap(), &wanted, tolerance, &what("stock"));
+            agree(
+                &faer_eigenvalues(&gram()).unwrap(),
+                &wanted,
+                tolerance,
+                &what("stock"),
+            );
             let fast = GramF32.eigenvalues(n, m, &w, &Scratch::default()).unwrap();
             let single = 4.0 * (n + 4) as f64 * f64::from(f32::EPSILON);
             agree(&fast, &wanted, single, &what("f32"));
             let unit = if kind == 3 { 1e-140 } else { 1.0 } * if kind == 4 { 1e140 } else { 1.0 };
             let gram = gram_matrix::<f32>(n, m, &w, unit, &Scratch::default());
-            let fast = in_units(gram, |g, scratch| two_stages(g, blocks, scratch)).unwrap();
+            let fast = rescaled(gram, |g, scratch| two_stages(g, blocks, scratch)).unwrap();
             let fast: Vec<f64> = fast.iter().map(|v| v / unit / unit).collect();
             agree(&fast, &wanted, single, &what("f32, two stages"));
         }
@@ -238,7 +243,7 @@ mod tests {
         let w = noise(&mut Random::seed_from_u64(2), 30 * 20);
         let gram = || gram_matrix::<f64>(30, 20, &w, 1.0, &Scratch::default());
         let wanted = Svd.eigenvalues(30, 20, &w, &Scratch::default()).unwrap();
-        let found = or_stock(|_| None, gram).unwrap();
+        let found = or_faer(|_| None, gram).unwrap();
         agree(&found, &wanted, 1e-14, "refused");
         for spoilt in [f64::NAN, f64::INFINITY] {
             let spoil = |mut g: Square<f64>| {
@@ -247,10 +252,10 @@ mod tests {
             };
             let mut gone = gram();
             gone.view_mut().fill(spoilt);
-            assert!(in_units(gone, one_stage).is_none());
-            assert!(in_units(spoil(gram()), one_stage).is_none());
-            assert!(in_units(spoil(gram()), |g, scratch| two_stages(g, BLOCKS, scratch)).is_none());
-            let found = or_stock(|g| reduced(spoil(g)), gram).unwrap();
+            assert!(rescaled(gone, one_stage).is_none());
+            assert!(rescaled(spoil(gram()), one_stage).is_none());
+            assert!(rescaled(spoil(gram()), |g, scratch| two_stages(g, BLOCKS, scratch)).is_none());
+            let found = or_faer(|g| eigenvalues_by_reduction(spoil(g)), gram).unwrap();
             agree(&found, &wanted, 1e-14, "not finite");
         }
     }
@@ -280,7 +285,7 @@ mod tests {
             .eigenvalues(m + 60, m, &w, &Scratch::default())
             .unwrap();
         agree(&found, &wanted, 1e-13, "large");
-        let one = in_units(
+        let one = rescaled(
             gram_matrix::<f64>(m + 60, m, &w, 1.0, &Scratch::default()),
             one_stage,
         )

@@ -7,7 +7,7 @@
 //! the time. The three divisions are independent of each other.
 
 /// Most iterations per eigenvalue. Two are usual.
-const MOST: usize = 40;
+const MAX_ITERATIONS: usize = 40;
 
 /// The eigenvalues of the matrix with diagonal `d` and subdiagonal `off`, which has one entry
 /// fewer, in no order. `None` if the iteration does not converge or an entry is not finite.
@@ -58,7 +58,7 @@ fn block(d: &mut [f64], e: &mut [f64]) -> Option<()> {
         e.reverse();
     }
     let mut first = 0;
-    let mut left = MOST * n;
+    let mut left = MAX_ITERATIONS * n;
     while first < n {
         let mut last = first;
         while last + 1 < n && !negligible(e[last], d[last], d[last + 1]) {
@@ -85,7 +85,7 @@ fn block(d: &mut [f64], e: &mut [f64]) -> Option<()> {
 }
 
 /// With fewer rows two simultaneous sweeps do not save time.
-const LONG: usize = 8;
+const MIN_TWO_SWEEPS: usize = 8;
 
 /// Two implicit QL steps, the second close behind the first. Their shifts are the eigenvalues of
 /// the first two rows, and the first shift is Wilkinson's.
@@ -101,26 +101,26 @@ fn sweeps(d: &mut [f64], e: &mut [f64]) -> Option<()> {
         return None;
     }
     let other = d[0] + d[1] - shift;
-    let mut leads = Sweep::new(d[last], shift);
-    if d.len() < LONG {
+    let mut first_sweep = Sweep::new(d[last], shift);
+    if d.len() < MIN_TWO_SWEEPS {
         for i in (0..last).rev() {
-            leads.step(d, e, i);
+            first_sweep.step(d, e, i);
         }
-        leads.end(d, e);
+        first_sweep.end(d, e);
         return Some(());
     }
-    leads.step(d, e, last - 1);
-    leads.step(d, e, last - 2);
-    let mut follows = Sweep::new(d[last], other);
+    first_sweep.step(d, e, last - 1);
+    first_sweep.step(d, e, last - 2);
+    let mut second_sweep = Sweep::new(d[last], other);
     for i in (0..last - 2).rev() {
-        leads.step(d, e, i);
+        first_sweep.step(d, e, i);
         // The second sweep reads an entry only after the first is two steps further.
-        follows.step(d, e, i + 2);
+        second_sweep.step(d, e, i + 2);
     }
-    leads.end(d, e);
-    follows.step(d, e, 1);
-    follows.step(d, e, 0);
-    follows.end(d, e);
+    first_sweep.end(d, e);
+    second_sweep.step(d, e, 1);
+    second_sweep.step(d, e, 0);
+    second_sweep.end(d, e);
     Some(())
 }
 

@@ -263,7 +263,7 @@ impl Shared<'_> {
             values.indeterminate = None;
             values.phase_evidence.clear();
             values.phase_reason = Some(Unclassifiable::LowRank { rank });
-            values.assess();
+            values.update_doubts();
         }
         if let (Some(base), Some(&row)) = (&self.options.base, rows.get(1)) {
             let merged = match base_of(&adapter.layer, base.tensors(), shape) {

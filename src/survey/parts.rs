@@ -18,7 +18,7 @@
 use std::ops::Range;
 
 use crate::error::{Error, LayerError, Result};
-use crate::matrix::{Cuts, Layout, SkipReason, analysable};
+use crate::matrix::{Cuts, Layout, SkipReason, cut_layout};
 use crate::scratch::Scratch;
 
 /// One matrix, or one convolution, of a tensor.
@@ -55,7 +55,7 @@ pub fn parts<'a>(
 ) -> Result<Vec<Part>, SkipReason> {
     let lower = name.to_lowercase();
     let whole = |layout| {
-        analysable(Some(layout), shape).map(|layout| {
+        cut_layout(Some(layout), shape).map(|layout| {
             vec![Part {
                 name: name.to_owned(),
                 layout,
@@ -81,7 +81,7 @@ pub fn parts<'a>(
                         Select::Rows(range) => vec![range.len(), cols],
                         Select::Whole => vec![rows, cols],
                     };
-                    analysable(Some(Layout::Matrix), &shape)?;
+                    cut_layout(Some(Layout::Matrix), &shape)?;
                     Ok(Part {
                         name: format!("{name}[{label}]"),
                         layout: Layout::Matrix,
@@ -92,7 +92,7 @@ pub fn parts<'a>(
                 .collect()
         }
         [count, rows, cols] if lower.contains("expert") || rows.min(cols) >= STACK => {
-            analysable(Some(Layout::Matrix), &[rows, cols])?;
+            cut_layout(Some(Layout::Matrix), &[rows, cols])?;
             let part = |i| Part {
                 name: format!("{name}[{i}]"),
                 layout: Layout::Matrix,

@@ -76,7 +76,7 @@ pub(super) fn conform(record: &mut Record, report: &LayerReport) {
     if report.pooled.is_some() {
         clear_unfolding(values);
     }
-    values.assess();
+    values.update_doubts();
 }
 
 /// Remove what belongs to the unfolding of a convolution.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::folder::RunFolder;
 use super::plan::{PlanEntry, canonical};
 use crate::error::{Error, Result, chain};
-use crate::files::write_whole;
+use crate::files::write_atomically;
 
 /// How an attempt ended.
 #[derive(Debug)]
@@ -65,7 +65,7 @@ where
         Ok(result) => result,
         Err(error) => {
             let error = error.into();
-            write_whole(&failed, format!("{}\n", chain(&*error)).as_bytes())?;
+            write_atomically(&failed, format!("{}\n", chain(&*error)).as_bytes())?;
             return Ok(Attempt::Failed(error));
         }
     };
@@ -73,6 +73,6 @@ where
     let spec: Value = serde_json::to_value(&entry.spec).map_err(bad)?;
     let result = serde_json::to_value(result).map_err(bad)?;
     let line = canonical(&json!({ "id": entry.id, "run": spec, "result": result }));
-    write_whole(&done, format!("{line}\n").as_bytes())?;
+    write_atomically(&done, format!("{line}\n").as_bytes())?;
     Ok(Attempt::Finished)
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::folder::RunFolder;
 use super::plan::{Plan, PlanEntry, canonical};
 use crate::error::{Error, Result};
-use crate::files::{scan_lines, write_whole};
+use crate::files::{scan_lines, write_atomically};
 
 /// The results of a plan.
 #[derive(Debug, Clone, PartialEq)]
@@ -159,7 +159,7 @@ impl Merged {
     /// If the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let lines: String = self.rows.iter().map(|row| canonical(row) + "\n").collect();
-        write_whole(path.as_ref(), lines.as_bytes())
+        write_atomically(path.as_ref(), lines.as_bytes())
     }
 }
 

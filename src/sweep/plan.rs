@@ -9,7 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::error::{Error, Result};
-use crate::files::{scan_lines, write_whole};
+use crate::files::{scan_lines, write_atomically};
 
 /// Runs in an order that gives each its index.
 #[derive(Debug, Clone, PartialEq)]
@@ -71,7 +71,7 @@ impl<S: Serialize> Plan<S> {
     /// If the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let text: String = self.lines()?.into_iter().map(|line| line + "\n").collect();
-        write_whole(path.as_ref(), text.as_bytes())
+        write_atomically(path.as_ref(), text.as_bytes())
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use crate::noise::matrix;
 use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::monitor::{Overload, Snapshot};
-use heavytail::record::{Alarm, Rule, Stamp};
+use heavytail::record::{Alarm, AlarmRule, Stamp};
 use heavytail::{Monitor, Phase, Trajectory};
 
 fn noise(rows: usize, cols: usize, seed: u64) -> Vec<f32> {
@@ -23,17 +23,17 @@ fn layer(rows: usize, cols: usize, values: Vec<f32>) -> Snapshot {
     Snapshot::new(vec![tensor])
 }
 
-const RULES: [Rule; 5] = [
-    Rule::TurnedTo {
+const RULES: [AlarmRule; 5] = [
+    AlarmRule::TurnedTo {
         phase: Phase::BulkPlusSpikes,
     },
-    Rule::AlphaBelow {
+    AlarmRule::AlphaBelow {
         alpha: 2.0,
         observations: 3,
     },
-    Rule::CorrelationTrap,
-    Rule::SoftCollapse,
-    Rule::NotFinite,
+    AlarmRule::CorrelationTrap,
+    AlarmRule::SoftCollapse,
+    AlarmRule::NotFinite,
 ];
 
 /// A run of these weights under all rules.
@@ -142,7 +142,7 @@ fn what_is_not_finite_alarms_and_a_user_can_act_on_it() {
     let monitor = Monitor::builder()
         .dir(dir.path())
         .overload(Overload::Wait)
-        .alarm(Rule::NotFinite)
+        .alarm(AlarmRule::NotFinite)
         .on_alarm(|alarm| panic!("no idea what to do about {}", alarm.layer))
         .on_alarm(move |alarm| sees.lock().unwrap().push(alarm.clone()))
         .build()
@@ -179,7 +179,7 @@ fn what_is_not_finite_alarms_and_a_user_can_act_on_it() {
     let monitor = Monitor::builder()
         .dir(dir.path())
         .resume()
-        .alarm(Rule::NotFinite)
+        .alarm(AlarmRule::NotFinite)
         .build()
         .unwrap();
     let mut values = noise(60, 30, 1);
@@ -191,7 +191,7 @@ fn what_is_not_finite_alarms_and_a_user_can_act_on_it() {
 #[test]
 fn a_rule_that_is_new_to_a_log_is_not_silenced_by_it() {
     let dir = tempfile::tempdir().unwrap();
-    let low = Rule::AlphaBelow {
+    let low = AlarmRule::AlphaBelow {
         alpha: 50.0,
         observations: 2,
     };
@@ -215,7 +215,7 @@ fn what_is_done_about_an_alarm_may_ask_the_monitor_to_finish() {
     let cell: Arc<Mutex<Option<Monitor>>> = Arc::default();
     let inside = Arc::clone(&cell);
     let monitor = Monitor::builder()
-        .alarm(Rule::NotFinite)
+        .alarm(AlarmRule::NotFinite)
         .on_alarm(move |_| {
             let monitor = inside.lock().unwrap().take();
             monitor.unwrap().finish();

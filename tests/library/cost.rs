@@ -3,7 +3,7 @@
 use crate::noise::{matrix, tensor};
 use heavytail::matrix::{LayerTensor, Layout};
 use heavytail::monitor::{Overload, Snapshot};
-use heavytail::record::{Event, Record, Rule, Stamp};
+use heavytail::record::{AlarmRule, Event, Record, Stamp};
 use heavytail::{Monitor, Trajectory};
 use rand::{RngExt, SeedableRng};
 
@@ -145,7 +145,7 @@ fn without_a_budget_nothing_is_left_out() {
 #[test]
 fn nonsense_is_refused() {
     let refused = |builder: heavytail::monitor::Builder| builder.build().unwrap_err().to_string();
-    let never = Rule::AlphaBelow {
+    let never = AlarmRule::AlphaBelow {
         alpha: f64::INFINITY,
         observations: 1,
     };

@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::noise::{matrix, tensor};
 use heavytail::matrix::{LayerTensor, Layout, SkipReason};
 use heavytail::monitor::{Overload, Snapshot};
-use heavytail::record::{Rule, SkippedLayer, Stamp};
+use heavytail::record::{AlarmRule, SkippedLayer, Stamp};
 use heavytail::run::{RunDir, RunState};
 use heavytail::sink::read_spectra;
 use heavytail::{Monitor, Phase, Record, Trajectory};
@@ -52,12 +52,12 @@ fn run(folder: &Path) -> heavytail::monitor::Outcome {
         .dir(folder)
         .overload(Overload::Wait)
         .skip_unchanged(0.05)
-        .alarm(Rule::NotFinite)
-        .alarm(Rule::CorrelationTrap)
-        .alarm(Rule::TurnedTo {
+        .alarm(AlarmRule::NotFinite)
+        .alarm(AlarmRule::CorrelationTrap)
+        .alarm(AlarmRule::TurnedTo {
             phase: Phase::BulkPlusSpikes,
         })
-        .alarm(Rule::AlphaBelow {
+        .alarm(AlarmRule::AlphaBelow {
             alpha: 3.0,
             observations: 2,
         })

@@ -87,7 +87,7 @@ fn wait_for(what: &str, mut ready: impl FnMut() -> bool) {
 fn lines(dir: &Path, kind: fn(&Line) -> bool) -> usize {
     let mut count = 0;
     let mut reader = LogReader::new(RunDir::new(dir).log());
-    let _ = reader.read_on(|entry| {
+    let _ = reader.read_new_lines(|entry| {
         if let heavytail::run::LogEntry::Line(line) = entry {
             count += usize::from(kind(&line));
         }
@@ -345,9 +345,12 @@ fn a_log_that_is_lost_while_it_is_written_is_told_and_written_anew() {
         let [failure] = outcome.failures.as_slice() else {
             panic!("{:?}", outcome.failures);
         };
-        assert!(matches!(failure.error, Error::Lost { .. }), "{failure:?}");
+        assert!(
+            matches!(failure.error, Error::FileReplaced { .. }),
+            "{failure:?}"
+        );
         assert!(failure.sink.ends_with("log.jsonl"));
-        assert_eq!(failure.lacking, 0);
+        assert_eq!(failure.unwritten_lines, 0);
         let read = Trajectory::read_jsonl(&log).unwrap();
         assert_eq!(epochs(&read), [0, 1, 2, 3]);
         assert_eq!(read.records(), outcome.trajectory.records());
@@ -559,7 +562,7 @@ fn a_folder_that_is_moved_or_taken_loses_no_line() {
         .iter()
         .find(|f| f.sink.ends_with("log.jsonl"));
     assert!(
-        matches!(log.unwrap().error, Error::Moved { .. }),
+        matches!(log.unwrap().error, Error::FileMoved { .. }),
         "{:?}",
         outcome.failures
     );

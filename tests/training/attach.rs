@@ -6,7 +6,7 @@ use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use burn::train::{Interrupter, MultiDeviceOptim};
 use heavytail::monitor::{Cadence, Outcome};
-use heavytail::record::{Line, Rule};
+use heavytail::record::{AlarmRule, Line};
 use heavytail::{Monitor, Trajectory};
 
 use crate::run::{Run, STEPS};
@@ -341,7 +341,7 @@ fn cadence_counts_epochs_or_steps_and_always_has_the_last() {
 fn an_alarm_ends_the_training_between_epochs_or_within_one() {
     let _alone = alone();
     // fc2 has ten eigenvalues: its α, when there is one, is below a hundred at once.
-    let rule = Rule::AlphaBelow {
+    let rule = AlarmRule::AlphaBelow {
         alpha: 100.0,
         observations: 2,
     };

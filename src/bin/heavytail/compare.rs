@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Result, ensure};
 use clap::{Args, ValueEnum};
 use heavytail::checkpoint::Checkpoint;
-use heavytail::record::{Doubt, Subject};
+use heavytail::record::{Doubt, DoubtSubject};
 use heavytail::survey::Survey;
 use heavytail::{Phase, Record};
 use serde::Serialize;
@@ -252,23 +252,27 @@ fn table(comparison: &Comparison) -> String {
         let percent =
             |v: Option<f64>| v.map_or_else(|| "–".to_owned(), |v| format!("{:.2} %", 100.0 * v));
         let pair = |v: [Option<f64>; 2], d| format!("{} → {}", number(v[0], d), number(v[1], d));
-        let mark = |i: usize, subject: Subject| {
+        let mark = |i: usize, subject: DoubtSubject| {
             let mut about = p.doubts[i].iter().filter(|d| d.subject() == subject);
-            if about.any(Doubt::marks) { "?" } else { "" }
+            if about.any(Doubt::is_questionable) {
+                "?"
+            } else {
+                ""
+            }
         };
         let marked = |i: usize, text: String, subject| match text.as_str() {
             "–" => text,
             _ => text + mark(i, subject),
         };
-        let alpha = |i: usize| marked(i, number(p.alpha[i], 2), Subject::Alpha);
-        let spikes_of = |i: usize, k: &String| marked(i, k.clone(), Subject::Bulk);
+        let alpha = |i: usize| marked(i, number(p.alpha[i], 2), DoubtSubject::Alpha);
+        let spikes_of = |i: usize, k: &String| marked(i, k.clone(), DoubtSubject::Bulk);
         let growth = p.lambda_max[0].zip(p.lambda_max[1]).map(|(a, b)| b / a);
         let spikes = p
             .num_spikes
             .map(|k| k.map_or("–".to_owned(), |k| k.to_string()));
         let phase_of = |i: usize| {
             let title = p.phase[i].map_or("–", Phase::title).to_owned();
-            marked(i, title, Subject::Phase)
+            marked(i, title, DoubtSubject::Phase)
         };
         let phases = [phase_of(0), phase_of(1)];
         let phase = if phases[0] == phases[1] {

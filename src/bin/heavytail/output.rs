@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use heavytail::Phase;
 use heavytail::record::field::{Cell, FIELDS, Field, SUMMARY_FIELDS, field};
-use heavytail::record::{Doubt, LayerOutcome, Phrase, Piece, Record, Subject, Summary};
+use heavytail::record::{Doubt, DoubtSubject, LayerOutcome, Phrase, Piece, Record, Summary};
 use heavytail::sink::csv::text as csv_text;
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
@@ -312,8 +312,12 @@ fn fixed(value: Option<f64>, digits: usize) -> String {
 }
 
 /// A name and its `?`, if it has one.
-fn mark(record: &Record, subject: Subject) -> &'static str {
-    if record.is_marked(subject) { "?" } else { "" }
+fn mark(record: &Record, subject: DoubtSubject) -> &'static str {
+    if record.is_questionable(subject) {
+        "?"
+    } else {
+        ""
+    }
 }
 
 fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
@@ -343,7 +347,7 @@ fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
         let alpha = match row.alpha {
             Some(alpha) => format!(
                 "{alpha:.2}{} ± {}",
-                mark(record, Subject::Alpha),
+                mark(record, DoubtSubject::Alpha),
                 fixed(row.sigma, 2)
             ),
             None => "–".to_owned(),
@@ -355,9 +359,9 @@ fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
         let phase = values.phase.map_or("–", Phase::title);
         let sure = values.phase_confidence;
         let sure = sure.map_or_else(String::new, |c| format!(" {:.0} %", 100.0 * c));
-        let doubt = mark(record, Subject::Phase);
+        let doubt = mark(record, DoubtSubject::Phase);
         let spikes = values.num_spikes.map(|k| k.to_string());
-        let spikes = spikes.map_or("–".to_owned(), |k| k + mark(record, Subject::Bulk));
+        let spikes = spikes.map_or("–".to_owned(), |k| k + mark(record, DoubtSubject::Bulk));
         let _ = writeln!(
             text,
             "  {name:<wide$} {size:>11} {alpha:>16} {noise:>15} {:>6} {:>10} {:>8} {spikes:>6}  {phase}{sure}{doubt}",

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
-use heavytail::plot::{self, Chart, Curve, Hue, PhaseCell, Plane, Scale};
+use heavytail::plot::{self, Chart, ChartAxis, ChartPanel, Curve, CurveColor, PhaseCell};
 use heavytail::spectrum::Spectrum;
 use heavytail::{FileNames, Phase, Record};
 
@@ -149,21 +149,21 @@ fn exponents(model: &str, rows: &[&Record]) -> Chart {
         title: format!("α of each layer of {model}"),
         note: "Layers in the order of the file. The band is 5–95 % of what pure noise of the layer's shape has."
             .to_owned(),
-        planes: vec![Plane {
+        planes: vec![ChartPanel {
             title: String::new(),
-            x: Scale::linear("layer"),
-            y: Scale::log("α"),
+            x: ChartAxis::linear("layer"),
+            y: ChartAxis::log("α"),
             curves: vec![
                 Curve {
                     name: "α of noise of this shape".to_owned(),
-                    hue: Hue::Category(4),
+                    hue: CurveColor::Category(4),
                     points: number(|v| v.noise_alpha),
                     band: noise.map(|((x, l), (_, h))| (*x, *l, *h)).collect(),
                     line: true,
                 },
                 Curve {
                     name: "α".to_owned(),
-                    hue: Hue::Category(0),
+                    hue: CurveColor::Category(0),
                     points: number(|v| v.primary.alpha),
                     band: Vec::new(),
                     line: true,
@@ -179,7 +179,7 @@ fn together(models: &[(String, Vec<Record>)]) -> Chart {
     let curves = |points: fn(&[Record]) -> Vec<(f64, f64)>, line| {
         let curve = move |(i, (name, rows)): (usize, &(String, Vec<Record>))| Curve {
             name: name.clone(),
-            hue: Hue::Category(i),
+            hue: CurveColor::Category(i),
             points: points(rows),
             band: Vec::new(),
             line,
@@ -205,16 +205,16 @@ fn together(models: &[(String, Vec<Record>)]) -> Chart {
         note: "R_s^log = ln‖W‖²_F / ln λmax of WᵀW; layers where |ln λmax| < 0.1 have none."
             .to_owned(),
         planes: vec![
-            Plane {
+            ChartPanel {
                 title: "distribution of α".to_owned(),
-                x: Scale::log("α"),
-                y: Scale::linear("share of the layers below"),
+                x: ChartAxis::log("α"),
+                y: ChartAxis::linear("share of the layers below"),
                 curves: curves(share, true),
             },
-            Plane {
+            ChartPanel {
                 title: "logarithmic stable rank against α".to_owned(),
-                x: Scale::log("α"),
-                y: Scale::linear("R_s^log"),
+                x: ChartAxis::log("α"),
+                y: ChartAxis::linear("R_s^log"),
                 curves: curves(ranks, false),
             },
         ],

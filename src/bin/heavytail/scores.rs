@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use anyhow::{Context, Result, ensure};
-use heavytail::plot::{self, Chart, Curve, Hue, Plane, Scale};
+use heavytail::plot::{self, Chart, ChartAxis, ChartPanel, Curve, CurveColor};
 use heavytail::rank_correlation::{Correlation, kendall, spearman};
 use heavytail::record::Summary;
 use heavytail::survey::Survey;
@@ -88,17 +88,17 @@ pub fn report(
             .collect()
     };
     if let Some(path) = figure {
-        let planes = MEASURES.iter().take(6).map(|(name, get)| Plane {
+        let planes = MEASURES.iter().take(6).map(|(name, get)| ChartPanel {
             title: title(name, kendall(&pairs(*get))),
-            x: Scale::linear(*name),
-            y: Scale::linear(score.as_str()),
+            x: ChartAxis::linear(*name),
+            y: ChartAxis::linear(score.as_str()),
             curves: models
                 .iter()
                 .zip(&scores)
                 .enumerate()
                 .map(|(i, ((model, survey), score))| Curve {
                     name: stem(model),
-                    hue: Hue::Category(i),
+                    hue: CurveColor::Category(i),
                     points: get(&survey.summary)
                         .map(|x| (x, *score))
                         .into_iter()

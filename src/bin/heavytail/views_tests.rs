@@ -1,7 +1,7 @@
 //! One record in every view: the same marks and the same words everywhere.
 
 use heavytail::record::field::{Cell, FIELDS, field};
-use heavytail::record::{Doubt, Header, Line, Stamp, Subject, Summary};
+use heavytail::record::{Doubt, DoubtSubject, Header, Line, Stamp, Summary};
 use heavytail::report::{Run, html};
 use heavytail::sink::{Sink, TensorBoardSink, csv};
 use heavytail::{Config, Phase, Record, Trajectory, WeightMatrix, analyze};
@@ -87,8 +87,11 @@ fn every_view_shows_the_same_doubts() {
         assert_eq!(record.phase(), Some(Phase::RandomLike));
         let doubts = record.doubts();
         assert!(doubts.iter().any(|d| matches!(d, Doubt::NoPowerLaw { .. })));
-        assert_eq!(record.is_marked(Subject::Phase), uncertain);
-        assert!(record.is_marked(Subject::Alpha) && !record.is_marked(Subject::Bulk));
+        assert_eq!(record.is_questionable(DoubtSubject::Phase), uncertain);
+        assert!(
+            record.is_questionable(DoubtSubject::Alpha)
+                && !record.is_questionable(DoubtSubject::Bulk)
+        );
         let alpha = record.alpha().unwrap();
         for (view, text) in views(&report, &record) {
             // A page shares its texts and keeps their numbers apart; the terminal breaks lines.
@@ -149,11 +152,14 @@ fn intervals_and_bulks_are_marked_too() {
     let mut record = Record::success("run", Stamp::default(), 0, &report);
     let values = record.values_mut().unwrap();
     values.bulk_d = Some(0.4);
-    values.assess();
-    assert!(record.is_marked(Subject::Bulk) && record.is_marked(Subject::Interval));
+    values.update_doubts();
+    assert!(
+        record.is_questionable(DoubtSubject::Bulk)
+            && record.is_questionable(DoubtSubject::Interval)
+    );
     let spikes = record.values().unwrap().num_spikes.unwrap();
-    let bits = 2 + 8 + u8::from(record.is_marked(Subject::Alpha));
-    let bits = bits + 4 * u8::from(record.is_marked(Subject::Phase));
+    let bits = 2 + 8 + u8::from(record.is_questionable(DoubtSubject::Alpha));
+    let bits = bits + 4 * u8::from(record.is_questionable(DoubtSubject::Phase));
     for (view, text) in views(&report, &record) {
         let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
         let marks = match view {

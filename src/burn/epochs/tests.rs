@@ -58,7 +58,7 @@ impl Training {
         answer.unwrap_or(Event::Taken)
     }
 
-    fn tell(&mut self, event: Event) {
+    fn send(&mut self, event: Event) {
         if let StepBegins { step } | StepEnded { step } | Valid { step } | Inference { step } =
             event
         {
@@ -93,7 +93,7 @@ impl Training {
                         next = Some(answer);
                     }
                     Action::Submit(stamp) => self.submit(stamp),
-                    Action::Reimburse => {
+                    Action::UncountLeftOut => {
                         assert_eq!(self.refused.pop(), Some(self.now), "not refused");
                         self.over_budget -= 1;
                     }
@@ -117,17 +117,17 @@ impl Training {
         self.submitted.push(stamp);
     }
 
-    fn tell_all(&mut self, events: impl IntoIterator<Item = Event>) {
+    fn send_all(&mut self, events: impl IntoIterator<Item = Event>) {
         for event in events {
-            self.tell(event);
+            self.send(event);
         }
     }
 
     /// Runs the optimiser steps from `from` to `to`.
     fn train(&mut self, from: u64, to: u64) {
         for step in from..to {
-            self.tell(StepBegins { step });
-            self.tell(StepEnded { step: step + 1 });
+            self.send(StepBegins { step });
+            self.send(StepEnded { step: step + 1 });
         }
     }
 
@@ -136,13 +136,13 @@ impl Training {
         for epoch in epochs {
             self.train(3 * epoch, 3 * epoch + 3);
             let step = 3 * epoch + 3;
-            self.tell_all([Valid { step }, Inference { step }, Inference { step }]);
+            self.send_all([Valid { step }, Inference { step }, Inference { step }]);
         }
     }
 
     /// Calls `valid()`, as burn does after the last epoch.
     fn result(&mut self, step: u64) {
-        self.tell(Valid { step });
+        self.send(Valid { step });
     }
 
     fn stamps(&self) -> Vec<(usize, u64)> {
@@ -155,9 +155,9 @@ fn an_epoch_counts_once_its_validation_runs() {
     let mut t = Training::new(Cadence::Epochs(1));
     t.train(0, 3);
     assert_eq!(t.stamps(), [(0, 0)]);
-    t.tell(Valid { step: 3 });
+    t.send(Valid { step: 3 });
     assert_eq!(t.stamps(), [(0, 0)], "not certain yet");
-    t.tell(Inference { step: 3 });
+    t.send(Inference { step: 3 });
     assert_eq!(t.stamps(), [(0, 0), (1, 3)]);
     t.epochs(1..3);
     t.result(9);
@@ -199,7 +199,7 @@ fn without_validation_an_epoch_ends_where_the_next_begins() {
     let mut t = Training::new(Cadence::Epochs(1));
     for epoch in 0..3 {
         t.train(3 * epoch, 3 * epoch + 3);
-        t.tell(Valid {
+        t.send(Valid {
             step: 3 * epoch + 3,
         });
     }
@@ -214,7 +214,7 @@ fn without_validation_an_epoch_ends_where_the_next_begins() {
 fn without_validation_one_epoch_ends_with_the_training() {
     let mut t = Training::new(Cadence::Epochs(2));
     t.train(0, 3);
-    t.tell(Valid { step: 3 });
+    t.send(Valid { step: 3 });
     assert_eq!(t.stamps(), [(0, 0)]);
     t.result(3);
     assert_eq!(t.stamps(), [(0, 0), (1, 3)]);
@@ -239,9 +239,9 @@ fn an_interrupted_epoch_does_not_count() {
 #[test]
 fn a_model_that_is_not_trained_is_not_observed() {
     let mut t = Training::new(Cadence::Epochs(1));
-    t.tell_all([Valid { step: 0 }, Inference { step: 0 }, Valid { step: 0 }]);
+    t.send_all([Valid { step: 0 }, Inference { step: 0 }, Valid { step: 0 }]);
     assert_eq!((t.stamps(), t.asked), (vec![], 0));
-    t.tell_all([StepBegins { step: 0 }, Valid { step: 0 }]);
+    t.send_all([StepBegins { step: 0 }, Valid { step: 0 }]);
     assert_eq!((t.stamps(), t.asked), (vec![(0, 0)], 1));
 }
 
@@ -335,7 +335,7 @@ fn a_budget_leaves_out_all_but_the_first_and_the_result() {
     let mut t = Training::new(Cadence::Epochs(1));
     t.answers = vec![Event::Taken, Event::Refused];
     t.train(0, 3);
-    t.tell_all([Valid { step: 3 }, Valid { step: 3 }]);
+    t.send_all([Valid { step: 3 }, Valid { step: 3 }]);
     assert_eq!((t.stamps(), t.over_budget), (vec![(0, 0), (1, 3)], 0));
 }
 
@@ -371,15 +371,15 @@ fn several_devices_are_observed_once() {
         t.answers = answers;
         for epoch in 0..2 {
             for step in 3 * epoch..3 * epoch + 3 {
-                t.tell_all([StepBegins { step }, StepBegins { step }]);
-                t.tell_all([StepEnded { step: step + 1 }, StepEnded { step: step + 1 }]);
+                t.send_all([StepBegins { step }, StepBegins { step }]);
+                t.send_all([StepEnded { step: step + 1 }, StepEnded { step: step + 1 }]);
             }
             let step = 3 * epoch + 3;
             // The second device finishes its step late, and starts the next one before validation
             // ends.
-            t.tell(Valid { step });
-            t.tell_all([StepBegins { step: step - 1 }, StepEnded { step }]);
-            t.tell_all([Inference { step }, StepBegins { step }, Inference { step }]);
+            t.send(Valid { step });
+            t.send_all([StepBegins { step: step - 1 }, StepEnded { step }]);
+            t.send_all([Inference { step }, StepBegins { step }, Inference { step }]);
         }
         t.result(6);
         assert_eq!(t.stamps(), expected, "{cadence:?}");
@@ -391,10 +391,10 @@ fn several_devices_are_observed_once() {
 fn an_old_copy_ends_no_epoch() {
     let mut t = Training::new(Cadence::Epochs(1));
     t.train(0, 3);
-    t.tell_all([Valid { step: 3 }, Valid { step: 2 }, Inference { step: 2 }]);
+    t.send_all([Valid { step: 3 }, Valid { step: 2 }, Inference { step: 2 }]);
     assert_eq!(t.stamps(), [(0, 0)]);
-    t.tell(Inference { step: 3 });
-    t.tell_all([Valid { step: 2 }, Inference { step: 2 }]);
+    t.send(Inference { step: 3 });
+    t.send_all([Valid { step: 2 }, Inference { step: 2 }]);
     assert_eq!(t.stamps(), [(0, 0), (1, 3)]);
 }
 
@@ -478,11 +478,11 @@ fn all_short_trainings_of_one_copy() {
                 for call in &calls {
                     match call {
                         Call::Train => {
-                            t.tell_all([StepBegins { step }, StepEnded { step: step + 1 }]);
+                            t.send_all([StepBegins { step }, StepEnded { step: step + 1 }]);
                             step += 1;
                         }
-                        Call::Valid => t.tell(Valid { step }),
-                        Call::Infer => t.tell(Inference { step }),
+                        Call::Valid => t.send(Valid { step }),
+                        Call::Infer => t.send(Inference { step }),
                     }
                 }
                 check(&t, &calls, step, &case);
@@ -552,13 +552,13 @@ fn all_short_trainings_of_two_copies() {
                         let half = &mut halves[usize::from(turn == Turn::Second)];
                         let step = *half / 2;
                         *half += 1;
-                        t.tell(match *half % 2 {
+                        t.send(match *half % 2 {
                             1 => StepBegins { step },
                             _ => StepEnded { step: step + 1 },
                         });
                     }
-                    Turn::Valid => t.tell(Valid { step }),
-                    Turn::Infer => t.tell(Inference { step }),
+                    Turn::Valid => t.send(Valid { step }),
+                    Turn::Infer => t.send(Inference { step }),
                 }
             }
             let first = t.submitted.first().copied();
@@ -587,8 +587,8 @@ fn all_short_sequences_of_events() {
     for cadence in [Cadence::Epochs(1), Cadence::Steps(1)] {
         for sequence in all(4, &events) {
             let mut t = Training::new(cadence);
-            t.tell(StepBegins { step: 0 });
-            t.tell_all(sequence);
+            t.send(StepBegins { step: 0 });
+            t.send_all(sequence);
         }
     }
 }

@@ -8,12 +8,12 @@ use std::time::Instant;
 use super::queue::Shared;
 use crate::analysis::{Analyzer, LayerReport};
 use crate::config::{Config, Depth};
-use crate::error::guarded;
+use crate::error::catch_panics;
 use crate::matrix::LayerTensor;
 use crate::record::{Event, FullLine, Line, Notice, Stamp};
 
 /// A layer whose full analysis is not done.
-pub(super) struct Live {
+pub(super) struct FullRequest {
     pub(super) stamp: Stamp,
     pub(super) tensor: Arc<LayerTensor>,
     /// Result of the live analysis. None if another process made it.
@@ -22,7 +22,7 @@ pub(super) struct Live {
 
 /// The thread of full analyses. They are expensive, and observations must not wait for them.
 pub(super) struct FullWorker {
-    layers: SyncSender<Live>,
+    layers: SyncSender<FullRequest>,
     thread: JoinHandle<()>,
 }
 
@@ -54,14 +54,14 @@ impl FullWorker {
     /// # Errors
     ///
     /// The layer, if too many are waiting.
-    pub(super) fn request(&self, live: Live) -> Result<(), Box<Live>> {
+    pub(super) fn request(&self, live: FullRequest) -> Result<(), Box<FullRequest>> {
         self.layers.try_send(live).map_err(|e| match e {
             TrySendError::Full(live) | TrySendError::Disconnected(live) => Box::new(live),
         })
     }
 
     /// Requests the last full analyses, and waits for all of them.
-    pub(super) fn finish(self, last: Vec<Live>) {
+    pub(super) fn finish(self, last: Vec<FullRequest>) {
         for live in last {
             // Sending cannot fail, because the thread ends only after `layers` is dropped.
             let _ = self.layers.send(live);
@@ -72,22 +72,22 @@ impl FullWorker {
     }
 }
 
-fn analyze(run: &str, live: Live, config: &Config) -> Line {
-    let Live {
+fn analyze(run: &str, live: FullRequest, config: &Config) -> Line {
+    let FullRequest {
         stamp,
         tensor,
         report,
     } = live;
-    let full = guarded(|| {
+    let full = catch_panics(|| {
         let mut live = config.clone();
-        (live.depth, live.slices) = (Depth::Live, false);
+        (live.depth, live.slices) = (Depth::FullRequest, false);
         // The analyzer is for this layer only, so that its memory is freed between full analyses.
         let analyzer = Analyzer::new(live);
         let mut report = match report {
             Some(report) => report,
             None => analyzer.analyze_tensor(&tensor, None)?,
         };
-        report.deepen(&tensor.cut_in(analyzer.scratch())?.primary, config)
+        report.add_full_analysis(&tensor.cut_in(analyzer.scratch())?.primary, config)
     });
     let run = run.to_owned();
     let layer = tensor.name.clone();

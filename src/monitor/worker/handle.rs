@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{JoinHandle, ThreadId};
 
-use super::super::budget::Spent;
+use super::super::budget::Cost;
 use super::super::journal::{Journal, SinkFailure};
 use super::super::lock;
-use super::queue::{Counts, HangUp, Job, Shared};
+use super::queue::{CloseOnDrop, Counts, Job, Shared};
 use super::thread::{Settings, Thread};
 use crate::error::{Error, Result, panic_message};
 use crate::record::{Ending, Header, Line};
@@ -46,7 +46,7 @@ impl Worker {
     ) -> Result<Self> {
         let shared = Arc::new(Shared::default());
         let mut thread = Thread::new(&header.run, settings, journal, Arc::clone(&shared));
-        let hang_up = HangUp(Arc::clone(&shared));
+        let hang_up = CloseOnDrop(Arc::clone(&shared));
         let thread = std::thread::Builder::new()
             .name("heavytail".to_owned())
             .spawn(move || {
@@ -76,7 +76,7 @@ impl Worker {
             }
             while queue.waiting() >= self.capacity {
                 match self.policy {
-                    Overload::Wait if self.is_here() => {
+                    Overload::Wait if self.on_worker_thread() => {
                         queue.counts.dropped += 1;
                         return;
                     }
@@ -97,7 +97,7 @@ impl Worker {
                     Overload::DropOldest => {
                         // Keep the first observation, because all others are compared with it.
                         let first_kept = queue.counts.observed == 0 && !queue.busy;
-                        let victim = queue
+                        let oldest = queue
                             .jobs
                             .iter()
                             .enumerate()
@@ -106,7 +106,7 @@ impl Worker {
                             .nth(usize::from(first_kept));
                         queue.counts.dropped += 1;
                         let Some(Job::Observe { snapshot, .. }) =
-                            victim.and_then(|i| queue.jobs.remove(i))
+                            oldest.and_then(|i| queue.jobs.remove(i))
                         else {
                             return;
                         };
@@ -121,7 +121,7 @@ impl Worker {
         self.shared.changed.notify_all();
     }
 
-    fn is_here(&self) -> bool {
+    fn on_worker_thread(&self) -> bool {
         std::thread::current().id() == self.id
     }
 
@@ -133,7 +133,7 @@ impl Worker {
         }
         drop(queue);
         self.shared.changed.notify_all();
-        if self.is_here() {
+        if self.on_worker_thread() {
             return;
         }
         // A second caller waits for this lock, and so until the end.
@@ -142,7 +142,7 @@ impl Worker {
                 vec![SinkFailure {
                     sink: "the analysis".to_owned(),
                     error: Error::Worker(panic_message(&*panic)),
-                    lacking: 0,
+                    unwritten_lines: 0,
                 }]
             });
             lock(&self.failures).extend(failures);
@@ -159,9 +159,9 @@ impl Worker {
         self.shared.counts()
     }
 
-    pub(in crate::monitor) fn spent(&self) -> Spent {
+    pub(in crate::monitor) fn spent(&self) -> Cost {
         let queue = lock(&self.shared.queue);
-        Spent {
+        Cost {
             total: queue.spent,
             latest: queue.latest,
             waiting: queue.waiting() + usize::from(queue.busy),

@@ -7,14 +7,14 @@ use safetensors::tensor::TensorView;
 use safetensors::{Dtype, SafeTensors};
 
 use crate::error::{Error, Result};
-use crate::files::write_whole;
+use crate::files::write_atomically;
 use crate::matrix::LayerTensor;
 use crate::record::Stamp;
 use crate::sink::{spectra_name, stamp_of};
 
 /// Limit of an observation's weights in bytes. Larger ones are not kept, so a killed process loses
 /// their full analyses.
-const LARGEST: usize = 1 << 30;
+const MAX_BYTES: usize = 1 << 30;
 
 /// Keeps weights in the run's folder until their full analysis is in the log. A resumed run can
 /// then do the full analyses that a killed process did not finish. Each observation is a
@@ -48,7 +48,7 @@ impl Pending {
     /// If the file cannot be written.
     pub(super) fn keep(&mut self, stamp: Stamp, layers: &[&LayerTensor]) -> Result<()> {
         let size: usize = layers.iter().map(|t| 4 * t.values.len()).sum();
-        if layers.is_empty() || size > LARGEST {
+        if layers.is_empty() || size > MAX_BYTES {
             return Ok(());
         }
         std::fs::create_dir_all(&self.folder).map_err(|e| Error::io(&self.folder, e))?;
@@ -67,7 +67,7 @@ impl Pending {
             metadata.insert(tensor.name.clone(), layout);
         }
         let whole = safetensors::serialize(views, Some(metadata)).map_err(bad)?;
-        write_whole(&path, &whole)?;
+        write_atomically(&path, &whole)?;
         let names = layers.iter().map(|t| t.name.clone()).collect();
         self.waiting.insert(stamp, names);
         Ok(())

@@ -129,9 +129,9 @@ impl Shared {
 }
 
 /// Closes the queue when the worker thread ends, even by a panic.
-pub(super) struct HangUp(pub(super) Arc<Shared>);
+pub(super) struct CloseOnDrop(pub(super) Arc<Shared>);
 
-impl Drop for HangUp {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         let mut queue = lock(&self.0.queue);
         (queue.closed, queue.working, queue.busy) = (true, false, false);

@@ -16,11 +16,11 @@ use super::pending::Pending;
 use super::queue::{Job, Shared};
 use crate::analysis::{Analyzer, LayerReport};
 use crate::config::Config;
-use crate::error::{LayerError, chain, guarded};
+use crate::error::{LayerError, catch_panics, chain};
 use crate::matrix::LayerTensor;
 use crate::phase::Baseline;
 use crate::record::{Event, LayerShape, Line, Record, Resumed, Stamp, Summary};
-use crate::run::Hysteresis;
+use crate::run::PhaseTracker;
 
 /// Options of the worker.
 pub(in crate::monitor) struct Settings {
@@ -44,7 +44,7 @@ pub(super) struct Thread {
     baselines: HashMap<String, Baseline>,
     /// The layers of the newest observation without a full analysis. They get one if no other
     /// observation follows.
-    last: Vec<Live>,
+    last: Vec<FullRequest>,
     /// Started at the first observation.
     full: Option<FullWorker>,
     pending: Option<Pending>,
@@ -54,7 +54,7 @@ pub(super) struct Thread {
     resumed: Option<Stamp>,
     /// Layers of that observation whose full analysis is missing. Their weights come with that
     /// observation only.
-    owed: Vec<String>,
+    missing_full: Vec<String>,
 }
 
 /// A layer of an observation: carried forward or analysed.
@@ -98,7 +98,7 @@ impl Thread {
             journal,
             shared,
             resumed: None,
-            owed: Vec::new(),
+            missing_full: Vec::new(),
         }
     }
 
@@ -175,12 +175,15 @@ impl Thread {
         self.resumed = (!resumed.anew).then_some(resumed.from);
         self.journal.resume(resumed);
         self.baselines = self.journal.baselines();
-        let promised = self.journal.with_run(promised);
-        let wanted =
-            |stamp: Stamp, layer: &str| promised.iter().any(|(s, l)| *s == stamp && l == layer);
+        let missing_full_analyses = self.journal.with_run(missing_full_analyses);
+        let wanted = |stamp: Stamp, layer: &str| {
+            missing_full_analyses
+                .iter()
+                .any(|(s, l)| *s == stamp && l == layer)
+        };
         let left = self.pending.as_mut().map(|p| p.left(wanted));
         let left = left.unwrap_or_default();
-        let missing: Vec<String> = promised
+        let missing: Vec<String> = missing_full_analyses
             .iter()
             .filter(|(stamp, layer)| {
                 let has = |(s, t): &(Stamp, LayerTensor)| s == stamp && t.name == *layer;
@@ -188,7 +191,7 @@ impl Thread {
             })
             .filter_map(|(stamp, layer)| {
                 if Some(*stamp) == self.resumed {
-                    self.owed.push(layer.clone());
+                    self.missing_full.push(layer.clone());
                     return None;
                 }
                 Some(format!("{layer} at epoch {}", stamp.epoch))
@@ -204,7 +207,7 @@ impl Thread {
         let layers = self.journal.with_run(|run| run.layers().len());
         self.spawn_full(left.len() + 2 * layers);
         for (stamp, tensor) in left {
-            self.request(Live {
+            self.request(FullRequest {
                 stamp,
                 tensor: Arc::new(tensor),
                 report: None,
@@ -218,7 +221,7 @@ impl Thread {
         }
     }
 
-    fn request(&mut self, live: Live) {
+    fn request(&mut self, live: FullRequest) {
         let refused = match &self.full {
             Some(full) => full.request(live).err().map(|live| *live),
             None => Some(live),
@@ -237,9 +240,9 @@ impl Thread {
     /// the log has the observation.
     fn observe(&mut self, stamp: Stamp, snapshot: Snapshot) -> Option<f64> {
         self.spawn_full(2 * snapshot.tensors.len());
-        if self.journal.knows(stamp) {
+        if self.journal.contains(stamp) {
             if self.resumed.take() == Some(stamp) {
-                self.hold_last(stamp, snapshot.tensors);
+                self.keep_resume_point(stamp, snapshot.tensors);
             }
             return None;
         }
@@ -267,7 +270,7 @@ impl Thread {
                         spectra.push((report.layer.clone(), report.primary.spectrum.clone()));
                         if report.full.is_none() {
                             let report = Some(report);
-                            self.last.push(Live {
+                            self.last.push(FullRequest {
                                 stamp,
                                 tensor,
                                 report,
@@ -288,7 +291,8 @@ impl Thread {
         let summary = Summary::new(&self.run, stamp, &records, snapshot.seconds);
         let seconds = summary.seconds_snapshot + summary.seconds_analysis;
         let (turned, alarms) = self.journal.assess(&records);
-        let full = self.worth_full(stamp, |live| first || turned.contains(&live.tensor.name));
+        let full =
+            self.take_for_full_analysis(stamp, |live| first || turned.contains(&live.tensor.name));
         self.journal
             .observation(stamp, records, summary, &spectra, alarms);
         for live in full {
@@ -311,22 +315,22 @@ impl Thread {
 
     /// Keeps the observation from which a resumed run continues. If no other observation follows,
     /// it is the last one and gets its missing full analyses.
-    fn hold_last(&mut self, stamp: Stamp, tensors: Vec<LayerTensor>) {
-        let lacking: Vec<LayerTensor> = self.journal.with_run(|run| {
+    fn keep_resume_point(&mut self, stamp: Stamp, tensors: Vec<LayerTensor>) {
+        let unwritten_lines: Vec<LayerTensor> = self.journal.with_run(|run| {
             let lacks = |name: &str| {
                 let values = run.record(name, stamp).and_then(Record::values);
                 values.is_some_and(|v| v.full.is_none())
             };
             tensors.into_iter().filter(|t| lacks(&t.name)).collect()
         });
-        let live = |tensor| Live {
+        let live = |tensor| FullRequest {
             stamp,
             tensor: Arc::new(tensor),
             report: None,
         };
-        let owed = std::mem::take(&mut self.owed);
-        for tensor in lacking {
-            if owed.contains(&tensor.name) {
+        let missing_full = std::mem::take(&mut self.missing_full);
+        for tensor in unwritten_lines {
+            if missing_full.contains(&tensor.name) {
                 self.request(live(tensor));
             } else {
                 self.last.push(live(tensor));
@@ -339,12 +343,12 @@ impl Thread {
         let (analyzer, baselines) = (&self.analyzer, &self.baselines);
         let carry_forward = self.carry_forward.as_ref();
         let layer = |tensor: LayerTensor| {
-            let carried = guarded(|| Ok(carry_forward.and_then(|c| c.carry(stamp, &tensor))));
+            let carried = catch_panics(|| Ok(carry_forward.and_then(|c| c.carry(stamp, &tensor))));
             if let Ok(Some(record)) = carried {
                 return Layer::Carried(Box::new(record));
             }
             let baseline = baselines.get(&tensor.name);
-            let report = guarded(|| analyzer.analyze_tensor(&tensor, baseline));
+            let report = catch_panics(|| analyzer.analyze_tensor(&tensor, baseline));
             Layer::Analysed(Arc::new(tensor), Box::new(report))
         };
         match &self.pool {
@@ -356,8 +360,12 @@ impl Thread {
     /// Takes the layers of `last` for which `worth` holds, for a full analysis. They are those of
     /// the first observation, and those with a confirmed phase change. Their weights are stored
     /// before the observation is in the log, so that a killed process loses none of them.
-    fn worth_full(&mut self, stamp: Stamp, worth: impl Fn(&Live) -> bool) -> Vec<Live> {
-        let (full, rest): (Vec<Live>, Vec<Live>) =
+    fn take_for_full_analysis(
+        &mut self,
+        stamp: Stamp,
+        worth: impl Fn(&FullRequest) -> bool,
+    ) -> Vec<FullRequest> {
+        let (full, rest): (Vec<FullRequest>, Vec<FullRequest>) =
             std::mem::take(&mut self.last).into_iter().partition(worth);
         self.last = rest;
         if let Some(pending) = &mut self.pending {
@@ -374,17 +382,17 @@ impl Thread {
 
 /// The layers that should have a full analysis and have none in the log: those of the first
 /// observation, and those with a confirmed phase change.
-fn promised(run: &crate::run::Trajectory) -> Vec<(Stamp, String)> {
+fn missing_full_analyses(run: &crate::run::Trajectory) -> Vec<(Stamp, String)> {
     let first = run.summaries().first().map(|s| s.stamp);
-    let mut phases: HashMap<&str, Hysteresis> = HashMap::new();
-    let mut promised = Vec::new();
+    let mut phases: HashMap<&str, PhaseTracker> = HashMap::new();
+    let mut missing_full_analyses = Vec::new();
     for record in run.records() {
         let turned = phases.entry(&record.layer).or_default().see(record);
         let lacks = record.values().is_some_and(|v| v.full.is_none());
         let due = Some(record.stamp) == first || turned.is_some();
         if due && lacks && record.carried.is_none() {
-            promised.push((record.stamp, record.layer.clone()));
+            missing_full_analyses.push((record.stamp, record.layer.clone()));
         }
     }
-    promised
+    missing_full_analyses
 }

@@ -4,7 +4,7 @@ use super::{EIGENVALUE, PER_ROW, Panels, check, header, histogram, legend, page}
 use crate::fit::{TailFit, fit_tail};
 use crate::law::{Law, PowerLaw};
 use crate::plot::axis::Axis;
-use crate::plot::canvas::{Figure, Type};
+use crate::plot::canvas::{Figure, TextStyle};
 use crate::plot::legend::Key;
 use crate::plot::panel::{Labels, Panel};
 use crate::plot::style::{self, SMALL, digits};

@@ -8,7 +8,7 @@ pub(super) use linear::linear;
 pub(super) use log_log::log_log;
 
 use super::axis::Axis;
-use super::canvas::{Figure, Type};
+use super::canvas::{Figure, TextStyle};
 use super::legend::{self, Entry, Key};
 use super::panel::Panel;
 use super::style::{self, HEADING, SMALL};
@@ -66,7 +66,7 @@ impl Panels {
 /// Draws a panel's title and two lines below it.
 fn header(figure: &mut Figure, panel: &Panel, title: &str, lines: [&str; 2]) {
     let width = panel.right - panel.left;
-    let title = style::elide(title, HEADING, width);
+    let title = style::truncate_start(title, HEADING, width);
     figure.text(
         (panel.left, panel.top - 48.0),
         title,
@@ -77,7 +77,7 @@ fn header(figure: &mut Figure, panel: &Panel, title: &str, lines: [&str; 2]) {
         let kind = Type::new(SMALL - 0.5, style::MUTED);
         figure.text(
             (panel.left, y),
-            style::elide(line, SMALL - 0.5, width),
+            style::truncate_start(line, SMALL - 0.5, width),
             kind,
         );
     }

@@ -15,7 +15,7 @@ pub enum Colors {
 impl Colors {
     /// A phase's tile, in the colours of the figures or their neighbours among the 256.
     pub fn tile(self, phase: Phase) -> Style {
-        let index = palette::phase_index(phase);
+        let index = palette::terminal_color(phase);
         let (color, shown) = match self {
             Colors::None => return Style::new().add_modifier(Modifier::REVERSED),
             Colors::Indexed => (Color::Indexed(index), Rgb::from_index(index)),
@@ -24,7 +24,11 @@ impl Colors {
                 (Color::Rgb(rgb.0, rgb.1, rgb.2), rgb)
             }
         };
-        let ink = if shown.takes_dark_ink() { BLACK } else { WHITE };
+        let ink = if shown.needs_dark_text() {
+            BLACK
+        } else {
+            WHITE
+        };
         Style::new().bg(color).fg(ink)
     }
 }
@@ -51,9 +55,9 @@ mod tests {
             let Rgb(r, g, b) = palette::phase(phase);
             let tile = Colors::True.tile(phase);
             assert_eq!(tile.bg, Some(Color::Rgb(r, g, b)));
-            let dark = palette::phase(phase).takes_dark_ink();
+            let dark = palette::phase(phase).needs_dark_text();
             assert_eq!(tile.fg, Some(if dark { BLACK } else { WHITE }));
-            let index = Color::Indexed(palette::phase_index(phase));
+            let index = Color::Indexed(palette::terminal_color(phase));
             assert_eq!(Colors::Indexed.tile(phase).bg, Some(index));
         }
     }

@@ -1,6 +1,6 @@
 //! One layer in words and bars.
 
-use heavytail::record::{Subject, Values};
+use heavytail::record::{DoubtSubject, Values};
 use heavytail::{Phase, Trajectory};
 use ratatui::text::{Line, Span};
 
@@ -36,7 +36,7 @@ pub fn lines(run: &Trajectory, row: &Row, colors: Colors, wide: usize) -> Vec<Li
         let why = record.no_phase().unwrap_or_default();
         page.text(&format!("no phase: {why}"));
     }
-    page.doubts(values, &[Subject::Phase]);
+    page.doubts(values, &[DoubtSubject::Phase]);
     if let Some(probabilities) = values.phase_probabilities {
         for (phase, p) in Phase::ALL.into_iter().zip(probabilities) {
             page.bar(phase, p, colors);
@@ -54,13 +54,13 @@ pub fn lines(run: &Trajectory, row: &Row, colors: Colors, wide: usize) -> Vec<Li
         (None, Some(why)) => page.text(&format!("none: {why}")),
         (None, None) => page.text("none"),
     }
-    page.doubts(values, &[Subject::Alpha, Subject::Interval]);
+    page.doubts(values, &[DoubtSubject::Alpha, DoubtSubject::Interval]);
     let first = run.layer(&record.layer).next().map_or(0, |r| r.stamp.epoch);
     let spark = sparkline(&row.alphas, wide.saturating_sub(24));
     page.text(&format!("epoch {first} {spark} {}", record.stamp.epoch));
     page.title("spectrum");
     page.text(&spectrum(values));
-    page.doubts(values, &[Subject::Bulk]);
+    page.doubts(values, &[DoubtSubject::Bulk]);
     page.title("transitions");
     let transitions = run.transitions(&record.layer);
     if transitions.is_empty() {
@@ -73,7 +73,7 @@ pub fn lines(run: &Trajectory, row: &Row, colors: Colors, wide: usize) -> Vec<Li
 }
 
 fn exponent(values: &Values, alpha: f64) -> String {
-    let mark = if values.is_marked(Subject::Alpha) {
+    let mark = if values.is_questionable(DoubtSubject::Alpha) {
         "?"
     } else {
         ""
@@ -86,7 +86,7 @@ fn exponent(values: &Values, alpha: f64) -> String {
             100.0 * interval.level,
             short(interval.low),
             short(interval.high),
-            if values.is_marked(Subject::Interval) {
+            if values.is_questionable(DoubtSubject::Interval) {
                 "?"
             } else {
                 ""
@@ -118,7 +118,7 @@ fn spectrum(values: &Values) -> String {
         row.num_evals
     );
     if let (Some(spikes), Some(soft)) = (values.num_spikes, values.mp_softrank) {
-        let mark = if values.is_marked(Subject::Bulk) {
+        let mark = if values.is_questionable(DoubtSubject::Bulk) {
             "?"
         } else {
             ""
@@ -149,7 +149,7 @@ impl Page {
     }
 
     /// What is doubtful, and what to do about it.
-    fn doubts(&mut self, values: &Values, subjects: &[Subject]) {
+    fn doubts(&mut self, values: &Values, subjects: &[DoubtSubject]) {
         for &subject in subjects {
             for doubt in values.doubts_about(subject) {
                 self.wrap("  ? ", &format!("{doubt}: {}", doubt.advice()));

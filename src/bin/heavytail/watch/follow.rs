@@ -61,7 +61,7 @@ impl Follower {
     /// If the file cannot be read, or is a log of another format.
     pub fn poll(&mut self) -> Result<bool> {
         let mut entries = Vec::new();
-        let progress = self.reader.read_on(|entry| entries.push(entry))?;
+        let progress = self.reader.read_new_lines(|entry| entries.push(entry))?;
         if progress.restarted {
             self.run = Trajectory::default();
         }

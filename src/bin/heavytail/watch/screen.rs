@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use heavytail::record::{LayerOutcome, Subject};
+use heavytail::record::{DoubtSubject, LayerOutcome};
 use heavytail::run::RunState;
 use heavytail::{Record, Trajectory};
 use ratatui::buffer::Buffer;
@@ -331,7 +331,7 @@ fn layer(colors: Colors, row: &Row, name: &str, w: &Widths) -> Vec<Span<'static>
         spans.push(Span::raw(left(&shape.join("×"), w.shape) + " "));
     }
     spans.extend(phase(colors, row.record, w.phase));
-    let doubt = if row.record.is_marked(Subject::Alpha) {
+    let doubt = if row.record.is_questionable(DoubtSubject::Alpha) {
         '?'
     } else {
         ' '
@@ -363,7 +363,7 @@ fn phase(colors: Colors, record: &Record, cells: usize) -> [Span<'static>; 2] {
         ];
     };
     let sure = match values.phase_confidence {
-        Some(p) if !record.is_marked(Subject::Phase) => format!("{:.0}%", 100.0 * p),
+        Some(p) if !record.is_questionable(DoubtSubject::Phase) => format!("{:.0}%", 100.0 * p),
         // Never a phase without its doubt.
         Some(p) => format!("{:.0}%?", 100.0 * p),
         None => "?".to_owned(),

@@ -1,5 +1,6 @@
 use heavytail::record::{
-    Alarm, AlarmEvidence, Carried, Event, LayerOutcome, Line, Notice, Rule, Scalar, Stamp, Summary,
+    Alarm, AlarmEvidence, AlarmRule, Carried, Event, LayerOutcome, Line, Notice, Scalar, Stamp,
+    Summary,
 };
 use heavytail::run::RunState;
 use heavytail::{Config, LayerError, Phase, Record, Trajectory, WeightMatrix, analyze};
@@ -59,7 +60,7 @@ fn training() -> Trajectory {
             values.phase = Some(phases[epoch]);
             values.phase_confidence = Some(if id == 4 { 0.5 } else { 0.93 });
             values.indeterminate = Some(id == 4);
-            values.assess();
+            values.update_doubts();
             records.push(record);
         }
         let mut failed = records[0].clone();
@@ -122,7 +123,7 @@ fn alarms_come_before_notices() {
         "demo",
         stamp,
         "fc1.weight",
-        Rule::NotFinite,
+        AlarmRule::NotFinite,
         evidence,
     )));
     let text = text(&run, &mut State::default(), 80, 24);
