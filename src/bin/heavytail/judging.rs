@@ -29,21 +29,21 @@ pub struct Judging {
     /// ten times as long
     #[arg(long, value_enum, default_value_t = Deep::Live)]
     depth: Deep,
-    /// Fill the shared columns in that tool's conventions
-    # Fill the shared columns in the conventions of this tool
+    /// Fill the shared columns in the conventions of this tool
+    #[arg(long, value_enum, value_name = "TOOL")]
     compat: Option<Tool>,
-    /// Split query, key and value projections into so many heads
-    # Split query, key and value projections into this number of heads
+    /// Split query, key and value projections into this number of heads
+    #[arg(long, value_name = "N")]
     heads: Option<usize>,
-    /// The model that low-rank adapters (LoRA) belong to: adapted layers are judged as well
-    # The base model of low-rank adapters (LoRA). The adapted layers are analysed too
+    /// The base model of low-rank adapters (LoRA). The adapted layers are analysed too
+    #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
-    /// LoRA's alpha, where no adapter_config.json beside the file tells it
-    # LoRA's alpha. It replaces the lora_alpha of adapter_config.json
+    /// LoRA's alpha. It replaces the lora_alpha of adapter_config.json
+    #[arg(long)]
     lora_alpha: Option<f64>,
-    /// Layers at once; memory grows with it [default: the cores]
-    # Number of layers analysed at the same time. Memory grows with it [default: the number of
-    # cores]
+    /// Number of layers analysed at the same time. Memory grows with it [default: the number of
+    /// cores]
+    #[arg(long)]
     jobs: Option<usize>,
 }
 

@@ -1,19 +1,23 @@
-//! How phases and words look in a terminal.
+//! The colors and text styles of the terminal view.
 
 use heavytail::Phase;
 use heavytail::palette::{self, Rgb};
 use ratatui::style::{Color, Modifier, Style};
 
-/// What the terminal can show.
+/// The colors that the terminal supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colors {
+    /// No colors. Phases are shown in reverse video.
     None,
+    /// The 256 indexed colors.
     Indexed,
+    /// 24-bit colors.
     True,
 }
 
 impl Colors {
-    /// A phase's tile, in the colours of the figures or their neighbours among the 256.
+    /// The style of a phase's tile: the color of the figures, or the closest of the 256 indexed
+    /// colors.
     pub fn tile(self, phase: Phase) -> Style {
         let index = palette::phase_index(phase);
         let (color, shown) = match self {
@@ -29,7 +33,7 @@ impl Colors {
     }
 }
 
-/// Of the 256, as the first 16 may look like anything.
+/// Black and white of the 256 indexed colors. Terminals may change the first 16 colors.
 const BLACK: Color = Color::Indexed(16);
 const WHITE: Color = Color::Indexed(231);
 
