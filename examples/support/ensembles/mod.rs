@@ -1,8 +1,8 @@
-//! Random matrices whose phase is known because it was built in: what the classifier is calibrated on
-//! and judged by. Everything is seeded; the same seed gives the same matrix.
+//! Random matrices whose phase is known from their construction. The classifier is calibrated and
+//! measured on them. The same seed always gives the same matrix.
 //!
-//! The six families and their ranges are the project's judgement of what each phase means (r is an
-//! eigenvalue in units of the noise edge λ₊):
+//! The six families and their ranges state what this project means by each phase. In the table, r
+//! is an eigenvalue in units of the noise edge λ₊:
 //!
 //! | phase | built as |
 //! |---|---|
@@ -18,7 +18,7 @@
 //!   -> families (the six phases), out_of_family (what lies outside of them)
 //! ```
 
-// Every program compiles its own copy of this module and uses a part of it.
+// Every program compiles its own copy of this module and uses only a part of it.
 #![allow(dead_code, unused_imports)]
 
 mod entries;
@@ -36,7 +36,7 @@ pub use structure::{
     edge, eigenvalues, laguerre, plant, rotate_columns, scale_columns, scale_rows,
 };
 
-/// The generator of everything here.
+/// The random number generator of this module.
 pub type Rng = Pcg64;
 
 /// A generator for one case of one experiment.
@@ -47,21 +47,22 @@ pub fn rng(experiment: u64, case: u64) -> Rng {
     )
 }
 
-/// Uniform on [a, b).
+/// A uniform number on [a, b).
 pub fn uniform(rng: &mut Rng, a: f64, b: f64) -> f64 {
     a + (b - a) * rng.random::<f64>()
 }
 
-/// Uniform on [a, b) in the logarithm.
+/// A number on [a, b) whose logarithm is uniform.
 pub fn log_uniform(rng: &mut Rng, a: f64, b: f64) -> f64 {
     uniform(rng, a.ln(), b.ln()).exp()
 }
 
-/// One of 0 … `count`−1.
+/// A random integer from 0 to `count` − 1.
 pub fn pick(rng: &mut Rng, count: usize) -> usize {
     rng.random_range(0..count)
 }
 
+/// A standard normal number.
 pub fn normal(rng: &mut Rng) -> f64 {
     StandardNormal.sample(rng)
 }
