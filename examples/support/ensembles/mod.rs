@@ -9,13 +9,13 @@
 //! | Random-like | independent entries: normal, uniform, ±1, truncated normal, Laplace |
 //! | Bleeding-out | noise and 1–5 rank-one signals between 2 Tracy–Widom scales above the edge and r ≈ 1.2 (M < 150: 1.4) |
 //! | Bulk+Spikes | noise and 1–8 rank-one signals, r from 1.4 to 15, well separated |
-//! | Bulk-decay | noise times a population spectrum, flat for most directions and smoothly rising above: 4–15 % of the eigenvalues beyond λ₊, r from where Bleeding-out ends up to about 6 |
+//! | Bulk-decay | noise times a population spectrum that is flat for most directions and rises smoothly for the others: 4–15 % of the eigenvalues beyond λ₊, r from the end of Bleeding-out up to about 6 |
 //! | Heavy-tailed | population spectra with a Pareto tail (density exponent 1.7–3), or entries with tail exponent μ < 2 |
 //! | Rank-collapse | low rank over a negligible floor, zeroed rows or columns, 10–95 % null directions |
 //!
 //! ```text
-//! entries (laws of independent entries) -> structure (signals, scales, rotations, spectra)
-//!   -> families (the six phases), out_of_family (what lies outside of them)
+//! entries (distributions of entries) -> structure (signals, scales, rotations, spectra)
+//!   -> families (the six phases), out_of_family (generators outside of the families)
 //! ```
 
 // Every program compiles its own copy of this module and uses only a part of it.
