@@ -1,7 +1,8 @@
 //! Makes a pruned copy of a checkpoint, to compare it with the original:
 //!
 //! ```text
-//! cargo run --release --no-default-features --features checkpoint --example prune -- model.pth --share 0.7 --out pruned.safetensors
+//! cargo run --release --no-default-features --features checkpoint --example prune -- \
+//!   model.pth --share 0.7 --out pruned.safetensors
 //! heavytail compare model.pth pruned.safetensors
 //! ```
 //!

@@ -31,8 +31,8 @@ pub(super) struct Location {
     file: Arc<Path>,
     /// The byte of the first value.
     start: u64,
-    /// The number of values from the tensor's first to its last. It includes the values between them
-    /// that the tensor does not use.
+    /// The number of values from the tensor's first to its last. It includes the values between
+    /// them that the tensor does not use.
     span: u64,
     /// The number of values of the tensor.
     values: u64,

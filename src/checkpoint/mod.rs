@@ -3,13 +3,14 @@
 //! [`Checkpoint::open`] reads the names, shapes and types of the tensors. [`Checkpoint::read`]
 //! reads the values of one tensor. The first bytes of a file decide its format, whatever its name:
 //!
-//! | format | read |
-//! |---|---|
-//! | [safetensors](https://github.com/huggingface/safetensors#format) | one file, or shards through their `*.index.json` |
-//! | PyTorch | `torch.save`'s zip (since 1.6) and the older pickle stream, with a state dict, a nested one, or a whole module |
-//! | burnpack | burn's records, `.bpk` |
-//! | [NumPy](https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html) | `.npy`, versions 1 to 3 |
-//! | a folder | all files of these formats, or the shards of its index |
+//! - [safetensors](https://github.com/huggingface/safetensors#format): one file, or shards through
+//!   their `*.index.json`.
+//! - PyTorch: the zip that `torch.save` writes since version 1.6, and the older pickle stream. The
+//!   file may hold a state dict, a nested one, or a whole module.
+//! - burnpack: burn's records, `.bpk`.
+//! - [NumPy](https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html): `.npy`,
+//!   versions 1 to 3.
+//! - A folder: all files of these formats in it, or the shards of its index.
 //!
 //! A pickle is a program. This module runs it on a virtual machine that builds plain values and
 //! knows a dozen names. The machine calls nothing and imports nothing. The reader compares every

@@ -27,7 +27,8 @@ use plan::{Job, Plan, Task, layer_shape};
 
 /// The rows of a checkpoint and their summary.
 ///
-/// With [`weightwatcher`](SurveyOptions::weightwatcher), the rows follow WeightWatcher's conventions:
+/// With [`weightwatcher`](SurveyOptions::weightwatcher), the rows follow the conventions of the
+/// tool WeightWatcher:
 ///
 /// - The row of a convolution uses the eigenvalues of all its slices together, each multiplied by
 /// ½.

@@ -3,14 +3,16 @@
 //! A file gives names and shapes, but not the meaning of the axes. These rules apply, in this
 //! order:
 //!
-//! | tensor | parts |
-//! |---|---|
-//! | rank 0 or 1 | none |
-//! | `weight_ih…`, `weight_hh…` of 4·H or 3·H rows | a matrix for each gate: LSTM `i f g o`, GRU `r z n` (PyTorch's order) |
-//! | `in_proj_weight`, `qkv`, `qkv_proj`, `Wqkv`, `c_attn`: 3·d rows or columns, or d + 2·d' rows | `q`, `k`, `v` |
-//! | other rank 2 | the matrix |
-//! | rank 3 with `expert` in its name, or with both last axes of 32 and more | a matrix for each index of the first axis |
-//! | other rank 3, rank 4 and 5 with at most 31 positions an axis | a convolution `[C_out, C_in/groups, k…]` |
+//! 1. A tensor of rank 0 or 1 has no part.
+//! 2. `weight_ih…` and `weight_hh…` with 4·H or 3·H rows have one matrix for each gate: `i f g o`
+//!    for LSTM, `r z n` for GRU (PyTorch's order).
+//! 3. `in_proj_weight`, `qkv`, `qkv_proj`, `Wqkv` and `c_attn` with 3·d rows or columns, or d + 2·d'
+//!    rows, have the matrices `q`, `k` and `v`.
+//! 4. Any other tensor of rank 2 is one matrix.
+//! 5. A tensor of rank 3 with `expert` in its name, or with both last axes of 32 and more, has one
+//!    matrix for each index of the first axis.
+//! 6. Any other tensor of rank 3, 4 or 5 with at most 31 positions an axis is a convolution
+//!    `[C_out, C_in/groups, k…]`.
 //!
 //! A transposed convolution has the same shape as a plain one. Its name decides (`transpose`,
 //! `deconv`, `convt`). Projections that are interleaved by heads (`query_key_value`) are not split.

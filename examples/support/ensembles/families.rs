@@ -13,7 +13,7 @@ use super::{
 /// The range of matrices that [`specimen`] may generate for a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breadth {
-    /// The ranges of the table in the parent module.
+    /// The ranges that the documentation of the parent module lists.
     Family,
     /// These ranges and wider ones with the same meaning, used to calibrate the classifier. The
     /// wider ones add the following matrices:

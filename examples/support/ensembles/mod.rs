@@ -4,14 +4,18 @@
 //! The six families and their ranges state what this project means by each phase. In the table, r
 //! is an eigenvalue in units of the noise edge λ₊:
 //!
-//! | phase | built as |
-//! |---|---|
-//! | Random-like | independent entries: normal, uniform, ±1, truncated normal, Laplace |
-//! | Bleeding-out | noise and 1–5 rank-one signals between 2 Tracy–Widom scales above the edge and r ≈ 1.2 (M < 150: 1.4) |
-//! | Bulk+Spikes | noise and 1–8 rank-one signals, r from 1.4 to 15, well separated |
-//! | Bulk-decay | noise times a population spectrum that is flat for most directions and rises smoothly for the others: 4–15 % of the eigenvalues beyond λ₊, r from the end of Bleeding-out up to about 6 |
-//! | Heavy-tailed | population spectra with a Pareto tail (density exponent 1.7–3), or entries with tail exponent μ < 2 |
-//! | Rank-collapse | low rank over a negligible floor, zeroed rows or columns, 10–95 % null directions |
+//! - Random-like: independent entries with a normal, uniform, ±1, truncated normal or Laplace
+//!   distribution.
+//! - Bleeding-out: noise and 1–5 rank-one signals between 2 Tracy–Widom scales above the edge and
+//!   r ≈ 1.2 (M < 150: 1.4).
+//! - Bulk+Spikes: noise and 1–8 rank-one signals, r from 1.4 to 15, well separated.
+//! - Bulk-decay: noise times a population spectrum that is flat for most directions and rises
+//!   smoothly for the others. 4–15 % of the eigenvalues lie beyond λ₊, and r goes from the end of
+//!   Bleeding-out up to about 6.
+//! - Heavy-tailed: population spectra with a Pareto tail (density exponent 1.7–3), or entries with
+//!   tail exponent μ < 2.
+//! - Rank-collapse: low rank over a negligible floor, or zeroed rows or columns, with 10–95 % null
+//!   directions.
 //!
 //! ```text
 //! entries (distributions of entries) -> structure (signals, scales, rotations, spectra)
