@@ -14,7 +14,7 @@ use heavytail::{Analyzer, Config, Monitor};
 use support::{bench, floor_flops, gemm_rate, models};
 
 fn observe(c: &mut Criterion) {
-    // The monitor's analysis thread also uses one analyzer for all observations.
+    // The monitor's own thread also keeps one analyzer.
     let analyzer = Analyzer::new(Config::live());
     let mut group = c.benchmark_group("observe");
     group

@@ -30,7 +30,7 @@ const SHAPES: [(usize, usize, usize); 8] = [
 ];
 
 fn main() -> Result<()> {
-    // The monitor and the program also use one analyzer for many matrices.
+    // The monitor and the program also use one analyzer for several matrices.
     let analyzer = Analyzer::new(Config::live());
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/weightwatcher/worker.py");

@@ -115,7 +115,7 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
         "a spike, against a normal law",
         spike.iter().map(|x| (x - mean) / sd).collect::<Vec<f64>>(),
     ));
-    // Entries with μ = 1 and 1.5. λmax is close to the square of the largest entry, which has a
+    // Entries with μ = 1 and 1.5. N·λmax is close to the square of the largest entry, which has a
     // Fréchet distribution with shape μ/2.
     for mu in [1.0, 1.5] {
         let (n, m) = (200, 100);

@@ -105,7 +105,7 @@ struct Collapse {
 }
 
 /// Rank-collapse by the share of null directions and by their floor. Half of the matrices have
-/// zeroed columns, and half have a low rank.
+/// columns multiplied by the floor. The other half are low-rank matrices with noise at the floor.
 pub fn collapse(effort: Effort, out: &Path) -> Result<()> {
     let mut rows = Vec::new();
     for (n, m) in [(1024, 256), (256, 256), (120, 84), (60, 30)] {

@@ -87,8 +87,8 @@ impl Experiment {
         })
     }
 
-    /// The settings in the order of increasing gradient noise: descending for batch sizes,
-    /// ascending for other settings.
+    /// The settings in their order in the figures: batch sizes in descending order, other settings
+    /// in ascending order.
     pub fn settings(&self) -> Vec<Setting<'_>> {
         let mut by_value: BTreeMap<u64, Setting<'_>> = BTreeMap::new();
         for row in &self.rows {

@@ -46,7 +46,7 @@ pub struct Grid {
     no_batch_norm: bool,
 }
 
-/// The number of observations of a run with `--steps`, at most. It suffices for a curve.
+/// The approximate number of observations of a run with `--steps`. It suffices for a curve.
 const OBSERVATIONS: usize = 8;
 
 impl Grid {

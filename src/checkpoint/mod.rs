@@ -1,4 +1,4 @@
-//! Reading weight files, tensor by tensor, without executing anything.
+//! Reads weight files tensor by tensor. It never executes anything in a file.
 //!
 //! [`Checkpoint::open`] reads the names, shapes and types of the tensors. [`Checkpoint::read`]
 //! reads the values of one tensor. The first bytes of a file decide its format, whatever its name:

@@ -6,8 +6,8 @@
 //! 1. A tensor of rank 0 or 1 has no part.
 //! 2. `weight_ih…` and `weight_hh…` with 4·H or 3·H rows have one matrix for each gate: `i f g o`
 //!    for LSTM, `r z n` for GRU (PyTorch's order).
-//! 3. `in_proj_weight`, `qkv`, `qkv_proj`, `Wqkv` and `c_attn` with 3·d rows or columns, or d + 2·d'
-//!    rows, have the matrices `q`, `k` and `v`.
+//! 3. `in_proj_weight`, `qkv`, `qkv_proj`, `Wqkv` and `c_attn` with 3·d rows or columns, or with
+//!    d + 2·d' rows, have the matrices `q`, `k` and `v`.
 //! 4. Any other tensor of rank 2 is one matrix.
 //! 5. A tensor of rank 3 with `expert` in its name, or with both last axes of 32 and more, has one
 //!    matrix for each index of the first axis.

@@ -36,7 +36,8 @@ impl Job {
 pub(super) struct Plan {
     /// All rows, at first marked as skipped.
     pub(super) rows: Vec<Record>,
-    /// The tensor and the part that each row describes. `None` for a row without a single matrix.
+    /// The tensor and the part that each row describes. `None` for a row without a
+    /// tensor of its own, for example the product of an adapter.
     pub(super) sources: Vec<Option<(usize, Part)>>,
     pub(super) queue: VecDeque<Job>,
     /// The rows that belong to other parts of the survey.

@@ -10,7 +10,7 @@
 //! ```text
 //! plan.jsonl ── index i ──► attempt ──► <folder>/<id>/{lock, …, DONE.json | FAILED.txt}
 //!                                                        │
-//!              plan's order, whoever ran them      merge ┘──► results.jsonl
+//!              in the order of the plan            merge ┘──► results.jsonl
 //! ```
 //!
 //! There is no scheduler and no server. A loop over the indices is a serial sweep. An array job of

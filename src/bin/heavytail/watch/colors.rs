@@ -1,23 +1,23 @@
-//! The colors and text styles of the terminal view.
+//! The colours and text styles of the terminal view.
 
 use heavytail::Phase;
 use heavytail::palette::{self, Rgb};
 use ratatui::style::{Color, Modifier, Style};
 
-/// The colors that the terminal supports.
+/// The colours that the terminal supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colors {
-    /// No colors. Phases are shown in reverse video.
+    /// No colours. Phases are shown in reverse video.
     None,
-    /// The 256 indexed colors.
+    /// The 256 indexed colours.
     Indexed,
-    /// 24-bit colors.
+    /// 24-bit colours.
     True,
 }
 
 impl Colors {
-    /// The style of a phase's tile: the color of the figures, or the closest of the 256 indexed
-    /// colors.
+    /// The style of a phase's tile: the colour of the figures, or the closest of the 256 indexed
+    /// colours.
     pub fn tile(self, phase: Phase) -> Style {
         let index = palette::phase_index(phase);
         let (color, shown) = match self {
@@ -33,7 +33,7 @@ impl Colors {
     }
 }
 
-/// Black and white of the 256 indexed colors. Terminals may change the first 16 colors.
+/// Black and white of the 256 indexed colours. Terminals may change the first 16 colours.
 const BLACK: Color = Color::Indexed(16);
 const WHITE: Color = Color::Indexed(231);
 

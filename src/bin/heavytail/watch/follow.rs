@@ -13,7 +13,7 @@ pub struct Follower {
     reader: LogReader,
     /// Everything that was read so far.
     pub run: Trajectory,
-    /// The state of the run at the last [`poll`](Self::poll).
+    /// The state of the run at the last [`poll`](Follower::poll).
     pub state: RunState,
 }
 
