@@ -1,6 +1,6 @@
 //! Benchmarks one observation of a whole model by the monitor's analysis thread. It also measures
-//! the memory after two hundred observations. Run with `cargo bench --no-default-features --bench
-//! observe`.
+//! the memory after two hundred observations.
+//! Run with `cargo bench --no-default-features --bench observe`.
 
 mod support;
 
