@@ -25,8 +25,8 @@ pub const CLASSES: usize = 10;
 pub struct Images {
     pub train: Split,
     pub test: Split,
-    /// The name `Fashion-MNIST` or `MNIST`, recognised by the labels. For other labels it is `28×28
-    /// images`.
+    /// The name `Fashion-MNIST` or `MNIST`, recognised by the labels. For other labels it is
+    /// `28×28 images`.
     pub name: String,
     /// The text `embedded subset`, or the directory.
     pub source: String,

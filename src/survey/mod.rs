@@ -31,7 +31,7 @@ use plan::{Job, Plan, Task, layer_shape};
 /// tool WeightWatcher:
 ///
 /// - The row of a convolution uses the eigenvalues of all its slices together, each multiplied by
-/// ½.
+///   ½.
 /// - The power-law fit leaves out eigenvalues below an absolute 1e-5.
 /// - `entropy` is divided by the logarithm of the rank.
 /// - `matrix_rank` counts singular values above sv_max·N·ε of f64.

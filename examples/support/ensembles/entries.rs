@@ -16,8 +16,8 @@ pub enum Entries {
     Laplace,
     /// Student's t with ν degrees of freedom. Its tail exponent is μ = ν.
     Student(f64),
-    /// A Pareto distribution of type I with tail exponent μ and a random sign. All entries have |w|
-    /// ≥ 1.
+    /// A Pareto distribution of type I with tail exponent μ and a random sign. All entries satisfy
+    /// |w| ≥ 1.
     SignedPareto(f64),
     /// A Pareto distribution of type II (Lomax) with tail exponent μ and a random sign. It has mass
     /// near 0.

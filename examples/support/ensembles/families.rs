@@ -19,7 +19,7 @@ pub enum Breadth {
     /// wider ones add the following matrices:
     ///
     /// - Spikes that are larger or more numerous, or close to the edge as in trained layers (fewer
-    /// than 4 % of the directions).
+    ///   than 4 % of the directions).
     /// - Shoulders with spikes.
     /// - Population spectra that vary in all directions but have no tail.
     /// - Heavy tails in the rows.

@@ -1,8 +1,8 @@
 //! Random matrices whose phase is known from their construction. The classifier is calibrated and
 //! measured on them. The same seed always gives the same matrix.
 //!
-//! The six families and their ranges state what this project means by each phase. In the table, r
-//! is an eigenvalue in units of the noise edge λ₊:
+//! The six families and their ranges state what this project means by each phase. In the list, r is
+//! an eigenvalue in units of the noise edge λ₊:
 //!
 //! - Random-like: independent entries with a normal, uniform, ±1, truncated normal or Laplace
 //!   distribution.

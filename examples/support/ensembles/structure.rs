@@ -49,7 +49,7 @@ pub fn scale_rows(w: &mut [f64], factors: &[f64]) {
     }
 }
 
-/// Rotates the rows of W by a random orthogonal matrix (Haar), which is a product of m − 1
+/// Multiplies W from the right by a random orthogonal matrix (Haar), which is a product of m − 1
 /// reflections.
 pub fn rotate_columns(w: &mut [f64], m: usize, rng: &mut Rng) {
     // A product of reflections in independent Gaussian directions of decreasing dimension is Haar

@@ -19,8 +19,8 @@ pub struct Options {
     judging: Judging,
     #[command(flatten)]
     printing: Printing,
-    /// Analyse only part I of N (counted from 0) and write it to the folder --parts, for `heavytail
-    /// merge`. Many machines can share a large checkpoint this way
+    /// Analyse only part I of N (counted from 0) and write it to the folder --parts, for
+    /// `heavytail merge`. Many machines can share a large checkpoint this way
     #[arg(long, value_name = "I/N", requires = "parts", value_parser = shard::parse, conflicts_with_all = ["format", "output", "sort"])]
     shard: Option<(usize, usize)>,
     /// Folder for the parts
