@@ -66,8 +66,8 @@ pub fn is_timing(field: &str) -> bool {
     field == "seconds" || field.starts_with("seconds_") || field == "unix_time"
 }
 
-/// Collects the results of a plan's runs from one or several folders. The order of the folders and
-/// of the work does not matter.
+/// Collects the results of a plan's runs from one or several folders. The rows do not depend on the
+/// order of the folders or of the work.
 ///
 /// # Errors
 ///
