@@ -72,7 +72,7 @@ pub struct Settings {
     /// Validate on this number of test images only, the first of the data set
     #[arg(long)]
     pub test_items: Option<usize>,
-    /// Observe after every N epochs. The first and the last weights are always observed
+    /// Number of epochs between observations. The first and the last weights are always observed
     #[arg(long, default_value_t = 1)]
     pub observe_every: usize,
     /// Train without heavytail, to compare times
