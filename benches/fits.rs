@@ -1,4 +1,5 @@
-//! `cargo bench --no-default-features --bench fits`: the bulk, the tail, and the whole analysis of a matrix.
+//! Benchmarks the fits of the bulk and the tail, and the whole analysis of a matrix.
+//! Run with `cargo bench --no-default-features --bench fits`.
 
 use std::time::Duration;
 

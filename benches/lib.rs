@@ -1,4 +1,5 @@
-//! What the benches share: matrices, CPU time, and the floor under a spectrum.
+//! Shared parts of the benchmarks: matrices, CPU time, and the smallest possible time of a
+//! spectrum.
 
 use std::cell::RefCell;
 use std::hint::black_box;
@@ -14,7 +15,8 @@ use rand::SeedableRng;
 use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
 
-/// Entries of a layer that has learned something: noise and a few directions that decay like a power law.
+/// The entries of a matrix like that of a trained layer: noise plus eight directions whose
+/// strengths decay like a power law.
 pub fn weights(rows: usize, cols: usize) -> Vec<f32> {
     let mut rng = Pcg64::seed_from_u64((rows * 100_003 + cols) as u64);
     let mut normal = || -> f32 { StandardNormal.sample(&mut rng) };
@@ -33,21 +35,21 @@ pub fn weights(rows: usize, cols: usize) -> Vec<f32> {
     values
 }
 
-/// A matrix of [`weights`].
+/// A matrix with the entries of [`weights`].
 ///
 /// # Panics
 ///
-/// Never: the shape is that of the entries.
+/// Never, because the number of entries matches the shape.
 pub fn matrix(rows: usize, cols: usize) -> WeightMatrix {
     WeightMatrix::new("w", rows, cols, weights(rows, cols)).expect("a shape that fits")
 }
 
-/// A dense layer.
+/// A dense layer with the entries of [`weights`].
 pub fn dense(name: &str, rows: usize, cols: usize) -> LayerTensor {
     tensor(name, Layout::Matrix, &[rows, cols])
 }
 
-/// A layer of any shape.
+/// A layer of any shape with the entries of [`weights`].
 pub fn tensor(name: &str, layout: Layout, shape: &[usize]) -> LayerTensor {
     let (last, rest) = (shape[shape.len() - 1], &shape[..shape.len() - 1]);
     LayerTensor {
@@ -58,7 +60,7 @@ pub fn tensor(name: &str, layout: Layout, shape: &[usize]) -> LayerTensor {
     }
 }
 
-/// The layers of the models that are watched most.
+/// The layers of three typical models.
 pub fn models() -> Vec<(&'static str, Vec<LayerTensor>)> {
     let conv = |name: &str, shape: [usize; 4]| tensor(name, Layout::Conv, &shape);
     let lenet5 = vec![
@@ -94,7 +96,8 @@ pub fn models() -> Vec<(&'static str, Vec<LayerTensor>)> {
     ]
 }
 
-/// Flops a second of faer's matrix product, one thread, in the middle of this run.
+/// The rate of faer's matrix product on one thread, in flops per second. Each call measures it
+/// again.
 pub fn gemm_rate() -> f64 {
     const SIDE: usize = 1536;
     let a = Mat::<f64>::from_fn(SIDE, SIDE, |i, j| ((i * 31 + j * 17) % 97) as f64);
@@ -109,27 +112,29 @@ pub fn gemm_rate() -> f64 {
     2.0 * (SIDE as f64).powi(3) / median(seconds)
 }
 
-/// N·M² for the Gram matrix, 4/3·M³ for its reduction: the least that a spectrum takes, in flops.
+/// The smallest number of flops for a spectrum: N·M² for the Gram matrix and 4/3·M³ for its
+/// reduction.
 pub fn floor_flops(rows: usize, cols: usize) -> f64 {
     let (n, m) = (rows.max(cols) as f64, rows.min(cols) as f64);
     n * m * m + 4.0 / 3.0 * m.powi(3)
 }
 
-/// Middle of the values.
+/// The median of the values.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
 }
 
-/// CPU time of this thread for one call, in seconds.
+/// The CPU time of this thread for one call, in seconds.
 pub fn cpu<T>(work: impl FnOnce() -> T) -> f64 {
     let start = ThreadTime::now();
     black_box(work());
     start.elapsed().as_secs_f64()
 }
 
-/// Measure in CPU time of this thread; beside criterion's report, the median with its range and how many times
-/// the floor that is.
+/// Measures `work` in CPU time of this thread. Prints the median and the range in addition to
+/// criterion's report. With `floor`, a time in seconds, it also prints the ratio of the median to
+/// the floor.
 pub fn bench<T>(
     group: &mut BenchmarkGroup<'_, WallTime>,
     id: BenchmarkId,

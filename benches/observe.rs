@@ -1,5 +1,6 @@
-//! `cargo bench --no-default-features --bench observe`: one observation of a whole model by the monitor's worker, and
-//! the memory that two hundred of them leave behind.
+//! Benchmarks one observation of a whole model by the monitor's analysis thread. It also measures
+//! the memory after two hundred observations.
+//! Run with `cargo bench --no-default-features --bench observe`.
 
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use heavytail::{Analyzer, Config, Monitor};
 use heavytail_benches::{bench, floor_flops, gemm_rate, models};
 
 fn observe(c: &mut Criterion) {
-    // As the monitor's own thread does.
+    // The monitor's own thread also keeps one analyzer.
     let analyzer = Analyzer::new(Config::live());
     let mut group = c.benchmark_group("observe");
     group
@@ -19,7 +20,8 @@ fn observe(c: &mut Criterion) {
         .warm_up_time(Duration::from_millis(300))
         .measurement_time(Duration::from_secs(3));
     for (name, layers) in models() {
-        // Of the layers' own matrices; the slices of convolutions come on top.
+        // The floor counts only the layers' own matrices. The slices of convolutions need
+        // additional time.
         let flops: f64 = layers.iter().map(whole).sum();
         let floor = flops / gemm_rate();
         let id = BenchmarkId::new("all layers", name);
@@ -31,12 +33,14 @@ fn observe(c: &mut Criterion) {
     group.finish();
 }
 
+/// The smallest number of flops for the matrix of a layer.
 fn whole(layer: &LayerTensor) -> f64 {
     let cuts = layer.cut();
     cuts.map_or(0.0, |cuts| floor_flops(cuts.primary.n(), cuts.primary.m()))
 }
 
-/// Two hundred observations of MiniAlexNet: what the process holds after the tenth, and at the end.
+/// Two hundred observations of MiniAlexNet. Prints the resident memory of the process after
+/// observations 10, 50, 100 and 200.
 fn memory(_: &mut Criterion) {
     let Some((_, layers)) = models().into_iter().nth(1) else {
         return;
@@ -77,6 +81,7 @@ fn memory(_: &mut Criterion) {
     }
 }
 
+/// The resident memory of this process in MiB. `None` without `/proc`.
 fn megabytes() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find(|l| l.starts_with("VmRSS:"))?;

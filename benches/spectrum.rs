@@ -1,4 +1,5 @@
-//! `cargo bench --no-default-features --bench spectrum`: eigenvalues, against the floor of their flops.
+//! Benchmarks the eigenvalues and compares their time with the smallest possible number of flops.
+//! Run with `cargo bench --no-default-features --bench spectrum`.
 
 use std::time::Duration;
 
@@ -31,7 +32,7 @@ fn spectrum(c: &mut Criterion) {
             ("gram_f32", Solver::GramF32),
             ("svd", Solver::Svd),
         ] {
-            // The oracle is slow; it is measured where that takes seconds.
+            // The SVD is slow. It is measured only where it takes seconds.
             if solver == Solver::Svd && cols > 1024 {
                 continue;
             }

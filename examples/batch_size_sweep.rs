@@ -1,12 +1,13 @@
-//! The same network, the same data, the same seed: only the batch size differs.
+//! Trains LeNet5 on the same data with the same seed at several batch sizes.
 //!
 //! ```text
 //! cargo run --release --example batch_size_sweep -- --batch-sizes 8,32,128,512
 //! ```
 //!
-//! Small batches are noisy, and noise is what drives a layer through the phases. Ends with the
-//! phase of each layer at each batch size, as a table and as a picture. Killed and run again, it goes on.
-//! The example `sweep` does the same with seeds, learning rates and weight decays, on many machines.
+//! Small batches have noisy gradients, and this noise moves a layer through the phases. The example
+//! ends with a table and a figure of the phase of each layer at each batch size. A killed sweep
+//! continues when it is started again. The example `sweep` also varies seeds, learning rates and
+//! weight decays, and can use many machines.
 
 mod support;
 
@@ -32,12 +33,12 @@ struct Options {
     /// Learning rate
     #[arg(long, default_value_t = 0.01)]
     lr: f64,
-    /// Train on the first so many images only
+    /// Train on this number of images only, the first of the data set
     #[arg(long)]
     train_items: Option<usize>,
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Folder for runs, table and pictures
+    /// Folder for runs, table and figures
     #[arg(long, default_value = "runs/batch-size-sweep")]
     out: PathBuf,
 }

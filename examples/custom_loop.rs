@@ -1,4 +1,4 @@
-//! A training loop of one's own, without burn's learner: one call an epoch.
+//! Watches a hand-written training loop, without burn's learner, by one call after each epoch.
 //!
 //! ```text
 //! cargo run --release --example custom_loop
@@ -40,7 +40,8 @@ fn main() -> Result<()> {
         .run("custom loop")
         .include("fc1")
         .build()?;
-    // burn initialises parameters when they are first used; the initial weights must exist.
+    // burn initialises a parameter at its first use. The initial weights must exist before they are
+    // observed.
     heavytail::burn::initialize(&model);
     monitor.observe(0, &model);
     for epoch in 1..=options.epochs {

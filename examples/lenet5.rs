@@ -1,10 +1,11 @@
-//! Train LeNet5, watch its layers leave the random phase, and draw it:
+//! Trains LeNet5, watches its layers leave the random phase, and draws the result.
 //!
 //! ```text
 //! cargo run --release --example lenet5
 //! ```
 //!
-//! Needs nothing but Rust: a subset of Fashion-MNIST is embedded. `--help` lists the options.
+//! The example needs no download, because a subset of Fashion-MNIST is embedded. `--help` lists the
+//! options.
 
 mod support;
 
@@ -21,7 +22,7 @@ use support::train::{Settings, Task, fresh, report, train};
 struct Options {
     #[command(flatten)]
     settings: Settings,
-    /// Folder for numbers and pictures; a number is appended if it is not empty
+    /// Folder for numbers and figures. A number is appended to its name if it is not empty
     #[arg(long, default_value = "runs/lenet5")]
     out: PathBuf,
 }

@@ -1,12 +1,13 @@
-//! Train the paper's MiniAlexNet on CIFAR-10, watch its layers, and draw it:
+//! Trains the paper's MiniAlexNet on CIFAR-10, watches its layers, and draws the result.
 //!
 //! ```text
 //! cargo run --release --example mini_alexnet -- --data CIFAR --train-items 5000 --batch-size 16
 //! ```
 //!
-//! `CIFAR` is a folder with CIFAR-10's binary version. Without `--data` it trains on the embedded subset
-//! of Fashion-MNIST and says so. `--help` lists the options, among them the explicit regularisation of
-//! the paper's experiments: weight decay, dropout, batch norm.
+//! `CIFAR` is a folder with the binary version of CIFAR-10. Without `--data` the example trains on
+//! the embedded subset of Fashion-MNIST. The output names the data set. `--help` lists the options.
+//! Some of them control the explicit regularisation of the paper's experiments: weight decay,
+//! dropout, batch norm.
 
 mod support;
 
@@ -25,7 +26,7 @@ struct Options {
     settings: Settings,
     #[command(flatten)]
     variant: Variant,
-    /// Folder for numbers and pictures; a number is appended if it is not empty
+    /// Folder for numbers and figures. A number is appended to its name if it is not empty
     #[arg(long, default_value = "runs/mini_alexnet")]
     out: PathBuf,
 }

@@ -1,4 +1,4 @@
-//! One matrix, no training, no burn.
+//! Analyses single matrices without a training and without burn.
 //!
 //! ```text
 //! cargo run --release --no-default-features --example offline_matrix
@@ -22,7 +22,7 @@ fn main() -> Result<()> {
         )?
     );
 
-    // The same noise and three directions that something was learned in.
+    // The same noise plus three directions, like those of a trained layer.
     let mut learned = noise;
     for strength in [3.0, 4.0, 6.0] {
         let u: Vec<f64> = (0..rows).map(|_| normal()).collect();

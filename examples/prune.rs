@@ -1,12 +1,13 @@
-//! Make a compressed twin of a checkpoint, to be compared with the dense one:
+//! Makes a pruned copy of a checkpoint, to compare it with the original:
 //!
 //! ```text
-//! cargo run --release --no-default-features --features checkpoint --example prune -- model.pth --share 0.7 --out pruned.safetensors
+//! cargo run --release --no-default-features --features checkpoint --example prune -- \
+//!   model.pth --share 0.7 --out pruned.safetensors
 //! heavytail compare model.pth pruned.safetensors
 //! ```
 //!
-//! Sets the smallest weights of each layer to zero, or with `--filters` the output filters of smallest
-//! norm. Nothing is trained afterwards.
+//! The example sets the smallest weights of each layer to zero. With `--filters` it zeroes the
+//! output filters with the smallest norm. It does not train the model afterwards.
 
 use std::path::PathBuf;
 
@@ -63,7 +64,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// Zero the groups of smallest norm.
+/// Sets the groups with the smallest norm to zero. A group has `group` values.
 fn prune(values: &mut [f64], group: usize, share: f64) {
     let norm = |g: &[f64]| g.iter().map(|v| v * v).sum::<f64>();
     let mut order: Vec<(f64, usize)> = values

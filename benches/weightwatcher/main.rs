@@ -1,5 +1,6 @@
-//! `PYTHON=… cargo bench --no-default-features --bench weightwatcher`: the same matrices through WeightWatcher and through
-//! heavytail in turns, one thread each, CPU time. Needs a Python with `weightwatcher`, `torch` and `numpy`.
+//! Compares WeightWatcher and heavytail on the same matrices, in alternation, with one thread each
+//! and in CPU time. It needs a Python with `weightwatcher`, `torch` and `numpy`.
+//! Run with `PYTHON=… cargo bench --no-default-features --bench weightwatcher`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -13,7 +14,7 @@ use heavytail::spectrum::{Solver, Spectrum};
 use heavytail::{Analyzer, Config, WeightMatrix};
 use heavytail_benches::{cpu, floor_flops, gemm_rate, median, weights};
 
-/// Shape, and how often each side runs.
+/// Rows, columns, and the number of runs of each side.
 const SHAPES: [(usize, usize, usize); 8] = [
     (128, 64, 15),
     (384, 192, 15),
@@ -26,7 +27,7 @@ const SHAPES: [(usize, usize, usize); 8] = [
 ];
 
 fn main() -> Result<()> {
-    // As a monitor's threads and the program do.
+    // The monitor and the program also use one analyzer for several matrices.
     let analyzer = Analyzer::new(Config::live());
     let python = std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned());
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("weightwatcher/worker.py");
@@ -66,7 +67,7 @@ fn main() -> Result<()> {
 
         let mut theirs = Vec::new();
         let (mut ours, mut spectrum, mut stock, mut floor) = (vec![], vec![], vec![], vec![]);
-        // Its fit of the bulk takes a second and more; it is asked for less often.
+        // WeightWatcher's fit of the bulk takes a second or more, so it runs less often.
         let mut with_mp = Vec::new();
         for repeat in 0..=repeats {
             let t = worker.ask("analyze")?;
@@ -74,7 +75,7 @@ fn main() -> Result<()> {
             let w = WeightMatrix::new("w", rows, cols, &values)?;
             let s = cpu(|| Spectrum::from_matrix(&w, Solver::Gram));
             let f = floor_flops(rows, cols) / gemm_rate();
-            // The first of each warms up.
+            // The first run of each is a warm-up.
             if repeat == 0 {
                 continue;
             }
@@ -120,7 +121,7 @@ fn main() -> Result<()> {
             &heavytail_benches::matrix(2 * n.min(2048), n.min(2048)),
             Solver::Gram,
         )?;
-        // 4,096 eigenvalues: those of two matrices.
+        // 4,096 eigenvalues are the eigenvalues of two matrices.
         let mut values = eigenvalues.eigenvalues().to_vec();
         if n > 2048 {
             let second: Vec<f64> = values.iter().map(|v| 1.7 * v).collect();
@@ -158,7 +159,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// From the weights to a line of the log.
+/// The whole work of heavytail, from the weights to a record of the log.
 fn live(
     analyzer: &Analyzer,
     rows: usize,
@@ -170,7 +171,8 @@ fn live(
     Ok(Record::success("r", Stamp::default(), 0, &report))
 }
 
-/// faer's own route from the same Gram matrix: what ours is measured against.
+/// The eigenvalues by faer's own solver from the same Gram matrix, for comparison with heavytail's
+/// solver.
 fn stock_route(w: &WeightMatrix) -> Option<Vec<f64>> {
     let a = MatRef::from_row_major_slice(w.values(), w.rows(), w.cols());
     let a = if w.rows() >= w.cols() {
@@ -195,7 +197,7 @@ fn stock_route(w: &WeightMatrix) -> Option<Vec<f64>> {
     gram.self_adjoint_eigenvalues(faer::Side::Lower).ok()
 }
 
-/// Median with the range, in milliseconds.
+/// The median and the range, in milliseconds.
 fn ms(seconds: &[f64]) -> String {
     let (low, middle, high) = spread(seconds);
     let digits = if middle >= 0.1 {
@@ -209,7 +211,7 @@ fn ms(seconds: &[f64]) -> String {
     format!("{} ms ({}–{})", show(middle), show(low), show(high))
 }
 
-/// Median with the range of the ratios of neighbours in time.
+/// The median and the range of the ratios a/b of consecutive runs.
 fn ratio(a: &[f64], b: &[f64]) -> String {
     let ratios: Vec<f64> = a.iter().zip(b).map(|(a, b)| a / b).collect();
     let (low, middle, high) = spread(&ratios);
@@ -223,12 +225,13 @@ fn ratio(a: &[f64], b: &[f64]) -> String {
     format!("{middle:.digits$} ({low:.digits$}–{high:.digits$})")
 }
 
+/// The minimum, the median and the maximum.
 fn spread(values: &[f64]) -> (f64, f64, f64) {
     let fold = |f: fn(f64, f64) -> f64| values.iter().copied().reduce(f).unwrap_or(f64::NAN);
     (fold(f64::min), median(values.to_vec()), fold(f64::max))
 }
 
-/// The Python process: a line in, a line out.
+/// The Python process. It reads one line for each request and answers with one line.
 struct Worker {
     to: ChildStdin,
     from: BufReader<ChildStdout>,
@@ -252,7 +255,7 @@ impl Worker {
         Ok(self.to.flush()?)
     }
 
-    /// CPU seconds of what was asked.
+    /// Sends a request and returns its CPU time in seconds.
     fn ask(&mut self, line: &str) -> Result<f64> {
         self.tell(line)?;
         let answer = self.read()?;

@@ -1,5 +1,5 @@
-//! Makes what the library ships as tables, by simulation: the nulls of α and of the bulk's D for pure
-//! noise (`src/fit/noise.json`), and the network behind the phases' probabilities
+//! Simulates the tables that the library ships. These are the quantiles of α and of the bulk's D
+//! for pure noise (`src/fit/noise.json`), and the network for the phases' probabilities
 //! (`src/phase/network.safetensors`).
 //!
 //! ```text
@@ -7,8 +7,9 @@
 //! cargo run --release --example calibrate -- phases
 //! ```
 //!
-//! The network sees the fits' statistics, so it is made again whenever a fit changes. Seeds here are not
-//! those of `phase_confusion`, which judges the result.
+//! The network's inputs are statistics of the fits. It must be trained again whenever a fit
+//! changes. The seeds here differ from those of `phase_confusion`, which measures the accuracy of
+//! the result.
 
 #[path = "../support/ensembles/mod.rs"]
 mod ensembles;
@@ -33,15 +34,15 @@ struct Options {
 enum Table {
     /// Quantiles of α and D for pure noise: src/fit/noise.json
     Noise,
-    /// The network behind the phases: src/phase/network.safetensors
+    /// The network for the phases: src/phase/network.safetensors
     Phases {
-        /// Simulated matrices
+        /// Number of simulated matrices
         #[arg(long, default_value_t = 96_000)]
         matrices: u64,
-        /// Passes over them
+        /// Number of passes over the matrices
         #[arg(long, default_value_t = 40)]
         epochs: usize,
-        /// Networks that vote
+        /// Number of networks in the ensemble
         #[arg(long, default_value_t = 4)]
         members: usize,
     },

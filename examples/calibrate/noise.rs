@@ -1,4 +1,4 @@
-//! Quantiles of α and M·D over pure noise.
+//! Simulates the quantiles of α and M·D for pure noise.
 
 use std::path::Path;
 
@@ -9,20 +9,23 @@ use heavytail::spectrum::Spectrum;
 use crate::ensembles::{laguerre, rng};
 use crate::parallel::{parallel, quantile};
 
+/// The values of M in the table.
 const SIZES: [usize; 15] = [
     10, 14, 20, 30, 45, 64, 90, 128, 192, 256, 384, 512, 768, 1024, 2048,
 ];
+/// The values of c = M/N in the table.
 const SHAPES: [f64; 9] = [0.01, 0.04, 0.1, 0.2, 0.35, 0.5, 0.7, 0.85, 1.0];
 
-/// At [`LEVELS`].
+/// The quantiles at [`LEVELS`].
 type Quantiles = [f64; 7];
 
+/// The number of simulated matrices for a cell of the table.
 fn replicates(m: usize) -> usize {
     (400_000 / m).clamp(160, 2000)
 }
 
 pub fn write(path: &Path) -> Result<()> {
-    // The dear ones first, so that no core waits at the end.
+    // The most expensive cells come first, which keeps all cores busy until the end.
     let cells: Vec<(usize, f64)> = SIZES
         .iter()
         .rev()
@@ -68,7 +71,7 @@ pub fn write(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Quantiles at [`LEVELS`], rounded to four digits.
+/// The quantiles at [`LEVELS`], rounded to four digits.
 fn quantiles(mut values: Vec<f64>) -> Quantiles {
     values.sort_by(f64::total_cmp);
     LEVELS.map(|level| {

@@ -1,5 +1,5 @@
-//! The network: simulated matrices of known phase, their features, and a classifier trained on them
-//! with burn.
+//! Trains the network for the phases: simulates matrices of known phase, computes their features,
+//! and trains a classifier with burn.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -21,16 +21,20 @@ use safetensors::tensor::{Dtype, TensorView, serialize};
 use crate::ensembles::{Breadth, Rng, log_uniform, pick, rng, specimen};
 use crate::parallel::parallel;
 
+/// The widths of the two hidden layers.
 const HIDDEN: [usize; 2] = [48, 32];
 const BATCH: usize = 256;
+/// The learning rate at the start.
 const RATE: f64 = 2e-3;
 
+/// A simulated matrix: its features and its phase.
 struct Case {
     features: Features,
     phase: usize,
 }
 
-/// The proportions of the prior: noise counts twice, for a false alarm is the dearer error.
+/// The proportions of the phases in the training data. Noise counts twice, because a false alarm is
+/// the more expensive error.
 const PRIOR: [Phase; 6] = [
     Phase::RandomLike,
     Phase::BleedingOut,
@@ -40,7 +44,7 @@ const PRIOR: [Phase; 6] = [
     Phase::RandomLike,
 ];
 
-/// Shapes of layers: M from 10 to 900, a fifth of them square, Q up to 11.
+/// A random shape of a layer: M from 10 to 900, Q up to 11. A fifth of the shapes is square.
 fn shape(rng: &mut Rng) -> (usize, usize) {
     let m = match pick(rng, 25) {
         0 => log_uniform(rng, 400.0, 900.0),
@@ -113,7 +117,7 @@ pub fn write(path: &Path, matrices: u64, epochs: usize, members: usize) -> Resul
                 .collect()
         })
         .collect();
-    // Every twentieth case is kept back, to see the loss that unseen ones would have.
+    // Every twentieth case is held out, to measure the loss on unseen cases.
     let (held, seen): (Vec<usize>, Vec<usize>) = (0..cases.len()).partition(|i| i % 20 == 0);
 
     let mut tensors: HashMap<String, (Vec<usize>, Vec<f32>)> = HashMap::new();
@@ -147,7 +151,7 @@ pub fn write(path: &Path, matrices: u64, epochs: usize, members: usize) -> Resul
                 let (x, y) = batch(indices);
                 let gradients = loss.forward(net.forward(x), y).backward();
                 let gradients = GradientsParams::from_grads(gradients, &net);
-                // Half a cosine down to nothing.
+                // The learning rate follows half a cosine from its start value to zero.
                 let rate =
                     RATE * 0.5 * (1.0 + (std::f64::consts::PI * step as f64 / steps as f64).cos());
                 net = optimizer.step(rate, net, gradients);
@@ -182,7 +186,7 @@ pub fn write(path: &Path, matrices: u64, epochs: usize, members: usize) -> Resul
     save(path, &tensors, cases.len())
 }
 
-/// Mean and standard deviation of each feature.
+/// The mean and the standard deviation of each feature.
 fn standard(cases: &[Case], inputs: usize) -> (Vec<f32>, Vec<f32>) {
     let count = cases.len() as f64;
     (0..inputs)

@@ -1,4 +1,4 @@
-//! Six families at six sizes.
+//! Measures the accuracy of the phase classifier on six families of matrices at six sizes.
 
 use std::path::Path;
 
@@ -12,7 +12,7 @@ use crate::parallel::parallel;
 use crate::svg::{Anchor, Sheet};
 use crate::{Effort, save, save_svg};
 
-/// (N, M, matrices a phase).
+/// N, M, and the number of matrices for each phase.
 const SIZES: [(usize, usize, usize); 6] = [
     (4096, 384, 100),
     (1024, 256, 200),
@@ -22,18 +22,23 @@ const SIZES: [(usize, usize, usize); 6] = [
     (60, 30, 500),
 ];
 
+/// The results for one size.
 #[derive(Serialize)]
 struct Table {
     n: usize,
     m: usize,
     matrices: usize,
-    /// Rows: the built-in phase; columns: the verdict. Both in the order of the phases.
+    /// The number of matrices. Rows are the simulated phases, and columns are the phases of the
+    /// verdicts. Both have the order of the phases.
     confusion: [[usize; 6]; 6],
+    /// The share of matrices with the right phase.
     accuracy: f64,
+    /// The share of matrices with the right phase or a neighbouring one.
     within_one: f64,
-    /// Of the verdicts of confidence below 0.6.
+    /// The share of verdicts with a confidence below 0.6.
     indeterminate: f64,
-    /// Noise that was called something else, by law of the entries.
+    /// The noise matrices that were given another phase than Random-like, for each distribution of
+    /// the entries.
     false_alarms: Vec<FalseAlarms>,
 }
 
@@ -44,11 +49,13 @@ struct FalseAlarms {
     left_random: usize,
 }
 
+/// The verdicts in one range of confidence.
 #[derive(Serialize)]
 struct Calibration {
     from: f64,
     to: f64,
     verdicts: usize,
+    /// The share of right verdicts.
     right: f64,
     mean_confidence: f64,
 }
@@ -60,7 +67,7 @@ struct Results {
     calibration: Vec<Calibration>,
 }
 
-/// A verdict: the phase and its confidence; `None` without one.
+/// The phase of a matrix and its confidence. `None` if there is no verdict.
 fn verdict(n: usize, m: usize, w: Vec<f64>) -> Option<(Phase, f64)> {
     let matrix = WeightMatrix::new("w", n, m, w).ok()?;
     let verdict = analyze(&matrix, &Config::live()).ok()?.phase.ok()?;
@@ -130,7 +137,8 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
     )
 }
 
-/// The same phase or the next one on the walk from noise to heavy tails; collapse is next to nothing.
+/// Whether two phases are equal or neighbours in the sequence from Random-like to Heavy-tailed.
+/// Rank-collapse has no neighbour.
 fn neighbours(a: Phase, b: Phase) -> bool {
     let walk = |p: Phase| p != Phase::RankCollapse;
     a == b || (walk(a) && walk(b) && (a as i32 - b as i32).abs() <= 1)
@@ -255,7 +263,7 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
                     } else {
                         format!("{:.1}", 100.0 * share)
                     };
-                    // Yellow and sky are light.
+                    // The colours of these phases are light, so they need dark text.
                     let dark = share > 0.5 && ![0, 2, 3].contains(&a);
                     let ink = if dark { "#ffffff" } else { "#111111" };
                     sheet.text(
@@ -289,7 +297,7 @@ fn picture(sizes: &[Table], calibration: &[Calibration]) -> Sheet {
     sheet
 }
 
-/// The colour, paler where the share is small.
+/// The colour, made paler for a small share.
 fn shade(Rgb(r, g, b): Rgb, share: f64) -> Rgb {
     let part = |full: u8| {
         let ground = 242.0;

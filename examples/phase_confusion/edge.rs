@@ -1,4 +1,5 @@
-//! The largest eigenvalue: Tracy–Widom for noise, Gaussian for isolated spikes, Fréchet for heavy tails.
+//! Compares the largest eigenvalue with its limiting distributions: Tracy–Widom for noise, Gaussian
+//! for isolated spikes, Fréchet for heavy tails.
 
 use std::path::Path;
 
@@ -16,18 +17,21 @@ struct Noise {
     n: usize,
     m: usize,
     matrices: usize,
-    /// Of (λmax − centre)/scale; Tracy–Widom has −1.2065 and 1.268.
+    /// The mean of (λmax − centre)/scale. Tracy–Widom has the mean −1.2065 and the standard
+    /// deviation 1.268.
     mean: f64,
     sd: f64,
-    /// Kolmogorov distance from Tracy–Widom; 95 % of samples from it lie below `ks95`.
+    /// The Kolmogorov distance from Tracy–Widom. It is below `ks95` for 95 % of samples from
+    /// Tracy–Widom.
     ks: f64,
     ks95: f64,
-    /// Beyond the 99 % quantile.
+    /// The share of matrices beyond the 99 % quantile.
     beyond99: f64,
-    /// Mean of |λmax − λ₊|, σ = 1.
+    /// The mean of |λmax − λ₊| for σ = 1.
     distance: f64,
 }
 
+/// A comparison of λmax with a distribution.
 #[derive(Serialize)]
 struct Shape {
     what: String,
@@ -40,7 +44,7 @@ struct Shape {
 #[derive(Serialize)]
 struct Results {
     noise: Vec<Noise>,
-    /// Slope of ln|λmax − λ₊| on ln M; the theory says −2/3.
+    /// The slope of ln|λmax − λ₊| on ln M. The theory gives −2/3.
     exponent: f64,
     shapes: Vec<Shape>,
 }
@@ -89,7 +93,7 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
 
     let mut shapes = Vec::new();
     let mut drawn = Vec::new();
-    // One isolated spike.
+    // A matrix with one isolated spike.
     let cases: Vec<u64> = (0..effort.scaled(2000) as u64).collect();
     let mut spike = parallel(&cases, |_, &i| {
         let mut rng = rng(effort.seed + 6, i);
@@ -111,13 +115,14 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
         "a spike, against a normal law",
         spike.iter().map(|x| (x - mean) / sd).collect::<Vec<f64>>(),
     ));
-    // Entries with μ = 1: λmax is the square of the largest entry, so Fréchet with shape μ/2.
+    // Entries with μ = 1 and 1.5. N·λmax is close to the square of the largest entry, which has a
+    // Fréchet distribution with shape μ/2.
     for mu in [1.0, 1.5] {
         let (n, m) = (200, 100);
         let mut tops = parallel(&cases, |_, &i| {
             let mut rng = rng(effort.seed + 7, (mu * 10.0) as u64 * 1_000_000 + i);
             let w = Entries::SignedPareto(mu).fill(n * m, &mut rng);
-            // In units of the expected largest square.
+            // λmax in units of the expected largest square.
             eigenvalues(n, m, &w)[m - 1] * n as f64 / ((n * m) as f64).powf(2.0 / mu)
         });
         tops.sort_by(f64::total_cmp);
@@ -153,6 +158,7 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
     )
 }
 
+/// The mean and the standard deviation.
 fn moments(x: &[f64]) -> (f64, f64) {
     let count = x.len() as f64;
     let mean = x.iter().sum::<f64>() / count;
@@ -160,6 +166,7 @@ fn moments(x: &[f64]) -> (f64, f64) {
     (mean, (square / count).sqrt())
 }
 
+/// The Kolmogorov distance of a sorted sample from a distribution.
 fn kolmogorov(sorted: &[f64], cdf: impl Fn(f64) -> f64) -> f64 {
     let count = sorted.len() as f64;
     sorted
@@ -172,7 +179,7 @@ fn kolmogorov(sorted: &[f64], cdf: impl Fn(f64) -> f64) -> f64 {
         .fold(0.0, f64::max)
 }
 
-/// Φ by the trapezoidal rule, to 1e-8: a figure's need.
+/// Φ by the trapezoidal rule, with an error of 1e-8, which suffices for a figure.
 fn normal_cdf(x: f64) -> f64 {
     let steps = 2000;
     let h = x / f64::from(steps);
@@ -181,6 +188,7 @@ fn normal_cdf(x: f64) -> f64 {
     0.5 + h * (sum + 0.5 * (phi(0.0) + phi(x)))
 }
 
+/// The slope of ln of the mean distance on ln M, by least squares.
 fn slope(noise: &[Noise]) -> f64 {
     let points: Vec<(f64, f64)> = noise
         .iter()
@@ -221,7 +229,7 @@ fn picture(
     let ticks = |values: &[f64]| -> Vec<(f64, String)> {
         values.iter().map(|&v| (v, format!("{v}"))).collect()
     };
-    // Noise: histograms over the Tracy–Widom density.
+    // Panel 1: histograms of noise and the Tracy–Widom density.
     let axes = panel(0, (-5.0, 4.0), (0.0, 0.4));
     axes.draw(
         &mut sheet,
@@ -260,7 +268,7 @@ fn picture(
         .map(|x| axes.at(x, TracyWidom.pdf(x)))
         .collect();
     sheet.line(&curve, "#111111", 1.6, "5 4");
-    // Scaling.
+    // Panel 2: the mean distance from λ₊ against M.
     let axes = panel(1, (3.0, 6.2), (-4.0, 0.0));
     axes.draw(
         &mut sheet,
@@ -284,7 +292,7 @@ fn picture(
         )
     };
     sheet.line(&[at(25.0), at(400.0)], "#111111", 1.4, "5 4");
-    // Quantiles against the laws.
+    // Panels 3 and 4: quantiles of λmax against quantiles of the distributions.
     for (i, (title, x)) in drawn.iter().enumerate() {
         let quantiles: Vec<(f64, f64)> = (1..100)
             .map(|k| f64::from(k) / 100.0)

@@ -1,13 +1,15 @@
-//! The classifier and the fits on trial: matrices of known phase on seeds that nothing was tuned to.
+//! Measures the classifier and the fits on matrices of known phase, with seeds that were not used
+//! for tuning.
 //!
 //! ```text
 //! cargo run --release --no-default-features --example phase_confusion
 //! ```
 //!
-//! Writes JSON and pictures into `assets/phases`: the confusion matrices of the six families and how well
-//! the probabilities are calibrated, generators outside of the families, Rank-collapse by
-//! share of null directions, the coverage of α's interval, α against the entries' tail exponent, and the
-//! statistics at the spectrum's edge. Each part can be run alone: `-- --only confusion`.
+//! The example writes JSON and figures into `assets/phases`. They show the confusion matrices of
+//! the six families, the calibration of the probabilities, generators outside of the families,
+//! Rank-collapse by the share of null directions, the coverage of α's interval, α against the
+//! entries' tail exponent, and the statistics at the spectrum's edge. `-- --only confusion` runs
+//! one part alone.
 
 #[path = "../support/coverage.rs"]
 mod coverage;
@@ -35,16 +37,16 @@ use serde::Serialize;
 #[derive(Parser)]
 #[command(about = "Judge the classifier and the fits on matrices of known phase")]
 struct Options {
-    /// One part only
+    /// Run this part only
     #[arg(long)]
     only: Option<Part>,
     /// Share of the full number of matrices
     #[arg(long, default_value_t = 1.0)]
     effort: f64,
-    /// Base of the seeds; those of the tables in the README by default
+    /// Base of the seeds. The default is that of the tables in the README
     #[arg(long, default_value_t = 9000)]
     seed: u64,
-    /// Where the results go
+    /// Folder for the results
     #[arg(long, default_value = concat!(env!("CARGO_MANIFEST_DIR"), "/assets/phases"))]
     out: PathBuf,
 }
@@ -57,7 +59,7 @@ enum Part {
     Outside,
     /// Rank-collapse by share of null directions
     Collapse,
-    /// The interval of α on planted power laws
+    /// The interval of α on samples of known power laws
     Coverage,
     /// α against the entries' tail exponent
     Universality,
@@ -65,7 +67,7 @@ enum Part {
     Edge,
 }
 
-/// How much of it, and on which seeds.
+/// The number of matrices relative to the full number, and the base of the seeds.
 #[derive(Clone, Copy)]
 pub struct Effort {
     share: f64,
@@ -73,7 +75,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// That many, or the asked share of them.
+    /// `count` times the share, rounded, but at least 4.
     pub fn scaled(self, count: usize) -> usize {
         ((count as f64 * self.share).round() as usize).max(4)
     }

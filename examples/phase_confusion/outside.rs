@@ -1,4 +1,4 @@
-//! What lies outside of the six families.
+//! Measures the classifier on generators outside of the six families, and on Rank-collapse.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -20,13 +20,14 @@ struct Row {
     m: usize,
     expected: String,
     matrices: usize,
-    /// Verdicts as expected; for noise that is explained by an annotation too. `null` where no phase is
-    /// right or wrong.
+    /// The share of verdicts as expected. For noise, a verdict with an explaining annotation counts
+    /// too. `null` if no phase is right or wrong.
     good: Option<f64>,
     verdicts: BTreeMap<&'static str, usize>,
     annotations: BTreeMap<String, usize>,
 }
 
+/// N, M, and the number of matrices for each generator.
 const SIZES: [(usize, usize, usize); 2] = [(1024, 256, 40), (384, 192, 60)];
 
 pub fn outside(effort: Effort, out: &Path) -> Result<()> {
@@ -103,7 +104,8 @@ struct Collapse {
     recognised: usize,
 }
 
-/// Null directions by share and by the floor that they lie on: low rank, and zeroed columns.
+/// Rank-collapse by the share of null directions and by their floor. Half of the matrices have
+/// columns multiplied by the floor. The other half are low-rank matrices with noise at the floor.
 pub fn collapse(effort: Effort, out: &Path) -> Result<()> {
     let mut rows = Vec::new();
     for (n, m) in [(1024, 256), (256, 256), (120, 84), (60, 30)] {

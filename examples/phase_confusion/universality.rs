@@ -1,4 +1,5 @@
-//! Fitted α against the entries' tail exponent μ, beside what the three universality classes predict.
+//! Measures the fitted α against the entries' tail exponent μ, and compares it with the predictions
+//! for the three universality classes.
 
 use std::path::Path;
 
@@ -26,7 +27,8 @@ struct Point {
     alpha: f64,
     sd: f64,
     fits: usize,
-    /// 1 + μ/2, the exponent of the limit for μ < 4; above, the median α of Gaussian noise.
+    /// The predicted α: 1 + μ/2, the exponent of the limit, for μ < 4. For larger μ it is the
+    /// median α of Gaussian noise.
     predicted: Option<f64>,
 }
 
@@ -36,7 +38,8 @@ struct Curve {
     n: usize,
     m: usize,
     points: Vec<Point>,
-    /// Least squares over 2 < μ < 4: α ≈ a·μ + b, the papers' form for finite matrices.
+    /// The coefficients of a least-squares line over 2 < μ < 4: α ≈ a·μ + b. This is the papers'
+    /// form for finite matrices.
     a: f64,
     b: f64,
 }
@@ -101,6 +104,7 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
     save(out, "universality", &curves)
 }
 
+/// The slope and the intercept of a least-squares line.
 fn line<'a>(points: impl Iterator<Item = &'a Point>) -> (f64, f64) {
     let (mut k, mut x, mut y, mut xx, mut xy) = (0.0, 0.0, 0.0, 0.0, 0.0);
     for p in points {

@@ -1,4 +1,5 @@
-//! From bytes to tensors: a split as burn's `Dataset`, and the `Batcher` that standardises pixels.
+//! Converts bytes to tensors: a split as burn's `Dataset`, and the `Batcher` that standardises
+//! pixels.
 
 use burn::{
     data::{
@@ -30,29 +31,30 @@ impl Dataset<Item> for Split {
     }
 }
 
-/// What a network is fed.
+/// The input of a network for one step.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// `[batch, channels, 28, 28]`
+    /// The images, with the shape `[batch, channels, 28, 28]`.
     pub images: Tensor<4>,
-    /// `[batch]`, each a class
+    /// The class of each image, with the shape `[batch]`.
     pub targets: Tensor<1, Int>,
 }
 
 /// Scales pixels to `[0, 1]` and standardises them.
 #[derive(Clone, Copy, Debug)]
 pub enum ImageBatcher {
-    /// With the mean and deviation of the split that is trained on. The test images pass through the
-    /// same map: they may not choose their own.
+    /// With the mean and the deviation of the training split. Test images are standardised with the
+    /// same values.
     Fixed { mean: f32, std: f32 },
-    /// Each image with its own mean and deviation, the latter at least 1/√(number of values).
+    /// Each image with its own mean and deviation. The deviation is at least 1/√(number of values).
     PerImage,
 }
 
 impl ImageBatcher {
     /// Measures the pixels of the training split.
     pub fn fit(train: &Split) -> Self {
-        // Whole numbers add without rounding; 10⁶ images of 784 pixels fit many times over.
+        // Sums of integers have no rounding error. The sums of 10⁶ images of 784 pixels are far
+        // below the limit of `u64`.
         let (sum, squares) = train
             .pixels()
             .iter()
@@ -63,7 +65,7 @@ impl ImageBatcher {
         let count = train.pixels().len() as f64;
         let mean = sum as f64 / count / 255.0;
         let variance = squares as f64 / count / (255.0 * 255.0) - mean * mean;
-        // Images of one grey have no contrast to scale.
+        // Images of one grey value have no contrast to scale.
         let std = if variance > 1e-12 {
             variance.sqrt()
         } else {

@@ -1,5 +1,6 @@
-//! Going on after `kill -9` as if nothing had happened: checkpoints that are complete or absent, an order
-//! of images and random numbers that depend on the epoch alone, and a log that ends where the checkpoint does.
+//! Continues a training after `kill -9` with the same results as without the interruption.
+//! Checkpoints are complete or absent. The order of images and the random numbers depend only on
+//! the epoch. The log ends at the epoch of the checkpoint.
 
 use std::{
     fs,
@@ -18,22 +19,23 @@ use burn::{
 };
 use serde_json::Value;
 
-/// A learner needs all three.
+/// The parts of a checkpoint. A learner needs all three.
 pub const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
-/// The three are written independently of each other; the last so many of each are kept.
+/// The number of checkpoints that are kept of each part. The parts are written independently of
+/// each other.
 pub const KEPT: usize = 3;
 
-/// The checkpoints of a run, and where it goes on.
+/// The checkpoints of a run, and the epoch at which it continues.
 #[derive(Clone, Debug)]
 pub struct Checkpoints {
     folder: PathBuf,
-    /// Finished epochs; 0 to begin.
+    /// The number of finished epochs. It is 0 at the beginning.
     pub epoch: usize,
 }
 
 impl Checkpoints {
-    /// Find the last epoch that the run in `folder` can go on from, and cut its log there. The last
-    /// epoch of all is never one: what belongs to its end would be missing.
+    /// Finds the last epoch at which the run in `folder` can continue, and cuts its log there. The
+    /// very last epoch of a run is never used, because the results at its end would be missing.
     pub fn open(folder: &Path, epochs: usize, observed_every: usize) -> Result<Self> {
         let log = folder.join("log.jsonl");
         let lines = read_log(&log)?;
@@ -49,7 +51,7 @@ impl Checkpoints {
             PARTS
                 .iter()
                 .all(|part| file(&checkpoints, part, *epoch).exists())
-                // burn reports in alphabetical order, so the loss is the last.
+                // burn reports metrics in alphabetical order, so the loss is the last.
                 && has("scalar", *epoch, Some("valid loss"))
                 && (!epoch.is_multiple_of(observed_every) || has("summary", *epoch, None))
         };
@@ -78,7 +80,7 @@ impl Checkpoints {
         })
     }
 
-    /// Writes one of [`PARTS`].
+    /// The checkpointer of one of [`PARTS`].
     pub fn writer(&self, part: &'static str) -> Writer {
         Writer {
             folder: self.folder.clone(),
@@ -86,13 +88,13 @@ impl Checkpoints {
         }
     }
 
-    /// Nothing is left to go on from, or to.
+    /// Removes the checkpoints of a run that needs them no longer.
     pub fn clear(folder: &Path) -> Result<()> {
         remove(fs::remove_dir_all(folder.join("checkpoint")))
     }
 }
 
-/// The whole lines of a log; none if there is no log.
+/// The complete lines of a log. Empty if there is no log.
 fn read_log(path: &Path) -> Result<Vec<(String, Value)>> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
@@ -107,6 +109,7 @@ fn read_log(path: &Path) -> Result<Vec<(String, Value)>> {
         .with_context(|| path.display().to_string())
 }
 
+/// Treats a missing file as removed.
 fn remove(result: std::io::Result<()>) -> Result<()> {
     match result {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.into()),
@@ -118,7 +121,7 @@ fn file(folder: &Path, part: &str, epoch: usize) -> PathBuf {
     folder.join(format!("{part}-{epoch}.bpk"))
 }
 
-/// burn's file checkpointer, but each file is complete or absent.
+/// burn's file checkpointer with the difference that each file is complete or absent.
 pub struct Writer {
     folder: PathBuf,
     part: &'static str,
@@ -147,7 +150,7 @@ impl<R: Checkpoint> Checkpointer<R> for Writer {
     }
 }
 
-/// A loader that, from an epoch on, yields what it would have yielded in a run that was never stopped.
+/// A data loader that gives the same batches after a restart as in a run without interruption.
 pub struct Continued<O> {
     inner: Arc<dyn DataLoader<O>>,
     device: Device,
@@ -169,7 +172,8 @@ impl<O: Send + 'static> Continued<O> {
 impl<O: Send + 'static> DataLoader<O> for Continued<O> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<O> + 'a> {
         let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
-        // Dropout's numbers. The first epoch goes on with those that drew the weights.
+        // These random numbers are for dropout. The first epoch continues the sequence that drew
+        // the weights.
         if epoch > 0 {
             self.device.seed(self.seed ^ (epoch << 32));
         }
@@ -184,7 +188,7 @@ impl<O: Send + 'static> DataLoader<O> for Continued<O> {
         let inner = self.inner.to_device(device);
         let epoch = self.epoch.load(Ordering::Relaxed);
         for _ in 0..epoch {
-            // Each pass shuffles anew; these passes are over.
+            // Each pass shuffles the images again. These passes belong to the finished epochs.
             drop(inner.iter());
         }
         Arc::new(Self::new(inner, device.clone(), self.seed, epoch as usize))
@@ -255,14 +259,15 @@ mod tests {
             }
         }
         fs::remove_file(file(&run.join("checkpoint"), "optim", 3)).unwrap();
-        // Epoch 4 has no loss in the log, 3 has no optimiser.
+        // Epoch 4 has no loss in the log. Epoch 3 has no optimiser.
         assert_eq!(Checkpoints::open(run, 9, 1).unwrap().epoch, 2);
         let cut = fs::read_to_string(run.join("log.jsonl")).unwrap();
         assert!(
             cut.ends_with("\"epoch\":2,\"name\":\"valid loss\"}\n"),
             "{cut}"
         );
-        // The last epoch is done again, and without anything before it all is.
+        // The run is not continued at its last epoch. Without an earlier complete epoch it starts
+        // from the beginning.
         assert_eq!(Checkpoints::open(run, 2, 1).unwrap().epoch, 0);
         assert!(!run.join("log.jsonl").exists());
     }

@@ -1,5 +1,6 @@
-//! CIFAR-10 in its own binary layout: `data_batch_1.bin` … `data_batch_5.bin` and `test_batch.bin`, each
-//! record a label byte and the red, green and blue planes of 32×32 pixels.
+//! A reader for CIFAR-10 in its own binary layout: `data_batch_1.bin` … `data_batch_5.bin` and
+//! `test_batch.bin`. Each record holds a label byte and the red, green and blue planes of 32×32
+//! pixels.
 
 use std::path::Path;
 
@@ -7,14 +8,16 @@ use anyhow::{Context, Result, ensure};
 
 use super::data::{CLASSES, Images, SIDE, Split};
 
+/// The height and width of a stored image in pixels.
 const FULL: usize = 32;
+/// The length of a record in bytes.
 const RECORD: usize = 1 + 3 * FULL * FULL;
 
-/// Read a directory; the central 28×28 pixels of each image are kept.
+/// Reads a directory and keeps the central 28×28 pixels of each image.
 ///
 /// # Errors
 ///
-/// Names the file and what is wrong with it; of a missing file, where to get it.
+/// The error names the file and the cause. For a missing file it names the place to get it.
 pub fn read(dir: &Path) -> Result<Images> {
     let names: Vec<String> = (1..=5).map(|i| format!("data_batch_{i}.bin")).collect();
     Ok(Images {
@@ -83,7 +86,8 @@ mod tests {
         assert_eq!((images.train.len(), images.test.len()), (5, 1));
         let image = images.test.image(0);
         assert_eq!(image.len(), 3 * SIDE * SIDE);
-        // The first row kept is the third one; the second plane is 100 above the first.
+        // The first row that is kept is the third one. The values of the second plane are 100 above
+        // those of the first.
         assert_eq!((image[0], image[SIDE * SIDE], image[SIDE]), (2, 102, 3));
 
         record[0] = 10;

@@ -1,19 +1,20 @@
-//! How often the interval for α covers a planted exponent, and how far α's textbook σ can be believed.
+//! Measures how often the interval for α covers a known exponent, and how well the textbook's σ of
+//! α agrees with the actual spread.
 
 use heavytail::fit::{NoFit, alpha_interval, fit_tail};
 use rand::{RngExt, SeedableRng};
 use rand_pcg::Pcg64;
 use serde::Serialize;
 
-/// What lies below the power law, which begins at 1.
+/// The distribution of the values below the power law, which begins at 1.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "body")]
 pub enum Body {
-    /// Nothing: all of the sample is a power law.
+    /// No such values: the whole sample is a power law.
     None,
     /// Values uniform on [0.01, 1].
     Uniform { share: f64 },
-    /// A lognormal of this s, its mean one s below 0, cut off at 1.
+    /// Values whose logarithm is normal with mean −s and standard deviation s, cut off at 1.
     Lognormal { share: f64, s: f64 },
 }
 
@@ -22,23 +23,27 @@ pub enum Body {
 pub struct Coverage {
     #[serde(flatten)]
     pub body: Body,
-    /// Values in a data set, the body included.
+    /// The number of values in a data set, the body included.
     pub n: usize,
-    /// Exponents are drawn from this range.
+    /// The range from which the exponents are drawn.
     pub alpha: (f64, f64),
     pub data_sets: usize,
     pub replicates: usize,
-    /// What is promised, and the share of data sets in which the interval holds the planted α.
+    /// The nominal coverage of the interval.
     pub level: f64,
+    /// The share of data sets in which the interval contains the true α.
     pub covered: f64,
-    /// Shares of intervals that lie wholly above, and wholly below the planted α.
+    /// The share of intervals that lie completely above the true α.
     pub too_high: f64,
+    /// The share of intervals that lie completely below the true α.
     pub too_low: f64,
-    /// Widths are in units of α − 1, in which a power law's exponent has no scale.
+    /// The mean width of the interval divided by α − 1.
     pub mean_width: f64,
-    /// Bias and standard deviation of α̂/(α − 1), and the mean of what the textbook says it is.
+    /// The mean of (α̂ − α)/(α − 1).
     pub bias: f64,
+    /// The standard deviation of (α̂ − α)/(α − 1).
     pub sd: f64,
+    /// The mean of the textbook's σ divided by α − 1.
     pub textbook_sigma: f64,
 }
 
@@ -104,7 +109,7 @@ fn line(
     })
 }
 
-/// Ascending independent values: a power law above 1, and a body below.
+/// Independent values in ascending order: a power law above 1 and a body below it.
 pub fn sample(body: Body, n: usize, alpha: f64, rng: &mut Pcg64) -> Vec<f64> {
     let share = match body {
         Body::None => 0.0,
@@ -116,7 +121,7 @@ pub fn sample(body: Body, n: usize, alpha: f64, rng: &mut Pcg64) -> Vec<f64> {
                 (1.0 - rng.random::<f64>()).powf(1.0 / (1.0 - alpha))
             }
             Body::Lognormal { s, .. } => loop {
-                // Box and Muller.
+                // The transform of Box and Muller.
                 let radius = (-2.0 * (1.0 - rng.random::<f64>()).ln()).sqrt();
                 let z = radius * (std::f64::consts::TAU * rng.random::<f64>()).cos();
                 if z < 1.0 {

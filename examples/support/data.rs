@@ -1,4 +1,5 @@
-//! Images of 28×28 pixels: a subset of Fashion-MNIST that every checkout holds, or a full set from disk.
+//! Data sets of images of 28×28 pixels: an embedded subset of Fashion-MNIST, or a full set from
+//! disk.
 
 use std::{
     fmt,
@@ -12,31 +13,33 @@ use anyhow::{Context, Result, ensure};
 
 use super::idx;
 
-/// Height and width of an image.
+/// The height and width of an image in pixels.
 pub const SIDE: usize = 28;
-/// Pixels of one channel of an image.
+/// The number of pixels in one channel of an image.
 pub const PIXELS: usize = SIDE * SIDE;
-/// Labels run from 0 to `CLASSES - 1`.
+/// The number of classes. Labels run from 0 to `CLASSES - 1`.
 pub const CLASSES: usize = 10;
 
-/// A data set and where it comes from, so that figures can name what they were trained on.
+/// A data set with its name and source, which figures show.
 #[derive(Clone, Debug)]
 pub struct Images {
     pub train: Split,
     pub test: Split,
-    /// `Fashion-MNIST`, `MNIST`, or `28×28 images` when the labels are neither's.
+    /// The name `Fashion-MNIST` or `MNIST`, recognised by the labels. For other labels it is
+    /// `28×28 images`.
     pub name: String,
-    /// `embedded subset`, or the directory.
+    /// The text `embedded subset`, or the directory.
     pub source: String,
 }
 
 impl Images {
-    /// The directory's full set, or the embedded subset without one.
+    /// The full set in the directory, or the embedded subset for `None`.
     pub fn open(dir: Option<&Path>) -> Result<Self> {
         dir.map_or_else(Self::embedded, Self::from_dir)
     }
 
-    /// 8,000 training and 1,000 test images of Fashion-MNIST, see `assets/fashion-mnist`.
+    /// A subset of Fashion-MNIST with 8,000 training and 1,000 test images, see
+    /// `assets/fashion-mnist`.
     pub fn embedded() -> Result<Self> {
         macro_rules! asset {
             ($name:literal) => {
@@ -63,7 +66,7 @@ impl Images {
     ///
     /// # Errors
     ///
-    /// Names the file and what is wrong with it; of a missing file, where to get it.
+    /// The error names the file and the cause. For a missing file it names the place to get it.
     pub fn from_dir(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         let split = |part: &str| {
@@ -80,7 +83,7 @@ impl Images {
     }
 
     fn new(train: Split, test: Split, source: String) -> Self {
-        // The two sets look alike to a program but for their labels.
+        // Only the labels distinguish the two data sets.
         let name = match train.labels.get(..10) {
             Some([9, 0, 0, 3, 0, 2, 7, 2, 5, 5]) => "Fashion-MNIST",
             Some([5, 0, 4, 1, 9, 2, 1, 3, 1, 4]) => "MNIST",
@@ -94,11 +97,11 @@ impl Images {
         }
     }
 
-    /// Keeps the first `n` training images; the test images stay.
+    /// Keeps the first `n` training images and all test images.
     ///
     /// # Errors
     ///
-    /// `n` is 0 or more than there are.
+    /// Returns an error if `n` is 0 or larger than the number of images.
     pub fn take(self, n: usize) -> Result<Self> {
         let train = self
             .train
@@ -121,9 +124,10 @@ impl fmt::Display for Images {
     }
 }
 
-/// Images with their labels: at least one, as many labels as images, each below [`CLASSES`].
+/// Images with their labels. There is at least one image and one label for each image. Each label
+/// is below [`CLASSES`].
 ///
-/// Cheap to clone: a sweep trains many networks on the same pixels.
+/// A clone shares the pixels, because a sweep trains many networks on them.
 #[derive(Clone)]
 pub struct Split {
     channels: usize,
@@ -132,7 +136,8 @@ pub struct Split {
 }
 
 impl Split {
-    /// Reads a file of images and the file of their labels, each with the name errors give it.
+    /// Reads a file of images and the file of their labels. Each file has a name for error
+    /// messages.
     fn read<R: BufRead>(images: (String, R), labels: (String, R)) -> Result<Self> {
         let pixels = idx::read(images.1, [SIDE, SIDE]).with_context(|| images.0.clone())?;
         let values = idx::read(labels.1, []).with_context(|| labels.0.clone())?;
@@ -157,7 +162,8 @@ impl Split {
         Ok(Self::new(1, pixels, values))
     }
 
-    /// Images of so many channels, one plane after the other, and their labels.
+    /// Images with this number of channels and their labels. The channels of an image follow each
+    /// other.
     pub(super) fn new(channels: usize, pixels: Vec<u8>, labels: Vec<u8>) -> Self {
         Self {
             channels,
@@ -166,7 +172,8 @@ impl Split {
         }
     }
 
-    /// Grey images in three equal channels, for a network that expects colours.
+    /// A copy with three channels. Each channel of a grey image is equal, for a network that
+    /// expects colours.
     pub fn in_colour(&self) -> Self {
         if self.channels == 3 {
             return self.clone();
@@ -204,7 +211,8 @@ impl Split {
     ///
     /// # Errors
     ///
-    /// `n` is 0 or more than there are: to train on fewer than asked would mislead.
+    /// Returns an error if `n` is 0 or larger than the number of images. A training on fewer images
+    /// than asked for would mislead.
     pub fn take(&self, n: usize) -> Result<Self> {
         ensure!(
             (1..=self.len()).contains(&n),
@@ -225,7 +233,7 @@ impl fmt::Debug for Split {
     }
 }
 
-/// Opens a file under any of the names it goes by: `-idx` or `.idx`, with or without `.gz`.
+/// Opens a file under any of its common names: with `-idx` or `.idx`, with or without `.gz`.
 fn find(dir: &Path, stem: &str, kind: &str) -> Result<(String, BufReader<File>)> {
     ensure!(dir.is_dir(), "{} is not a directory", dir.display());
     let path = ["-", "."]

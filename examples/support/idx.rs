@@ -1,22 +1,27 @@
-//! The IDX format of MNIST and its descendants: a big-endian header, then one byte a value.
+//! A reader for the IDX format of MNIST and similar data sets: a big-endian header, then one byte
+//! for each value.
 
 use std::io::{BufRead, ErrorKind, Read};
 
 use anyhow::{Context, Result, bail, ensure};
 use flate2::bufread::MultiGzDecoder;
 
-/// A header may not ask for more: the largest MNIST-like set, EMNIST, has 814,255 items.
+/// The largest number of items that a header may state. The largest data set of this kind, EMNIST,
+/// has 814,255 items.
 const MAX_ITEMS: usize = 1_000_000;
 
 /// Reads the bytes of an IDX file whose items have the shape `item` (`[]` for labels).
 ///
-/// The content, not the name, tells whether the file is gzipped: browsers unpack
-/// downloads silently and leave the `.gz` in the name.
+/// The content decides whether the file is gzipped, because browsers may unpack a download and keep
+/// `.gz` in its name.
 ///
 /// # Errors
 ///
-/// A magic number of another format, items of another shape, more items than a header may
-/// ask for, or a body shorter or longer than the header says.
+/// Returns an error in these cases:
+///
+/// - The magic number is that of another format.
+/// - The items have another shape, or there are more items than allowed.
+/// - The body is shorter or longer than the header states.
 pub fn read<const D: usize>(mut source: impl BufRead, item: [usize; D]) -> Result<Vec<u8>> {
     if source.fill_buf()?.starts_with(&[0x1f, 0x8b]) {
         parse(MultiGzDecoder::new(source), item)
@@ -48,8 +53,8 @@ fn parse<const D: usize>(mut source: impl Read, item: [usize; D]) -> Result<Vec<
         );
     }
 
-    // One byte more than the header promises shows a body that is too long, and takes a
-    // gzip stream to its end, where its checksum stands.
+    // One byte more than the header states is read. It reveals a body that is too long. It also
+    // makes the decoder read a gzip stream to its end, where the checksum is verified.
     let size = items * item.iter().product::<usize>();
     let mut body = Vec::new();
     match source.take(size as u64 + 1).read_to_end(&mut body) {
@@ -79,7 +84,7 @@ mod tests {
 
     use super::*;
 
-    /// Two items of 2 × 3 bytes.
+    /// A file with two items of 2 × 3 bytes.
     fn file() -> Vec<u8> {
         let header = [0x0803_u32, 2, 2, 3].map(u32::to_be_bytes).concat();
         [header, (0..12).collect()].concat()

@@ -1,5 +1,6 @@
-//! Layers whose biases start at a constant. burn draws a bias with the initialiser of its weight, so a
-//! layer is built without one and given it afterwards, which costs no random numbers either.
+//! Layers whose biases start at a constant. burn draws a bias with the initialiser of the weight.
+//! Therefore a layer is built without a bias and receives its bias afterwards. This also uses no
+//! random numbers.
 
 use burn::{
     nn::{
@@ -9,7 +10,7 @@ use burn::{
     tensor::Device,
 };
 
-/// How the parameters of a network start.
+/// The initial parameters of a layer.
 #[derive(Clone, Debug)]
 pub struct Start {
     pub weight: Initializer,
@@ -17,7 +18,7 @@ pub struct Start {
 }
 
 impl Start {
-    /// A convolution 5×5 that keeps the size of the image.
+    /// A 5×5 convolution that keeps the size of the image.
     pub fn conv(&self, from: usize, to: usize, device: &Device) -> Conv2d {
         let mut layer = Conv2dConfig::new([from, to], [5, 5])
             .with_padding(PaddingConfig2d::Same)

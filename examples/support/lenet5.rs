@@ -1,4 +1,4 @@
-//! LeNet5 as the paper on the phases of training built it (Martin and Mahoney, arXiv:1810.01075).
+//! LeNet5 as in the paper on the phases of training (Martin and Mahoney, arXiv:1810.01075).
 
 use burn::{
     module::Module,
@@ -14,7 +14,7 @@ use burn::{
 
 use super::{batch::Batch, data::CLASSES, layer::Start};
 
-/// Two convolutions and two dense layers, 1,256,080 parameters.
+/// A network of two convolutions and two dense layers with 1,256,080 parameters.
 ///
 /// ```text
 /// [b, 1, 28, 28]
@@ -33,10 +33,11 @@ pub struct LeNet5 {
 }
 
 impl LeNet5 {
-    /// Glorot-uniform weights and zero biases, the defaults of the original's framework.
+    /// Makes the network with Glorot-uniform weights and zero biases, the defaults of the
+    /// original's framework.
     ///
-    /// At initialisation an entry of `fc1` has the variance 2/(2450 + 500), from which the
-    /// Marchenko-Pastur law predicts the whole spectrum.
+    /// At initialisation an entry of `fc1` has the variance 2/(2450 + 500). From it the
+    /// Marchenko–Pastur law predicts the whole spectrum.
     pub fn new(device: &Device) -> Self {
         let start = Start {
             weight: Initializer::XavierUniform { gain: 1.0 },
@@ -51,7 +52,7 @@ impl LeNet5 {
         }
     }
 
-    /// Images `[b, 1, 28, 28]` to logits `[b, 10]`.
+    /// Maps images `[b, 1, 28, 28]` to logits `[b, 10]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let x = self.pool.forward(relu(self.conv1.forward(images)));
         let x = self.pool.forward(relu(self.conv2.forward(x)));
@@ -59,7 +60,7 @@ impl LeNet5 {
         self.fc2.forward(x)
     }
 
-    /// Logits and their cross-entropy with the targets.
+    /// The logits of a batch and their cross-entropy with the targets.
     fn classify(&self, batch: Batch) -> ClassificationOutput {
         let logits = self.forward(batch.images);
         let loss = CrossEntropyLossConfig::new()

@@ -1,4 +1,4 @@
-//! MiniAlexNet as the paper on the phases of training built it (Martin and Mahoney, arXiv:1810.01075).
+//! MiniAlexNet as in the paper on the phases of training (Martin and Mahoney, arXiv:1810.01075).
 
 use burn::{
     module::Module,
@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{batch::Batch, data::CLASSES, layer::Start};
 
-/// What can be varied about the network.
+/// The options of the network.
 #[derive(Args, Clone, Debug)]
 pub struct Variant {
     /// Loss
@@ -28,7 +28,7 @@ pub struct Variant {
     /// Share of the dense layers' inputs that is dropped in training
     #[arg(long, default_value_t = 0.0)]
     pub dropout: f64,
-    /// Leave batch normalisation out
+    /// Leave out batch normalisation
     #[arg(long)]
     pub no_batch_norm: bool,
 }
@@ -36,14 +36,14 @@ pub struct Variant {
 #[derive(ValueEnum, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Loss {
-    /// Squared error of the softmax from the one-hot target, as the paper has it
+    /// Mean squared error between the softmax and the one-hot target, as in the paper
     Mse,
     /// Cross-entropy
     CrossEntropy,
 }
 
-/// Two convolutions and three dense layers: 2,272,458 parameters, the batch norms' running statistics
-/// included.
+/// A network of two convolutions and three dense layers with 2,272,458 parameters. This number
+/// includes the running statistics of the batch norms.
 ///
 /// ```text
 /// [b, 3, 28, 28]
@@ -68,7 +68,7 @@ pub struct MiniAlexNet {
 }
 
 impl MiniAlexNet {
-    /// Glorot-normal weights; biases of 0.1.
+    /// Makes the network with Glorot-normal weights and biases of 0.1.
     pub fn new(variant: &Variant, device: &Device) -> Self {
         let norm = |features: usize| {
             (!variant.no_batch_norm).then(|| BatchNormConfig::new(features).init(device))
@@ -93,7 +93,7 @@ impl MiniAlexNet {
         }
     }
 
-    /// Images `[b, 3, 28, 28]` to logits `[b, 10]`.
+    /// Maps images `[b, 3, 28, 28]` to logits `[b, 10]`.
     pub fn forward(&self, images: Tensor<4>) -> Tensor<2> {
         let block = |x: Tensor<4>, conv: &Conv2d, norm: &Option<BatchNorm>| {
             let x = self.pool.forward(relu(conv.forward(x)));
@@ -157,7 +157,7 @@ mod tests {
         let model = MiniAlexNet::new(&variant, &device);
         let images = Tensor::zeros([2, 3, 28, 28], &device);
         assert_eq!(model.forward(images).dims(), [2, 10]);
-        // Running means and variances count as well, there and here.
+        // The original counts running means and variances as parameters, and so does burn.
         assert_eq!(model.num_params(), 2_272_458);
         let weights: Vec<f64> = model.fc1.weight.val().into_data().iter().collect();
         assert_eq!(model.fc1.weight.dims(), [4096, 384]);

@@ -1,12 +1,13 @@
-//! What the examples share: a data set to train on and a network to watch.
+//! Code that the examples share: data sets, networks and watched trainings.
 //!
 //! ```text
 //! idx, cifar (file formats) -> data (train and test split) -> batch (tensors)
-//!   -> layer, lenet5, mini_alexnet (networks) -> train (a watched run) -> screen (progress bar and table)
-//!                                                 -> checkpoint (going on) -> sweep (many runs)
+//!   -> layer, lenet5, mini_alexnet (networks)
+//!   -> train (a watched run) -> screen (progress bar and table)
+//!                            -> checkpoint (continuing a run) -> sweep (many runs)
 //! ```
 
-// Every example compiles its own copy of this module and uses a part of it.
+// Every example compiles its own copy of this module and uses only a part of it.
 #![allow(dead_code)]
 
 pub mod batch;

@@ -1,9 +1,9 @@
-//! Work over many cases on all cores, with results that do not depend on the number of threads.
+//! Processes many cases on all cores. The results do not depend on the number of threads.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The results in the order of the cases.
+/// The results of `work` in the order of the cases.
 pub fn parallel<T: Sync, R: Send>(cases: &[T], work: impl Fn(usize, &T) -> R + Sync) -> Vec<R> {
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::with_capacity(cases.len()));
@@ -27,7 +27,7 @@ pub fn parallel<T: Sync, R: Send>(cases: &[T], work: impl Fn(usize, &T) -> R + S
     done.into_iter().map(|(_, result)| result).collect()
 }
 
-/// Quantile of ascending values, interpolated.
+/// The quantile of ascending values, with linear interpolation.
 pub fn quantile(sorted: &[f64], level: f64) -> f64 {
     let at = level * (sorted.len() - 1) as f64;
     let (low, part) = (at as usize, at.fract());

@@ -1,4 +1,4 @@
-//! What a run shows in the terminal: a progress bar, and a table after each epoch.
+//! Shows a run in the terminal: a progress bar, and a table after each epoch.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,14 @@ use heavytail::record::{DoubtSubject, Line, Record};
 use heavytail::sink::Sink;
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// A progress bar over all epochs that burn's learner drives.
+/// A progress bar over all epochs. burn's learner updates it.
 #[derive(Clone)]
 pub struct Screen {
     bar: ProgressBar,
     epochs: usize,
     epoch: usize,
     split: String,
+    /// The number of training items in the finished epochs.
     before: usize,
 }
 
@@ -37,7 +38,7 @@ impl Screen {
         }
     }
 
-    /// Print above the bar.
+    /// Prints a text above the bar.
     pub fn print(&self, text: &str) {
         self.bar.suspend(|| println!("{text}"));
     }
@@ -101,12 +102,13 @@ impl MetricsRenderer for Screen {
     fn register_metric(&mut self, _: MetricDefinition) {}
 }
 
-/// A sink that prints each epoch's layers once its loss and accuracy are known.
+/// A sink that prints the layers of each epoch once the epoch's loss and accuracy are known.
 pub struct Table {
     screen: Screen,
     epochs: BTreeMap<usize, Epoch>,
 }
 
+/// The results of an epoch that are known so far.
 #[derive(Default)]
 struct Epoch {
     scalars: Vec<String>,
@@ -138,7 +140,8 @@ impl Table {
     }
 }
 
-/// One line a layer: shape, α ± σ, α̂ (WeightWatcher's convention), spikes, phase.
+/// A table with one line for each layer: shape, α ± σ, α̂ (WeightWatcher's convention), spikes,
+/// phase.
 pub fn table(records: &[Record]) -> String {
     let mut text = format!(
         "  {:<14} {:<16} {:>13} {:>14} {:>7}  {}",
@@ -196,7 +199,7 @@ impl Sink for Table {
                 epoch
                     .scalars
                     .push(format!("{} {:.3}{unit}", scalar.name, scalar.value));
-                // burn reports in alphabetical order, so the loss is the last.
+                // burn reports metrics in alphabetical order, so the loss is the last.
                 epoch.validated |= scalar.name == "valid loss";
                 self.print_if_complete(scalar.epoch);
             }

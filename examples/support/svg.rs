@@ -1,12 +1,13 @@
-//! A sheet of SVG: just enough to draw tables and curves without a plotting library.
+//! A minimal writer of SVG for tables and curves, without a plotting library.
 
 use std::fmt::{Display, Write};
 
 use heavytail::palette::{BLUE, GREEN, ORANGE, Rgb, SKY, VERMILLION};
 
-/// Colours of lines.
+/// The colours of lines.
 pub const COLOURS: [Rgb; 5] = [SKY, GREEN, BLUE, ORANGE, VERMILLION];
 
+/// An SVG image.
 pub struct Sheet {
     width: f64,
     height: f64,
@@ -94,7 +95,7 @@ impl Sheet {
     }
 }
 
-/// Axes of a panel: data to pixels.
+/// The axes of a panel, which map data to pixels. `x` and `y` are the ranges of the data.
 pub struct Axes {
     pub left: f64,
     pub top: f64,
@@ -105,6 +106,7 @@ pub struct Axes {
 }
 
 impl Axes {
+    /// The pixel of a data point.
     pub fn at(&self, x: f64, y: f64) -> (f64, f64) {
         (
             self.left + (x - self.x.0) / (self.x.1 - self.x.0) * self.width,
@@ -112,7 +114,7 @@ impl Axes {
         )
     }
 
-    /// Frame, ticks and names.
+    /// Draws the axes with ticks, the title and the names of the axes.
     pub fn draw(
         &self,
         sheet: &mut Sheet,

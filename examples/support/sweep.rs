@@ -1,4 +1,5 @@
-//! One training of a sweep: its settings as a line of a plan, and its result as a line of the merged table.
+//! One training of a sweep. Its settings are a line of a plan, and its result is a line of the
+//! merged table.
 
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -20,22 +21,25 @@ use super::{
     train::{Backend, Optimizer, Settings, Task, train},
 };
 
-/// Everything that a result depends on. A line of a plan needs only what differs from the defaults.
+/// The settings of a run, which determine its result. A line of a plan needs only the settings that
+/// differ from the defaults.
 #[derive(Serialize, Deserialize, Clone, Debug, PartialEq)]
 #[serde(default, deny_unknown_fields)]
 pub struct Spec {
     pub model: Model,
     pub data: Data,
-    /// The first so many images of the set; all without it.
+    /// The number of training images, the first of the data set. `None` for all.
     pub train_items: Option<usize>,
+    /// The number of test images, the first of the data set. `None` for all.
     pub test_items: Option<usize>,
     pub optimizer: Optimizer,
     pub batch_size: usize,
     pub lr: f64,
-    /// Factor from one epoch to the next; the network's own without it.
+    /// The factor of the learning rate from one epoch to the next. `None` for the network's own
+    /// factor.
     pub lr_decay: Option<f64>,
     pub weight_decay: f64,
-    /// MiniAlexNet's.
+    /// The loss. Only MiniAlexNet uses it, like `dropout` and `batch_norm`.
     pub loss: Loss,
     pub dropout: f64,
     pub batch_norm: bool,
@@ -73,11 +77,12 @@ pub enum Model {
     MiniAlexnet,
 }
 
-/// A data set by name: where it lies is the machine's business.
+/// A data set by name. The folder of its files is an option of the command, because it depends on
+/// the machine.
 #[derive(ValueEnum, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Data {
-    /// The 8,000 images of Fashion-MNIST that every checkout holds.
+    /// The 8,000 images of Fashion-MNIST that are part of the repository.
     Embedded,
     FashionMnist,
     Mnist,
@@ -85,7 +90,7 @@ pub enum Data {
 }
 
 impl Data {
-    /// As [`super::data::Images::name`] has it.
+    /// The name of the data set, equal to [`super::data::Images::name`].
     fn name(self) -> &'static str {
         match self {
             Data::Embedded | Data::FashionMnist => "Fashion-MNIST",
@@ -103,27 +108,30 @@ pub struct Row {
     pub result: RunResult,
 }
 
-/// What a run has shown. Lists of numbers are over `observed` or, of what the training reports, over the
-/// epochs from 1. Numbers have seven digits.
+/// The results of a run. The lists `train_*` and `valid_*` have one value for each epoch from 1.
+/// The other lists have one value for each epoch in `observed`. Numbers have seven digits.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub struct RunResult {
-    /// The images, counted.
+    /// The data set and the numbers of its images.
     pub images: String,
-    /// Epochs at which the weights were analysed.
+    /// The epochs at which the weights were analysed.
     pub observed: Vec<usize>,
-    /// Percent.
+    /// The accuracy on the test images in percent.
     pub valid_accuracy: Vec<Option<f64>>,
+    /// The accuracy on the training images in percent.
     pub train_accuracy: Vec<Option<f64>>,
     pub train_loss: Vec<Option<f64>>,
-    /// WeightWatcher's convention and the workshop paper's.
+    /// The mean α̂ in WeightWatcher's convention.
     pub alpha_weighted: Vec<Option<f64>>,
+    /// The mean α̂ in the convention of the workshop paper.
     pub alpha_hat_paper: Vec<Option<f64>>,
     pub layers: Vec<LayerResult>,
-    /// Wall time of the last attempt.
+    /// The wall time of the last attempt in seconds.
     #[serde(default)]
     pub seconds: f64,
 }
 
+/// The results of a layer. The lists have one value for each epoch in [`RunResult::observed`].
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub struct LayerResult {
     pub name: String,
@@ -131,7 +139,7 @@ pub struct LayerResult {
     pub n: usize,
     #[serde(rename = "M")]
     pub m: usize,
-    /// α of noise of this shape: 5 %, median, 95 %.
+    /// The α of noise of this shape: the 5 % quantile, the median and the 95 % quantile.
     pub noise_alpha: [Option<f64>; 3],
     pub phase: Vec<Option<Phase>>,
     pub phase_confidence: Vec<Option<f64>>,
@@ -143,18 +151,19 @@ pub struct LayerResult {
     pub sigma_mp: Vec<Option<f64>>,
     pub entropy: Vec<Option<f64>>,
     pub lambda_max: Vec<Option<f64>>,
-    /// ‖W‖²_F
+    /// The squared Frobenius norm ‖W‖²_F.
     pub norm: Vec<Option<f64>>,
-    /// 90 % bootstrap interval of the last α.
+    /// The 90 % bootstrap interval of the last α.
     pub alpha_interval: Option<[f64; 2]>,
-    /// What stands beside the last verdict.
+    /// The annotations of the last verdict.
     pub annotations: Vec<String>,
+    /// The evidence of the last verdict.
     pub evidence: Vec<String>,
-    /// Of X = WᵀW/N after the last epoch, ascending.
+    /// The eigenvalues of X = WᵀW/N after the last epoch, in ascending order.
     pub spectrum: Vec<f64>,
 }
 
-/// Seven digits are more than any figure shows, and short.
+/// The number rounded to seven digits, which is more than any figure shows.
 fn short(value: f64) -> f64 {
     format!("{value:.6e}").parse().unwrap_or(value)
 }
@@ -220,7 +229,7 @@ impl RunResult {
         })
     }
 
-    /// The last validation accuracy, percent.
+    /// The last accuracy on the test images in percent.
     pub fn accuracy(&self) -> Option<f64> {
         self.valid_accuracy.last().copied().flatten()
     }
@@ -303,7 +312,7 @@ impl Spec {
         }
     }
 
-    /// Train in `folder`, or go on there, and tell the result.
+    /// Trains in `folder`, or continues a training there, and returns the result.
     pub fn run(&self, folder: &Path, data: Option<&Path>, backend: Backend) -> Result<RunResult> {
         ensure!(self.batch_size > 0, "a batch size of 0 trains nothing");
         let start = Instant::now();
@@ -358,8 +367,8 @@ impl Spec {
     }
 }
 
-/// Run one entry of a plan in `<out>/<id>`, unless it is done, and say so. That another worker is at it is an
-/// error unless `skip_busy`.
+/// Runs one entry of a plan in `<out>/<id>` unless it is done, and prints the outcome. If another
+/// worker works on the run, this is an error unless `skip_busy` is set.
 pub fn work(
     entry: &PlanEntry<Spec>,
     out: &Path,
@@ -375,12 +384,14 @@ pub fn work(
             println!("{name} is done");
         }
         Attempt::DoneBefore => {
-            // Killed between the two.
+            // The earlier process was killed after the run was done and before its checkpoints were
+            // removed.
             Checkpoints::clear(&out.join(&entry.id))?;
             println!("{name} was done before");
         }
         Attempt::Busy if skip_busy => println!("{name} is another worker's"),
-        // A scheduler must not take this task for done: the other worker may still die.
+        // The other worker may still be killed. Without an error a scheduler would take this task
+        // for done.
         Attempt::Busy => anyhow::bail!("{name} is another worker's"),
         Attempt::Failed(error) => return Err(anyhow::Error::from_boxed(error).context(name)),
     }

@@ -1,4 +1,4 @@
-//! Trains a network with burn's learner, watched by heavytail.
+//! Trains a network with burn's learner while heavytail watches it.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,13 +34,13 @@ use super::{
     screen::{Screen, Table},
 };
 
-/// What a run can vary.
+/// The options of a training.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// Passes over the training images
+    /// Number of passes over the training images
     #[arg(long, default_value_t = 8)]
     pub epochs: usize,
-    /// Images per optimiser step
+    /// Number of images for each optimiser step
     #[arg(long, default_value_t = 32)]
     pub batch_size: usize,
     /// Learning rate
@@ -52,25 +52,27 @@ pub struct Settings {
     /// Seed of the weights and of the order of the images
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// Where to compute
+    /// Backend that computes the training
     #[arg(long, value_enum, default_value_t = Backend::Flex)]
     pub backend: Backend,
     /// Penalty of the squared weights (L2)
     #[arg(long, default_value_t = 0.0)]
     pub weight_decay: f64,
-    /// Factor of the learning rate from one epoch to the next [default: 1, MiniAlexNet 0.95]
+    /// Factor of the learning rate from one epoch to the next [default: 1, for MiniAlexNet 0.95]
     #[arg(long)]
     pub lr_decay: Option<f64>,
-    /// Folder with the full data set (LeNet5: MNIST or Fashion-MNIST, IDX files, gzipped or not; MiniAlexNet: CIFAR-10, binary version) [default: the embedded subset of Fashion-MNIST]
+    /// Folder with the full data set [default: the embedded subset of Fashion-MNIST]. LeNet5 needs
+    /// MNIST or Fashion-MNIST as IDX files, gzipped or not. MiniAlexNet needs the binary version of
+    /// CIFAR-10
     #[arg(long)]
     pub data: Option<PathBuf>,
-    /// Train on the first so many images only
+    /// Train on this number of images only, the first of the data set
     #[arg(long)]
     pub train_items: Option<usize>,
-    /// Validate on the first so many test images only
+    /// Validate on this number of test images only, the first of the data set
     #[arg(long)]
     pub test_items: Option<usize>,
-    /// Observe after every so many epochs (the first and the last weights in any case)
+    /// Number of epochs between observations. The first and the last weights are always observed
     #[arg(long, default_value_t = 1)]
     pub observe_every: usize,
     /// Train without heavytail, to compare times
@@ -81,7 +83,7 @@ pub struct Settings {
 #[derive(ValueEnum, Serialize, Deserialize, Clone, Copy, Debug, PartialEq, Eq)]
 #[serde(rename_all = "kebab-case")]
 pub enum Optimizer {
-    /// Momentum 0.9, no dampening
+    /// SGD with momentum 0.9 and no dampening
     Sgd,
     /// Adam with burn's defaults
     Adam,
@@ -131,7 +133,7 @@ impl Optimizer {
 }
 
 impl Settings {
-    /// burn's schedulers count optimiser steps.
+    /// The schedule of the learning rate. It counts optimiser steps, like all schedulers of burn.
     fn schedule(&self, task: &Task) -> Result<ModuleLrScheduler> {
         let decay = self.lr_decay.unwrap_or(task.lr_decay);
         let steps = task.images.train.len().div_ceil(self.batch_size);
@@ -141,6 +143,7 @@ impl Settings {
             .map_err(|cause| anyhow!("learning rate: {cause}"))
     }
 
+    /// Applies the limits on the numbers of images.
     fn take(&self, images: Images) -> Result<Images> {
         let mut images = match self.train_items {
             Some(n) => images.take(n)?,
@@ -153,13 +156,14 @@ impl Settings {
     }
 }
 
-/// What a network is trained on.
+/// The task of a network: its name, its images and its default schedule.
 pub struct Task {
-    /// Name of the network.
+    /// The name of the network.
     pub network: &'static str,
     pub images: Images,
     pub batcher: ImageBatcher,
-    /// Factor of the learning rate from one epoch to the next, unless the settings have another.
+    /// The factor of the learning rate from one epoch to the next, unless the settings give another
+    /// one.
     pub lr_decay: f64,
 }
 
@@ -175,7 +179,8 @@ impl Task {
         })
     }
 
-    /// MiniAlexNet on CIFAR-10; without it, on the embedded grey images in three equal channels.
+    /// MiniAlexNet on CIFAR-10. Without CIFAR-10 it uses the embedded grey images with three equal
+    /// channels.
     pub fn mini_alexnet(settings: &Settings) -> Result<Self> {
         let images = match &settings.data {
             Some(dir) => settings.take(cifar::read(dir)?)?,
@@ -219,9 +224,11 @@ impl<M> Network for M where
 {
 }
 
-/// Train once; numbers go to `out`. `None` if the run was not watched.
+/// Trains a network once and writes the results to `out`. Returns `None` if heavytail did not watch
+/// the run.
 ///
-/// With checkpoints, the run goes on where they end, to the same result as if it had never been stopped.
+/// With checkpoints, the run continues at its last checkpoint. Its result is the same as without an
+/// interruption.
 pub fn train<M: Network>(
     settings: &Settings,
     task: &Task,
@@ -253,7 +260,7 @@ pub fn train<M: Network>(
         .every(Cadence::Epochs(settings.observe_every))
         .sink(Table::new(screen.clone()));
     if let Some(checkpoints) = checkpoints {
-        // The result must not depend on the machine's load.
+        // With `Wait` the result does not depend on the machine's load.
         builder = builder.overload(Overload::Wait);
         if checkpoints.epoch > 0 {
             builder = builder.resume().starting_epoch(checkpoints.epoch);
@@ -322,13 +329,14 @@ fn learn<M: Network>(
     Ok(())
 }
 
-/// `folder`, or `folder-2`, `folder-3`, … if something is in it: a log is never overwritten.
+/// Returns `folder`, or `folder-2`, `folder-3`, … if the folder is not empty. A log is never
+/// overwritten.
 pub fn fresh(folder: &Path) -> PathBuf {
     let is_free = |path: &PathBuf| match std::fs::read_dir(path) {
         Ok(mut entries) => entries.next().is_none(),
         Err(_) => !path.exists(),
     };
-    // Without a slash at the end, which a number must not follow.
+    // Collecting the components removes a slash at the end, where the number is appended.
     let folder: PathBuf = folder.components().collect();
     let numbered = |i: u32| PathBuf::from(format!("{}-{i}", folder.display()));
     std::iter::once(folder.clone())
@@ -337,7 +345,7 @@ pub fn fresh(folder: &Path) -> PathBuf {
         .expect("some number is free")
 }
 
-/// What a run has shown, and where its files are.
+/// Prints the results of a run and the paths of its files, and draws its figures.
 pub fn report(outcome: Option<Outcome>, time: Duration, out: &Path) -> Result<()> {
     println!("\ntrained in {:.1} s", time.as_secs_f64());
     let Some(outcome) = outcome else {
@@ -360,7 +368,7 @@ pub fn report(outcome: Option<Outcome>, time: Duration, out: &Path) -> Result<()
     println!("\nwritten:");
     for file in ["report.html", "log.jsonl", "layers.csv", "spectra", "burn"] {
         let path = out.join(file);
-        // The page needs the feature `report`.
+        // The page exists only with the feature `report`.
         if path.exists() {
             println!("  {}", path.display());
         }
@@ -368,7 +376,8 @@ pub fn report(outcome: Option<Outcome>, time: Duration, out: &Path) -> Result<()
     for figure in figures {
         println!("  {}", figure.display());
     }
-    // The run is complete even if a file is not; say so last, where it is seen.
+    // The run is complete even if a file is not. The failure is printed last, where the user sees
+    // it.
     for failure in &outcome.failures {
         eprintln!(
             "{}: {} lines are missing",

@@ -1,4 +1,4 @@
-//! Figures and a table of an experiment, from its merged results alone.
+//! Draws the figures and the table of an experiment from its merged results.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -14,12 +14,12 @@ use heavytail::{
 
 use crate::support::sweep::{LayerResult, Model, Row};
 
-/// The layer of the papers' figures, in both networks.
+/// The layer of the papers' figures, which both networks have.
 pub const LAYER: &str = "fc1.weight";
-/// Smaller matrices say little about tails.
+/// The smallest M of a layer in the figures. Smaller matrices give little information about tails.
 const SMALLEST: usize = 50;
 
-/// What an experiment varies.
+/// The setting that an experiment varies.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Knob {
     BatchSize,
@@ -56,7 +56,7 @@ impl Knob {
     }
 }
 
-/// The runs of one setting, by seed.
+/// The runs with one value of the varied setting, by seed.
 pub struct Setting<'a> {
     pub value: f64,
     pub runs: Vec<&'a Row>,
@@ -87,7 +87,8 @@ impl Experiment {
         })
     }
 
-    /// From the calmest setting to the wildest: large batches first, else small values.
+    /// The settings in their order in the figures: batch sizes in descending order, other settings
+    /// in ascending order.
     pub fn settings(&self) -> Vec<Setting<'_>> {
         let mut by_value: BTreeMap<u64, Setting<'_>> = BTreeMap::new();
         for row in &self.rows {
@@ -111,11 +112,12 @@ impl Experiment {
         settings
     }
 
-    /// A setting's place on an axis that may be logarithmic.
+    /// The position of a setting on a logarithmic axis.
     fn place(&self, setting: &Setting<'_>) -> f64 {
         let least = self.rows.iter().map(|r| self.knob.value(r));
         let least = least.filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
-        // No weight decay at all has no logarithm; it stands half a decade before the others.
+        // The logarithm of a weight decay of 0 does not exist. It is drawn half a decade before the
+        // smallest other value.
         if setting.value > 0.0 {
             setting.value
         } else {
@@ -129,6 +131,7 @@ impl Experiment {
         ChartAxis::log(format!("{}{note}", self.knob.name()))
     }
 
+    /// A description of the runs: network, images, fixed settings, epochs and number of seeds.
     pub fn what(&self) -> String {
         let run = &self.rows[0].run;
         let mut seeds: Vec<u64> = self.rows.iter().map(|r| r.run.seed).collect();
@@ -158,13 +161,13 @@ impl Experiment {
         layers.iter().map(|l| l.name.clone()).collect()
     }
 
-    /// Pairs of a setting and a number of the layer at the end, all seeds.
+    /// Pairs of the varied setting and a number of a run, for all runs.
     pub fn ends(&self, get: impl Fn(&Row) -> Option<f64>) -> Vec<(f64, f64)> {
         let pair = |row: &Row| Some((self.knob.value(row), get(row)?));
         self.rows.iter().filter_map(pair).collect()
     }
 
-    /// Draw everything into the folder, and tabulate.
+    /// Draws all figures into the folder and writes the table. Returns the paths.
     pub fn draw(&self, folder: &Path) -> Result<Vec<PathBuf>> {
         let mut written = Vec::new();
         let mut path = |name: &str| {
@@ -221,7 +224,7 @@ impl Experiment {
         Ok(())
     }
 
-    /// α, stable rank, soft rank by setting.
+    /// A chart of α, stable rank and soft rank by setting, at the end of training.
     fn ranks(&self) -> Chart {
         type Number = (&'static str, fn(&LayerResult) -> Option<f64>);
         let numbers: [Number; 3] = [
@@ -268,7 +271,7 @@ impl Experiment {
         }
     }
 
-    /// α̂ against accuracy, in both conventions, and accuracy by setting.
+    /// A chart of accuracy by setting, and of α̂ against accuracy in both conventions.
     fn accuracy(&self) -> Chart {
         let settings = self.settings();
         let count = settings.len().max(2) - 1;
@@ -317,7 +320,7 @@ impl Experiment {
         }
     }
 
-    /// α and soft rank over the epochs.
+    /// A chart of α and soft rank over the epochs.
     fn epochs(&self) -> Chart {
         let settings = self.settings();
         let count = settings.len().max(2) - 1;
@@ -330,7 +333,7 @@ impl Experiment {
                 .filter_map(|(i, value, row)| {
                     let series = get(row.result.layer(LAYER)?);
                     let epochs = row.result.observed.iter();
-                    // Runs of unequal length on one axis: the share of the run.
+                    // Runs of different lengths share one axis, the share of the training.
                     let whole = row.run.epochs as f64;
                     let points = epochs
                         .zip(series)
@@ -364,15 +367,18 @@ impl Experiment {
     }
 }
 
+/// The last value of a series.
 pub fn last<T: Copy>(values: &[Option<T>]) -> Option<T> {
     values.last().copied().flatten()
 }
 
+/// The smallest and the largest value.
 pub fn extent(values: &[f64]) -> (f64, f64) {
     let lo = values.iter().copied().fold(f64::INFINITY, f64::min);
     (lo, values.iter().copied().fold(f64::NEG_INFINITY, f64::max))
 }
 
+/// A curve of the mean, with a band from the smallest to the largest value.
 pub fn band(name: &str, hue: CurveColor, points: Vec<(f64, Vec<f64>)>) -> Curve {
     let points: Vec<(f64, Vec<f64>)> = points.into_iter().filter(|(_, v)| !v.is_empty()).collect();
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
@@ -388,6 +394,7 @@ pub fn band(name: &str, hue: CurveColor, points: Vec<(f64, Vec<f64>)>) -> Curve 
     }
 }
 
+/// The last verdict of a layer, for a phase table.
 pub fn cell(layer: &LayerResult) -> PhaseCell {
     PhaseCell {
         phase: last(&layer.phase),
@@ -397,6 +404,7 @@ pub fn cell(layer: &LayerResult) -> PhaseCell {
     }
 }
 
+/// The spectrum of a layer at the end of training.
 pub fn spectrum(layer: &LayerResult) -> Result<Spectrum> {
     Spectrum::from_eigenvalues(layer.spectrum.clone(), layer.n, layer.m)
         .with_context(|| layer.name.clone())

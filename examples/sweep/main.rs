@@ -1,4 +1,5 @@
-//! Many trainings from one plan: on this machine, one after the other, or on a cluster's nodes.
+//! Executes many trainings from one plan, one after the other on this machine or in parallel on the
+//! nodes of a cluster.
 //!
 //! ```text
 //! cargo run --release --example sweep -- plan --batch-sizes 4,32,256 --seeds 1,2,3 > plan.jsonl
@@ -7,8 +8,9 @@
 //! cargo run --release --example sweep -- plot .
 //! ```
 //!
-//! `run` without `--all` runs one index: `--index`, or the one that Slurm or Kubernetes tell (see
-//! `examples/cluster`). A run that was killed goes on from its last checkpoint when it is run again.
+//! Without `--all`, `run` executes one index. The index is `--index`, or the one that Slurm or
+//! Kubernetes provides (see `examples/cluster`). A killed run continues from its last checkpoint
+//! when it is started again.
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -37,42 +39,43 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Write a plan to the standard output: one run a line, every combination of the lists
+    /// Write a plan to the standard output, with one run a line for every combination of the lists
     Plan(Box<plan::Grid>),
-    /// Run one line of a plan, or all
+    /// Run one line of a plan, or all lines
     Run {
         #[arg(long)]
         plan: PathBuf,
         /// Line of the plan, counted from 0 [default: SLURM_ARRAY_TASK_ID or JOB_COMPLETION_INDEX]
         #[arg(long, conflicts_with = "all")]
         index: Option<usize>,
-        /// Run every line that is neither done nor another worker's
+        /// Run every line that is not done and on which no other worker works
         #[arg(long)]
         all: bool,
-        /// Folder of the runs, each in one of its own
+        /// Folder that holds one folder for each run
         #[arg(long, default_value = "runs/sweep")]
         out: PathBuf,
-        /// Where the plan's data set lies, unless it is the embedded one
+        /// Folder with the plan's data set, unless it is the embedded one
         #[arg(long)]
         data: Option<PathBuf>,
         #[arg(long, value_enum, default_value_t = Backend::Flex)]
         backend: Backend,
     },
-    /// Write the results of all runs that are done into one table, and name the others
+    /// Write the results of all finished runs as one table, and list the unfinished runs
     Merge {
         #[arg(long)]
         plan: PathBuf,
-        /// Folders of the runs; several if the workers had no common disk
+        /// Folders of the runs. Several folders are possible if the workers share no disk
         #[arg(long, default_value = "runs/sweep")]
         out: Vec<PathBuf>,
-        /// The table
+        /// File for the table
         #[arg(long)]
         results: PathBuf,
-        /// Be content with a part
+        /// Succeed even if some runs are not done
         #[arg(long)]
         partial: bool,
     },
-    /// Draw every `results.jsonl` in a folder and in those below it; with several experiments, also what they show together
+    /// Draw every `results.jsonl` in a folder and in its subfolders. Several experiments also give
+    /// common figures
     Plot {
         #[arg(default_value = "assets/experiments")]
         folder: PathBuf,
@@ -102,7 +105,7 @@ fn main() -> Result<()> {
             }
             let mut failed = 0;
             for entry in plan.entries() {
-                // One bad run must not keep the others from theirs.
+                // A failed run must not stop the other runs.
                 if let Err(error) = work(entry, &out, data.as_deref(), backend, true) {
                     eprintln!("{error:#}");
                     failed += 1;
@@ -161,7 +164,7 @@ fn draw(folder: &Path) -> Result<()> {
         gallery(&experiments, &path)?;
         println!("written: {}", path.display());
     }
-    // The same training but for the knob: two experiments can share an axis.
+    // These two experiments differ only in the varied setting, so they can share an axis.
     let of = |knob| {
         let mut same = experiments.iter().filter(|e| e.knob == knob);
         same.find(|e| e.rows.iter().all(|r| r.run.observe_every == 1) && e.model() == "LeNet5")

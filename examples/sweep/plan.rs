@@ -1,4 +1,4 @@
-//! From lists of settings to the lines of a plan.
+//! Builds the lines of a plan from lists of settings.
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
@@ -10,7 +10,7 @@ use crate::support::{
     train::Optimizer,
 };
 
-/// Every combination of the lists.
+/// The lists of settings. The plan holds every combination of their values.
 #[derive(Args)]
 pub struct Grid {
     #[arg(long, value_enum, default_value_t = Model::Lenet5)]
@@ -27,7 +27,7 @@ pub struct Grid {
     seeds: Vec<u64>,
     #[arg(long, default_value_t = 8)]
     epochs: usize,
-    /// The same number of optimiser steps for every batch size, instead of epochs
+    /// Number of optimiser steps, the same for every batch size. It replaces the number of epochs
     #[arg(long, conflicts_with = "epochs", requires = "train_items")]
     steps: Option<usize>,
     #[arg(long)]
@@ -46,7 +46,7 @@ pub struct Grid {
     no_batch_norm: bool,
 }
 
-/// So many observations of a run are enough for a curve.
+/// The approximate number of observations of a run with `--steps`. It suffices for a curve.
 const OBSERVATIONS: usize = 8;
 
 impl Grid {

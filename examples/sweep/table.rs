@@ -1,4 +1,4 @@
-//! An experiment as a table in Markdown.
+//! Writes the results of an experiment as a table in Markdown.
 
 use std::fmt::Write as _;
 
@@ -10,7 +10,8 @@ use heavytail::{
 use crate::figures::{Experiment, LAYER, cell, extent, last};
 use crate::support::sweep::{LayerResult, Row};
 
-/// The layer of the papers, setting by setting.
+/// A table of the papers' layer with one line for each setting, and rank correlations with the
+/// setting.
 pub fn table(experiment: &Experiment) -> String {
     let mut text = format!("{}\n\n", experiment.what());
     let _ = writeln!(
@@ -95,7 +96,7 @@ pub fn table(experiment: &Experiment) -> String {
     text
 }
 
-/// `2 × A, B` for `A, A, B`.
+/// Combines equal words: `2 × A, B` for `A, A, B`.
 fn together(words: &[String]) -> String {
     let mut counts: Vec<(&String, usize)> = Vec::new();
     for word in words {
@@ -117,6 +118,7 @@ fn together(words: &[String]) -> String {
     parts.join(", ")
 }
 
+/// The position of a phase in the order of the phases.
 fn place_of(phase: Phase) -> f64 {
     Phase::ALL.iter().position(|p| *p == phase).unwrap_or(0) as f64
 }

@@ -1,4 +1,4 @@
-//! What several experiments show together.
+//! Draws figures of several experiments together.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,7 +12,7 @@ use heavytail::{
 use crate::figures::{Experiment, Knob, LAYER, band, last, spectrum};
 use crate::support::sweep::{LayerResult, Row};
 
-/// Soft rank and phase against lr/batch, for experiments that turn different knobs.
+/// Draws soft rank and phase against lr/batch, for experiments that vary different settings.
 pub fn noise_scale(experiments: &[&Experiment], path: &Path) -> Result<()> {
     let scale = |row: &Row| row.run.lr / row.run.batch_size as f64;
     let end = |row: &Row| -> Option<(f64, f64, Phase)> {
@@ -60,7 +60,7 @@ pub fn noise_scale(experiments: &[&Experiment], path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The surest example of each phase of one layer of one network, each with its spectrum.
+/// Draws one spectrum for each phase: the layer of LeNet5 whose verdict has the highest confidence.
 pub fn gallery(experiments: &[Experiment], path: &Path) -> Result<()> {
     let model = "LeNet5";
     let mut spectra = Vec::new();

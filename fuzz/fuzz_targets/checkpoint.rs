@@ -1,4 +1,5 @@
-//! Any bytes, opened as a weight file and read whole: an error or values, never a panic.
+//! Opens any bytes as a weight file and reads every tensor. The result is an error or values, but
+//! never a panic.
 #![no_main]
 
 use std::io::Write;
@@ -7,7 +8,8 @@ use heavytail::checkpoint::Checkpoint;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    // Checkpoints are read from files, so that no more of them is in memory than one tensor.
+    // Checkpoints can only be opened from files, because they keep no more than one tensor in
+    // memory.
     let mut file = tempfile::NamedTempFile::new().expect("a temporary file");
     file.write_all(bytes).expect("room for it");
     if let Ok(checkpoint) = Checkpoint::open(file.path()) {

@@ -1,9 +1,9 @@
-//! What the readers of all formats find.
+//! The result that the readers of all formats return.
 
 use super::dtype::Dtype;
 use super::location::Location;
 
-/// A tensor that a format's reader has found.
+/// A tensor of a file, with the location of its values.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) name: String,
@@ -12,11 +12,13 @@ pub(super) struct Entry {
     pub(super) location: Location,
 }
 
-/// All that a format's reader has found, in file order.
+/// Everything that a format's reader finds, in file order.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) entries: Vec<Entry>,
+    /// Name and reason of each tensor or file that is not read.
     pub(super) skipped: Vec<(String, String)>,
+    /// Name and reason of each tensor that the index lists and whose shard does not exist.
     pub(super) missing: Vec<(String, String)>,
 }
 
@@ -25,7 +27,8 @@ impl Contents {
         self.skipped.push((name.into(), reason.into()));
     }
 
-    /// Strip `module.`, which PyTorch's parallel wrappers put before every name.
+    /// Removes the prefix `module.` from all names if every tensor has it. PyTorch's parallel
+    /// wrappers put this prefix before every name.
     pub(super) fn strip_module(&mut self) {
         const PREFIX: &str = "module.";
         let all = |contents: &Self| contents.entries.iter().all(|e| e.name.starts_with(PREFIX));

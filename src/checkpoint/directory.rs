@@ -1,4 +1,4 @@
-//! Folders of weight files.
+//! A reader for folders of weight files.
 
 use std::collections::HashMap;
 use std::ffi::OsStr;
@@ -11,7 +11,8 @@ use super::index;
 use super::source::Source;
 use crate::error::{Error, Result, chain};
 
-/// The tensors of a folder: through its index, or of all its weight files in name order.
+/// Lists the tensors of a folder. A folder with an index is read through the index. Otherwise all
+/// its weight files are read in name order.
 pub(super) fn list(folder: &Path) -> Result<Contents> {
     let io = |e| Error::io(folder, e);
     let mut files = Vec::new();
@@ -26,7 +27,8 @@ pub(super) fn list(folder: &Path) -> Result<Contents> {
         let name = path.file_name().unwrap_or_default();
         name.to_string_lossy().ends_with(end)
     };
-    // A model may come in two formats; safetensors is the one made for this.
+    // A folder may hold one model in two formats. The index of the safetensors files takes
+    // precedence.
     for end in [".safetensors.index.json", ".index.json"] {
         let indices: Vec<_> = files.iter().filter(|f| ends_in(f, end)).collect();
         match indices[..] {
@@ -44,7 +46,7 @@ pub(super) fn list(folder: &Path) -> Result<Contents> {
         let name = file.file_name().unwrap_or_default().to_string_lossy();
         let source = Source::open(&file)?;
         match recognise(&source)? {
-            // No index is among them, so these are settings.
+            // The folder holds no index, so a JSON file holds settings.
             None | Some(Format::Json) => {
                 if is_named_as_weights(&file) {
                     unread.push((
@@ -55,7 +57,8 @@ pub(super) fn list(folder: &Path) -> Result<Contents> {
             }
             Some(format) => match format::list(&source, false) {
                 Ok(contents) => parts.push((contents, format, file.clone())),
-                // A zip may be anything; only one that is named as PyTorch's must be readable.
+                // Any program may have written a zip. Only a zip with one of PyTorch's extensions
+                // must be readable.
                 Err(why) if format == Format::Zip && !is_named_as_pytorch(&file) => {
                     unread.push((name.into_owned(), chain(&why)));
                 }
@@ -79,9 +82,9 @@ pub(super) fn list(folder: &Path) -> Result<Contents> {
         missing: Vec::new(),
     };
     for (mut contents, format, file) in parts {
-        // The name of a NumPy array is the stem already.
+        // A NumPy array is already named by the stem.
         if with_tensors > 1 && format != Format::Npy {
-            // Of one model in two formats, the stem would not say which.
+            // If one model lies in two formats, both files have the same stem.
             let is_unique = stems.get(&file.file_stem().map(OsStr::to_owned)) == Some(&1);
             let prefix = if is_unique {
                 file.file_stem()

@@ -1,4 +1,4 @@
-//! The types of values.
+//! The number types of tensor values.
 
 use std::fmt;
 
@@ -14,13 +14,13 @@ pub enum Dtype {
     F16,
     /// bfloat16: the upper half of a 32-bit float.
     BF16,
-    /// Anything else, by the file's name for it. Such tensors are among
-    /// [`skipped`](super::Checkpoint::skipped).
+    /// Any other type, under the name that the file gives. [`skipped`](super::Checkpoint::skipped)
+    /// lists such tensors.
     Other(String),
 }
 
 impl Dtype {
-    /// Bytes of one value; none for a type that is not read.
+    /// The size of one value in bytes. `None` for a type that is not supported.
     pub(super) fn size(&self) -> Option<u64> {
         match self {
             Dtype::F64 => Some(8),

@@ -1,8 +1,9 @@
-//! What a file's name promises. What it is, is seen from its content.
+//! File extensions of weight files. They decide only what is reported: the content decides the
+//! format.
 
 use std::path::Path;
 
-/// Endings of weight files, also of formats that are not read.
+/// The extensions of weight files, including those of formats that are not supported.
 const WEIGHT_EXTENSIONS: [&str; 12] = [
     "bin",
     "bpk",
@@ -18,13 +19,14 @@ const WEIGHT_EXTENSIONS: [&str; 12] = [
     "safetensors",
 ];
 
-/// Whether a file that is not read deserves a mention.
+/// Whether the file's extension is that of a weight file. Such a file is reported if it cannot be
+/// read.
 pub(super) fn is_named_as_weights(file: &Path) -> bool {
     let ending = file.extension().unwrap_or_default().to_string_lossy();
     WEIGHT_EXTENSIONS.contains(&ending.to_lowercase().as_str())
 }
 
-/// Whether PyTorch must have written it.
+/// Whether the file's extension is one that PyTorch's users give. Such a file must be readable.
 pub(super) fn is_named_as_pytorch(file: &Path) -> bool {
     let ending = file.extension().unwrap_or_default().to_string_lossy();
     ["bin", "ckpt", "pt", "pth", "th"].contains(&ending.to_lowercase().as_str())

@@ -1,21 +1,25 @@
-//! One file: which format it is, and the tensors in it.
+//! Recognises the format of one file and lists the tensors in it.
 
 use super::contents::Contents;
 use super::source::Source;
 use super::{burnpack, npy, safetensors, torch};
 use crate::error::Result;
 
-/// What a file is, by its first bytes.
+/// The format of a file, recognised by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     Safetensors,
+    /// The zip that `torch.save` writes since PyTorch 1.6.
     Zip,
+    /// The stream of pickles that `torch.save` wrote before PyTorch 1.6.
     Legacy,
     Burnpack,
     Npy,
+    /// A JSON object: an index of shards, or settings.
     Json,
 }
 
+/// Recognises a file by its first 32 bytes. `None` if it has none of the known formats.
 pub(super) fn recognise(source: &Source) -> Result<Option<Format>> {
     let head = source.bytes(0, source.len().min(32))?;
     Ok(if head.starts_with(burnpack::MAGIC) {
@@ -27,7 +31,8 @@ pub(super) fn recognise(source: &Source) -> Result<Option<Format>> {
     } else if torch::is_legacy(&head) {
         Some(Format::Legacy)
     } else if head.get(8) == Some(&b'{') && head.get(6..8) == Some(&[0, 0]) {
-        // A length below 2⁴⁸ and an object: text has no zero bytes there.
+        // The first eight bytes are the header's length, below 2⁴⁸. Text has no zero bytes in their
+        // place.
         Some(Format::Safetensors)
     } else if head.trim_ascii_start().first() == Some(&b'{') {
         Some(Format::Json)
@@ -36,8 +41,8 @@ pub(super) fn recognise(source: &Source) -> Result<Option<Format>> {
     })
 }
 
-/// The tensors of one file, which is no index. A shard keeps its names as they are, because its
-/// index speaks of them.
+/// Lists the tensors of one file that is not an index. A shard keeps the prefix `module.` of its
+/// names, because its index lists the full names.
 pub(super) fn list(source: &Source, is_shard: bool) -> Result<Contents> {
     match recognise(source)? {
         Some(Format::Safetensors) => safetensors::list(source),

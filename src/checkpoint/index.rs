@@ -1,4 +1,4 @@
-//! Indices of shards.
+//! A reader for an index of shards, `*.index.json`.
 
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -13,7 +13,7 @@ use super::format;
 use super::source::{Source, printable};
 use crate::error::{Error, Result};
 
-/// The largest index known has 10 MB.
+/// The largest index in bytes that is read. The largest known index has 10 MB.
 const MAX_INDEX_LENGTH: u64 = 1 << 24;
 
 #[derive(Deserialize)]
@@ -23,7 +23,8 @@ struct Index {
     _metadata: IgnoredAny,
 }
 
-/// A shard is a file beside its index, whatever the index says.
+/// Whether a shard's name is a plain file name. A shard must lie in the folder of its index,
+/// whatever path the index gives.
 fn is_plain_name(name: &str) -> bool {
     let mut parts = Path::new(name).components();
     let is_one = matches!(
@@ -33,8 +34,8 @@ fn is_plain_name(name: &str) -> bool {
     is_one && !name.contains(['/', '\\', ':', '\0'])
 }
 
-/// The tensors of all shards that an index names and that are there; those of the others are
-/// missing.
+/// Lists the tensors of all shards that an index names and that exist. The tensors of the other
+/// shards are missing.
 pub(super) fn list(source: &Source) -> Result<Contents> {
     let path = source.path();
     if source.len() > MAX_INDEX_LENGTH {
@@ -43,7 +44,7 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     let bytes = source.bytes(0, source.len())?;
     let index: Index = serde_json::from_slice(&bytes)
         .map_err(|e| Error::format(path, Some(e.line()), format!("no index of shards: {e}")))?;
-    // By shard, the tensors it is to hold and whether it does.
+    // For each shard: the tensors that it should hold, and whether it holds them.
     let mut shards: BTreeMap<&str, BTreeMap<&str, bool>> = BTreeMap::new();
     for (tensor, shard) in &index.weight_map {
         if !is_plain_name(shard) {
@@ -95,7 +96,8 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     Ok(all)
 }
 
-/// None of an index's shards is there, and what is.
+/// The message for an index without any existing shard. It names the first shard and the weight
+/// files that do exist.
 fn no_shard(first: &str, count: usize, folder: &Path) -> String {
     let others = match count - 1 {
         0 => String::new(),
@@ -112,10 +114,10 @@ fn no_shard(first: &str, count: usize, folder: &Path) -> String {
     )
 }
 
-/// The first few weight files of a folder.
+/// The names of the first five weight files of a folder.
 fn offers(folder: &Path) -> Vec<String> {
     const FEW: usize = 5;
-    // The parent of a bare file name is empty.
+    // `parent` returns an empty path for a bare file name.
     let folder = match folder {
         f if f == Path::new("") => Path::new("."),
         f => f,

@@ -1,4 +1,4 @@
-//! Where a tensor's values lie in a file, and how to read them.
+//! The location of a tensor's values in a file, and the reader for these values.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,56 +7,62 @@ use super::dtype::Dtype;
 use super::source::{self, Source};
 use crate::error::Result;
 
-/// Read this much at a time.
+/// The number of bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
-/// More axes than any framework has.
+/// The largest number of axes of a tensor. No framework has more.
 pub(super) const MAX_AXES: usize = 32;
-/// A tensor may have more values than its file stores (an axis of stride 0), but no more than this.
+/// A tensor may have more values than its file stores (an axis of stride 0). This is the largest
+/// number of values of such a tensor.
 const MAX_REPEATED: u64 = 1 << 24;
 
-/// Where in a file values lie: all values of one storage, of which a tensor takes some.
+/// The bytes of one storage in a file. A tensor takes some or all of its values.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Storage {
-    /// Byte of the file at which it starts.
+    /// The first byte of the storage in the file.
     pub(super) start: u64,
-    /// Its length in bytes.
+    /// The length of the storage in bytes.
     pub(super) len: u64,
     pub(super) big_endian: bool,
 }
 
-/// The place of one tensor, checked against the file.
+/// The location of one tensor's values, checked against the length of the file.
 #[derive(Debug)]
 pub(super) struct Location {
     file: Arc<Path>,
-    /// Byte of the first value.
+    /// The byte of the first value.
     start: u64,
-    /// Values from the first to the last, with those between that are not the tensor's.
+    /// The number of values from the tensor's first to its last. It includes the values between
+    /// them that the tensor does not use.
     span: u64,
+    /// The number of values of the tensor.
     values: u64,
+    /// The size of one value in bytes.
     size: u64,
-    /// In values; none if the tensor lies as it should.
+    /// The strides in values. `None` for a tensor whose values lie in row-major order without gaps.
     strides: Option<Vec<u64>>,
     big_endian: bool,
 }
 
-/// The row-major strides of a shape, and its number of values.
+/// The row-major strides of a shape and its number of values. `None` if the number overflows.
 fn row_major(shape: &[usize]) -> Option<(Vec<u64>, u64)> {
     let mut strides = vec![0; shape.len()];
     let mut values = 1u64;
     for (stride, &side) in strides.iter_mut().zip(shape).rev() {
         *stride = values;
-        // A later side of 0 must not hide an overflow of the others.
+        // A later side of 0 must not hide an overflow of the earlier sides.
         values = values.checked_mul(u64::try_from(side).ok()?)?;
     }
     Some((strides, values))
 }
 
 impl Location {
-    /// The place of a tensor in a storage, `offset` values after its start.
+    /// The location of a tensor in a storage. `offset` is the number of values before its first
+    /// value.
     ///
     /// # Errors
     ///
-    /// The cause, if the tensor is not within the storage or the storage not within the file.
+    /// Returns the cause if the tensor is not within the storage, or the storage not within the
+    /// file.
     pub(super) fn new(
         source: &Source,
         storage: Storage,
@@ -85,7 +91,7 @@ impl Location {
                 return Err(format!("{} strides for {shape:?}", strides.len()));
             }
             Some(strides) => {
-                // The stride of an axis of one value is never used.
+                // The stride of an axis with one value is never used.
                 let pairs = strides.iter().zip(&plain).zip(shape);
                 let as_it_should =
                     values == 0 || pairs.clone().all(|((a, b), &n)| n == 1 || a == b);
@@ -134,11 +140,12 @@ impl Location {
         &self.file
     }
 
-    /// The bytes from the first to the last value; none for a tensor without values.
+    /// The first byte and the byte after the last value. `None` for a tensor without values.
     pub(super) fn range(&self) -> Option<(u64, u64)> {
         (self.span > 0).then(|| (self.start, self.start + self.span * self.size))
     }
 
+    /// Reads the values in row-major order.
     pub(super) fn read(&self, name: &str, shape: &[usize], dtype: &Dtype) -> Result<Vec<f64>> {
         let bad = |cause: String| source::bad(&self.file, &format!("tensor `{name}`: {cause}"));
         let source = Source::open(&self.file)?;
@@ -174,7 +181,7 @@ impl Location {
         let mut index = vec![0usize; shape.len()];
         let mut at = 0u64;
         for _ in 0..wanted {
-            // Within the span, which was read whole.
+            // `first` lies within `bytes`, because `bytes` holds the whole span.
             let first = (at * self.size) as usize;
             decode.append(&bytes[first..first + self.size as usize], &mut out);
             for ((i, &side), &stride) in index.iter_mut().zip(shape).zip(strides).rev() {
@@ -191,12 +198,14 @@ impl Location {
     }
 }
 
+/// Converts stored values to `f64`.
 struct Decode<'a> {
     dtype: &'a Dtype,
     big_endian: bool,
 }
 
 impl Decode<'_> {
+    /// Appends the values of `bytes`, which holds a whole number of values.
     fn append(&self, bytes: &[u8], out: &mut Vec<f64>) {
         match self.dtype {
             Dtype::F64 => self.each(bytes, out, |b| f64::from_bits(u64::from_le_bytes(b))),
@@ -207,7 +216,7 @@ impl Decode<'_> {
             Dtype::BF16 => self.each(bytes, out, |b| {
                 f64::from(f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))
             }),
-            // `Location::new` refuses it.
+            // `Location::new` refuses such a type.
             Dtype::Other(_) => {}
         }
     }
@@ -231,7 +240,7 @@ impl Decode<'_> {
     }
 }
 
-/// An IEEE 754 binary16 number.
+/// Converts an IEEE 754 binary16 number to `f64`.
 fn half(bits: u16) -> f64 {
     let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
     let fraction = f64::from(bits & 0x3ff) / 1024.0;

@@ -1,19 +1,21 @@
-//! Reading weight files, tensor by tensor, without executing anything.
+//! Reads weight files tensor by tensor. It never executes anything in a file.
 //!
-//! [`Checkpoint::open`] reads what a file says about its tensors; [`Checkpoint::read`] reads the
-//! values of one. A file is recognised by its first bytes, whatever its name:
+//! [`Checkpoint::open`] reads the names, shapes and types of the tensors. [`Checkpoint::read`]
+//! reads the values of one tensor. The first bytes of a file decide its format, whatever its name:
 //!
-//! | format | read |
-//! |---|---|
-//! | [safetensors](https://github.com/huggingface/safetensors#format) | one file, or shards through their `*.index.json` |
-//! | PyTorch | `torch.save`'s zip (since 1.6) and the pickle stream before it: state dicts, also nested, and whole modules |
-//! | burnpack | burn's records, `.bpk` |
-//! | [NumPy](https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html) | `.npy`, versions 1 to 3 |
-//! | a folder | all of these in it, or the shards of its index |
+//! - [safetensors](https://github.com/huggingface/safetensors#format): one file, or shards through
+//!   their `*.index.json`.
+//! - PyTorch: the zip that `torch.save` writes since version 1.6, and the older pickle stream. The
+//!   file may hold a state dict, a nested one, or a whole module.
+//! - burnpack: burn's records, `.bpk`.
+//! - [NumPy](https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html): `.npy`,
+//!   versions 1 to 3.
+//! - A folder: all files of these formats in it, or the shards of its index.
 //!
-//! A pickle is a program. Ours runs on a virtual machine that builds plain values and knows a
-//! dozen names; it calls nothing and imports nothing. Every length in a file is held against the file's size
-//! before memory is asked for, so a hostile file costs an error and no more.
+//! A pickle is a program. This module runs it on a virtual machine that builds plain values and
+//! knows a dozen names. The machine calls nothing and imports nothing. The reader compares every
+//! length in a file with the file's size before it allocates memory. A hostile file can therefore
+//! cause only an error.
 //!
 //! ```no_run
 //! use heavytail::{Config, WeightMatrix, analyze, checkpoint::Checkpoint};
@@ -52,10 +54,10 @@ use format::{Format, recognise};
 use location::Location;
 use source::Source;
 
-/// A weight file, a sharded model's index, or a folder of weight files, opened.
+/// An opened weight file, index of shards, or folder of weight files.
 ///
-/// It holds names and locations, no values: [`read`](Self::read) opens the file again, so a file must
-/// not change in between.
+/// A checkpoint holds names and locations, but no values. [`read`](Self::read) opens the file
+/// again, so the file must not change after [`open`](Self::open).
 #[derive(Debug)]
 pub struct Checkpoint {
     path: PathBuf,
@@ -65,35 +67,38 @@ pub struct Checkpoint {
     missing: Vec<(String, String)>,
 }
 
-/// What a checkpoint says about one tensor.
+/// The description of one tensor in a checkpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TensorInfo {
-    /// Dotted name, for example `conv1.weight`. Names are unique.
+    /// The dotted name, for example `conv1.weight`. Names are unique.
     pub name: String,
-    /// Its shape.
+    /// The length of each axis. A scalar has no axis.
     pub shape: Vec<usize>,
-    /// The type of its values in the file.
+    /// The type of the values in the file.
     pub dtype: Dtype,
-    /// The file that holds its values.
+    /// The file that holds the values.
     pub file: PathBuf,
-    /// The first tensor with the very same bytes, if this is not the first: tied weights, which
-    /// are one set of weights under two names.
+    /// The name of the first tensor with the same bytes, for tied weights: one set of weights under
+    /// two names. `None` for the first tensor itself and for a tensor that shares no bytes.
     pub shared_with: Option<String>,
 }
 
 impl Checkpoint {
-    /// Open a weight file, an index of shards, or a folder of weight files.
+    /// Opens a weight file, an index of shards, or a folder of weight files.
     ///
-    /// A folder with a `*.index.json` is read through it; the tensors of a shard that is not there
-    /// are [missing](Self::missing). Else its weight files are read in name order, and if more than
-    /// one holds tensors, their names begin with the file's stem (with the file's whole name where
-    /// two have the same stem).
+    /// A folder with a `*.index.json` is read through this index. If a shard does not exist, its
+    /// tensors are [missing](Self::missing). In a folder without an index, the weight files are
+    /// read in name order. If more than one of them holds tensors, each tensor's name begins with
+    /// the file's stem. It begins with the whole file name where two files have the same stem.
     ///
     /// # Errors
     ///
-    /// If the path cannot be read, is none of these formats, or is damaged; if an index names a
-    /// shard that lies elsewhere, or no shard that is there; if a folder holds no weight file.
+    /// Returns an error in these cases:
+    ///
+    /// - The path cannot be read, has none of these formats, or is damaged.
+    /// - An index names a shard in another folder, or none of its shards exists.
+    /// - A folder holds no weight file.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
@@ -152,27 +157,29 @@ impl Checkpoint {
         &self.path
     }
 
-    /// The tensors of floats, in file order. The state of optimizers is not among them.
+    /// The tensors of floating-point values, in file order. Optimizer state is left out.
     pub fn tensors(&self) -> &[TensorInfo] {
         &self.tensors
     }
 
-    /// Name and reason of what is no weight tensor: integers, the state of optimizers, types that
-    /// are not read.
+    /// Name and reason of every entry that is not read as a weight tensor: integers, optimizer
+    /// state, unsupported types.
     pub fn skipped(&self) -> &[(String, String)] {
         &self.skipped
     }
 
-    /// Name and reason of the tensors that the index promises and whose shard is not there.
+    /// Name and reason of every tensor that the index lists and whose shard does not exist.
     pub fn missing(&self) -> &[(String, String)] {
         &self.missing
     }
 
-    /// The values of one tensor, row-major, whatever its type, byte order and strides.
+    /// The values of the tensor `tensors()[index]`, in row-major order, whatever its type, byte
+    /// order and strides.
     ///
     /// # Errors
     ///
-    /// If there is no such tensor, or its file cannot be read or has become shorter.
+    /// Returns an error if there is no such tensor, or if its file cannot be read or has become
+    /// shorter.
     pub fn read(&self, index: usize) -> Result<Vec<f64>> {
         let (Some(info), Some(location)) = (self.tensors.get(index), self.locations.get(index))
         else {

@@ -1,4 +1,5 @@
-//! NumPy's `.npy`: a magic number, a version, a Python literal, then the values.
+//! A reader for NumPy's `.npy`. A file holds a magic number, a version, a Python literal and the
+//! values.
 //!
 //! Layout: <https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html>.
 
@@ -9,9 +10,11 @@ use super::source::Source;
 use crate::error::Result;
 
 pub(super) const MAGIC: &[u8] = b"\x93NUMPY";
-/// NumPy itself refuses headers above 10,000 bytes unless told to trust the file.
+/// The longest header in bytes that is read. NumPy itself refuses headers above 10,000 bytes unless
+/// the caller trusts the file.
 const MAX_HEADER_LENGTH: u64 = 1 << 16;
 
+/// Lists the one array of the file, under the file's stem as its name.
 pub(super) fn list(source: &Source) -> Result<Contents> {
     let version = source.bytes(6, 2)?;
     let (length, at) = match version[0] {
@@ -51,7 +54,7 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
         let mut next = 1u64;
         let mut stride = |&side: &usize| {
             let stride = next;
-            // An overflow is refused with the shape.
+            // `Location::new` refuses a shape whose number of values overflows.
             next = next.saturating_mul(side as u64);
             stride
         };
@@ -68,6 +71,7 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     Ok(contents)
 }
 
+/// The type that a `descr` names, and whether its values are big-endian.
 fn dtype(descr: &str) -> (Dtype, bool) {
     let (order, kind) = descr.split_at_checked(1).unwrap_or_default();
     let dtype = match kind {
@@ -84,13 +88,14 @@ fn dtype(descr: &str) -> (Dtype, bool) {
     }
 }
 
+/// The Python literal that describes the array.
 struct Header {
     descr: String,
     fortran_order: bool,
     shape: Vec<usize>,
 }
 
-/// Read `{'descr': '<f4', 'fortran_order': False, 'shape': (64, 48), }`.
+/// Reads `{'descr': '<f4', 'fortran_order': False, 'shape': (64, 48), }`.
 fn parse(text: &str) -> Result<Header, String> {
     let mut rest = text.trim();
     let (mut descr, mut fortran_order, mut shape) = (None, None, None);
@@ -115,6 +120,7 @@ fn parse(text: &str) -> Result<Header, String> {
     })
 }
 
+/// Removes `token` and the white space after it from the front of `rest`.
 fn eat(rest: &mut &str, token: &str) -> Result<(), String> {
     let after = rest.strip_prefix(token).ok_or_else(|| {
         let seen: String = rest.chars().take(16).collect();
@@ -124,6 +130,7 @@ fn eat(rest: &mut &str, token: &str) -> Result<(), String> {
     Ok(())
 }
 
+/// Removes a string in quotes from the front of `rest` and returns its content.
 fn quoted<'a>(rest: &mut &'a str) -> Result<&'a str, String> {
     let quote = if rest.starts_with('"') { "\"" } else { "'" };
     let body = rest.strip_prefix(quote).ok_or("a string is missing")?;
@@ -132,7 +139,7 @@ fn quoted<'a>(rest: &mut &'a str) -> Result<&'a str, String> {
     Ok(inside)
 }
 
-/// A type's name, or for a structured type its whole description.
+/// The name of a type. For a structured type, its whole description.
 fn described(rest: &mut &str) -> Result<String, String> {
     if !rest.starts_with('[') {
         return quoted(rest).map(str::to_owned);

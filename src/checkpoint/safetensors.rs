@@ -1,6 +1,8 @@
-//! safetensors: a length, a JSON object of names, types, shapes and ranges, then the values.
+//! A reader for safetensors. A file holds a length, a JSON object of names, types, shapes and
+//! ranges, and the values.
 //!
-//! Layout and what a reader must refuse: <https://github.com/huggingface/safetensors#format>.
+//! Layout and the cases that a reader must refuse:
+//! <https://github.com/huggingface/safetensors#format>.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -14,9 +16,10 @@ use super::location::{Location, MAX_AXES, Storage};
 use super::source::Source;
 use crate::error::Result;
 
-/// The format's own limit.
+/// The longest header in bytes that the format allows.
 const MAX_HEADER_LENGTH: u64 = 100_000_000;
 
+/// Lists the tensors of a safetensors file in the order of their values.
 pub(super) fn list(source: &Source) -> Result<Contents> {
     let b = source.bytes(0, 8)?;
     let length = u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
@@ -28,7 +31,7 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
         serde_json::from_slice(&header).map_err(|e| source.bad(format!("header: {e}")))?;
     let data = 8 + length;
     let mut tensors = header.0;
-    // In the order of the values, which is the order in which they were written.
+    // The order of the values is the order in which they were written.
     tensors.sort_by_key(|(_, t)| t.data_offsets);
 
     let mut contents = Contents::default();
@@ -36,7 +39,7 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     for (name, tensor) in tensors {
         let bad = |cause: String| source.bad(format!("tensor `{name}`: {cause}"));
         let (from, to) = tensor.data_offsets;
-        // The format allows no holes and no overlaps.
+        // The format allows no gaps and no overlaps.
         if from != end || to < from {
             let cause = format!("bytes {from}..{to} do not follow byte {end}");
             return Err(bad(cause));
@@ -84,14 +87,16 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     Ok(contents)
 }
 
+/// The header's description of one tensor.
 #[derive(Deserialize)]
 struct Tensor {
     dtype: String,
     shape: Shape,
+    /// The first byte and the byte after the last, counted from the end of the header.
     data_offsets: (u64, u64),
 }
 
-/// Tensors in the header's order, each name once.
+/// The tensors in the order of the header. Each name occurs once.
 struct Header(Vec<(String, Tensor)>);
 
 impl<'de> Deserialize<'de> for Header {
@@ -124,7 +129,7 @@ impl<'de> Deserialize<'de> for Header {
     }
 }
 
-/// A shape of a bounded number of axes, so that a long list of zeros costs nothing.
+/// A shape with at most [`MAX_AXES`] axes. The limit keeps a long list of zeros from using memory.
 struct Shape(Vec<usize>);
 
 impl<'de> Deserialize<'de> for Shape {

@@ -1,4 +1,5 @@
-//! A file of known length. No length read from it asks for memory before it was held against that.
+//! A file of known length. Every length is compared with the length of the file before memory is
+//! allocated for it.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -7,18 +8,20 @@ use std::sync::Arc;
 
 use crate::error::{Error, Result};
 
-/// Lines of text pickles: names and digits.
+/// The longest line of a text pickle in bytes. Lines hold names and digits.
 const MAX_LINE_LENGTH: u64 = 1 << 16;
 
-/// Causes quote names from files, which may be of any length and hold a terminal's commands.
+/// The longest cause in characters. Causes quote names from files, and such a name may have any
+/// length.
 const MAX_CAUSE_LENGTH: usize = 400;
 
-/// What is wrong with a file, fit to be printed.
+/// An error about the file `path`. Its cause can be printed safely.
 pub(super) fn bad(path: &Path, cause: &str) -> Error {
     Error::format(path, None, printable(cause))
 }
 
-/// A text that quotes a file, fit to be printed.
+/// A text that quotes a file, made safe to print: control characters are escaped, and a long text
+/// is cut off.
 pub(super) fn printable(cause: &str) -> String {
     let mut shown = String::new();
     for (index, c) in cause.chars().enumerate() {
@@ -34,6 +37,7 @@ pub(super) fn printable(cause: &str) -> String {
     shown
 }
 
+/// An open file with its length in bytes.
 #[derive(Debug)]
 pub(super) struct Source {
     path: Arc<Path>,
@@ -44,7 +48,8 @@ pub(super) struct Source {
 impl Source {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let io = |e| Error::io(path, e);
-        // Asked before opening: to open a named pipe would wait for its writer.
+        // This check comes before the opening, because opening a named pipe would wait for its
+        // writer.
         if !std::fs::metadata(path).map_err(io)?.is_file() {
             return Err(Error::format(path, None, "not a regular file"));
         }
@@ -77,6 +82,7 @@ impl Source {
         Error::io(&self.path, source)
     }
 
+    /// Returns an error if the file ends before byte `at + count`.
     fn check(&self, at: u64, count: u64) -> Result<()> {
         match at.checked_add(count) {
             Some(end) if end <= self.len => Ok(()),
@@ -87,7 +93,8 @@ impl Source {
         }
     }
 
-    /// Some bytes, held against the file's length first.
+    /// Reads `count` bytes from byte `at`. The range is compared with the file's length before
+    /// memory is allocated.
     pub(super) fn bytes(&self, at: u64, count: u64) -> Result<Vec<u8>> {
         self.check(at, count)?;
         let mut bytes = Vec::new();
@@ -98,15 +105,15 @@ impl Source {
         Ok(bytes)
     }
 
-    /// Fill a buffer from a place in the file.
+    /// Fills a buffer with the bytes from byte `at` on.
     pub(super) fn read_into(&self, at: u64, buffer: &mut [u8]) -> Result<()> {
         let mut file = &self.file;
         file.seek(SeekFrom::Start(at)).map_err(|e| self.io(e))?;
         file.read_exact(buffer).map_err(|e| self.io(e))
     }
 
-    /// Read on from a place, byte by byte, up to `count` bytes. One stream at a time: streams and
-    /// [`bytes`](Self::bytes) share the file's position.
+    /// Reads sequentially from byte `at`, at most `count` bytes. Use one stream at a time: streams
+    /// and [`bytes`](Self::bytes) share the position in the file.
     pub(super) fn stream(&self, at: u64, count: u64) -> Result<Stream<'_>> {
         self.check(at, count)?;
         let mut file = &self.file;
@@ -120,26 +127,28 @@ impl Source {
     }
 }
 
-/// Reads on from a place in a file.
+/// Reads a part of a file sequentially.
 #[derive(Debug)]
 pub(super) struct Stream<'a> {
     source: &'a Source,
     reader: BufReader<&'a File>,
     at: u64,
+    /// The byte after the last that may be read.
     end: u64,
 }
 
 impl Stream<'_> {
-    /// Where in the file the next byte lies.
+    /// The byte of the file that is read next.
     pub(super) fn at(&self) -> u64 {
         self.at
     }
 
-    /// An error that says where.
+    /// An error that names the current byte.
     pub(super) fn bad(&self, cause: impl std::fmt::Display) -> Error {
         self.source.bad(format!("byte {}: {cause}", self.at))
     }
 
+    /// Reads the next `N` bytes.
     pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
         self.reserve(N as u64)?;
@@ -149,6 +158,7 @@ impl Stream<'_> {
         Ok(bytes)
     }
 
+    /// Reads the next `count` bytes.
     pub(super) fn take(&mut self, count: u64) -> Result<Vec<u8>> {
         self.reserve(count)?;
         let size = usize::try_from(count).map_err(|e| self.bad(e))?;
@@ -159,6 +169,7 @@ impl Stream<'_> {
         Ok(bytes)
     }
 
+    /// Skips the next `count` bytes.
     pub(super) fn skip(&mut self, count: u64) -> Result<()> {
         self.reserve(count)?;
         let ahead = i64::try_from(count).map_err(|e| self.bad(e))?;
@@ -168,7 +179,7 @@ impl Stream<'_> {
         Ok(())
     }
 
-    /// A line without its end.
+    /// Reads a line and returns it without its line break.
     pub(super) fn line(&mut self) -> Result<Vec<u8>> {
         let limit = MAX_LINE_LENGTH.min(self.end - self.at);
         let mut line = Vec::new();
@@ -185,6 +196,7 @@ impl Stream<'_> {
         Ok(line)
     }
 
+    /// Returns an error if fewer than `count` bytes are left.
     fn reserve(&self, count: u64) -> Result<()> {
         if count > self.end - self.at {
             return Err(self.bad(format!(

@@ -1,4 +1,4 @@
-//! Weights that stand in a file under two names.
+//! Recognises weights that a file stores twice, under two names.
 
 use std::collections::HashMap;
 
@@ -10,8 +10,9 @@ use crate::matrix::SkipReason;
 use crate::record::Record;
 use crate::spectrum::Spectrum;
 
-/// A file without shared storage holds tied weights twice: the first one counts. Equal weights have
-/// spectra that are equal to the last bit, so only those are read again.
+/// Marks the later rows of equal weights as skipped. A file without shared storage holds tied
+/// weights twice, and the first row counts. Equal weights have spectra that are equal in every bit.
+/// Therefore only weights with equal spectra are read again and compared.
 pub(super) fn skip_duplicates(
     checkpoint: &Checkpoint,
     rows: &mut [Record],
@@ -23,7 +24,7 @@ pub(super) fn skip_duplicates(
         let (Some(spectrum), Some((index, part))) = (&spectra[row], &sources[row]) else {
             continue;
         };
-        // Constant matrices, zeros above all, are alike without being tied.
+        // Constant matrices, above all matrices of zeros, can be equal without being tied.
         if spectrum.eigenvalues().iter().rev().nth(1) == Some(&0.0) {
             continue;
         }

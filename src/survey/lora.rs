@@ -1,8 +1,9 @@
-//! Low-rank adapters: the change of weights ΔW = s·B·A that a fine-tuning with LoRA stores as two thin
-//! matrices (Hu et al., *LoRA*, arXiv:2106.09685).
+//! Low-rank adapters: the change of weights ΔW = s·B·A that a fine-tuning with LoRA stores as two
+//! thin matrices (Hu et al., *LoRA*, arXiv:2106.09685).
 //!
-//! PEFT's files have A of r×in and B of out×r, and beside them `adapter_config.json` with `lora_alpha`:
-//! s = lora_alpha/r, or lora_alpha/√r with `use_rslora`. burn has `lora.a` of in×r and `lora.b` of r×out.
+//! PEFT's files hold A of r×in and B of out×r. An `adapter_config.json` in the same folder gives
+//! `lora_alpha`. The scale s is lora_alpha/r, or lora_alpha/√r with `use_rslora`. burn's files hold
+//! `lora.a` of in×r and `lora.b` of r×out.
 
 use std::path::Path;
 
@@ -10,20 +11,23 @@ use serde_json::Value;
 
 use crate::checkpoint::TensorInfo;
 
-/// The two halves of one adapter, by their place in the file.
+/// The two factors of one adapter, by their positions in the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Adapter {
-    /// The adapted layer.
+    /// The name of the adapted layer.
     pub(super) layer: String,
-    /// The adapter's name, where the file has one.
+    /// The adapter's name. Empty where the file gives none.
     pub(super) name: String,
+    /// The position of the tensor A.
     pub(super) a: usize,
+    /// The position of the tensor B.
     pub(super) b: usize,
     pub(super) layout: AdapterLayout,
 }
 
 impl Adapter {
-    /// The name of a row about it. PEFT calls an adapter `default` unless told otherwise.
+    /// The name of a row of this adapter. PEFT's default name of an adapter, `default`, is left
+    /// out.
     pub(super) fn row(&self, kind: &str) -> String {
         match self.name.as_str() {
             "" | "default" => format!("{}[{kind}]", self.layer),
@@ -32,7 +36,7 @@ impl Adapter {
     }
 }
 
-/// In which order the halves are multiplied.
+/// The order in which the factors are multiplied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AdapterLayout {
     /// B·A: out×r times r×in.
@@ -41,7 +45,8 @@ pub(super) enum AdapterLayout {
     Burn,
 }
 
-/// What a name says: the layer, what follows the mark, whether it is an A, and the layout.
+/// Splits a tensor's name into the layer, the text after `lora_A` or `lora_B`, whether the tensor
+/// is an A, and the layout. `None` for a tensor that is no factor of an adapter.
 fn half(name: &str) -> Option<(&str, &str, bool, AdapterLayout)> {
     let marks = [
         (".lora_A", true, AdapterLayout::Peft),
@@ -56,7 +61,7 @@ fn half(name: &str) -> Option<(&str, &str, bool, AdapterLayout)> {
     })
 }
 
-/// The adapters among matrices; a half without its other half is none.
+/// The adapters among the matrices. A factor without the other one is ignored.
 pub(super) fn adapters(tensors: &[TensorInfo]) -> Vec<Adapter> {
     let halves = |wanted: bool| {
         tensors.iter().enumerate().filter_map(move |(i, t)| {
@@ -81,7 +86,7 @@ pub(super) fn adapters(tensors: &[TensorInfo]) -> Vec<Adapter> {
         .collect()
 }
 
-/// Rows, rank and columns of the product.
+/// Rows, rank and columns of the product. `None` if the factors do not match.
 fn shape(a: &[usize], b: &[usize], layout: AdapterLayout) -> Option<(usize, usize, usize)> {
     let (left, right) = match layout {
         AdapterLayout::Peft => (b, a),
@@ -93,7 +98,8 @@ fn shape(a: &[usize], b: &[usize], layout: AdapterLayout) -> Option<(usize, usiz
     }
 }
 
-/// The rank and the scaled product, row-major, with its shape.
+/// The rank, the shape and the row-major values of the product, which is multiplied by
+/// `scale(rank)`. `None` if the factors do not match.
 pub(super) fn product(
     (a, a_shape): (&[f64], &[usize]),
     (b, b_shape): (&[f64], &[usize]),
@@ -121,8 +127,8 @@ pub(super) fn product(
     Some((rank, [rows, cols], values))
 }
 
-/// What multiplies the product: from `adapter_config.json` beside the file, with α replaced by the caller's.
-/// 1 where nobody tells.
+/// The scale of the product as a function of the rank. It comes from `adapter_config.json` in the
+/// file's folder. `alpha` replaces the file's `lora_alpha`. The scale is 1 if neither is given.
 pub(super) fn scaling(file: &Path, alpha: Option<f64>) -> impl Fn(usize) -> f64 {
     let folder = if file.is_dir() {
         Some(file)
@@ -141,13 +147,13 @@ pub(super) fn scaling(file: &Path, alpha: Option<f64>) -> impl Fn(usize) -> f64 
     }
 }
 
-/// The weight of the adapted layer in the base model.
+/// The position of the adapted layer's weight in the base model.
 pub(super) fn base_of(layer: &str, base: &[TensorInfo], shape: [usize; 2]) -> Option<usize> {
     let bare = layer.strip_prefix("base_model.model.").unwrap_or(layer);
     let bare = bare.strip_suffix(".weight").unwrap_or(bare);
     let fits = |t: &TensorInfo| t.shape == shape;
     let exact = |t: &TensorInfo| t.name == bare || t.name == format!("{bare}.weight");
-    // A base model may be saved with or without the outer module's name.
+    // A base model may be saved with or without the name of the outer module.
     let inner = |t: &TensorInfo| {
         let name = t.name.strip_suffix(".weight").unwrap_or(&t.name);
         bare.ends_with(&format!(".{name}")) || name.ends_with(&format!(".{bare}"))
@@ -211,7 +217,8 @@ mod tests {
         let burn = product((&b, &[2, 1]), (&a[..3], &[1, 3]), Burn, |_| 2.0).unwrap();
         assert_eq!(burn, peft);
         assert!(product((&a, &[2, 3]), (&b, &[2, 1]), Peft, |_| 1.0).is_none());
-        // A square layer: only the names tell the order.
+        // Both factors of a square layer have matching shapes in either order. Only the names give
+        // the order.
         let square = product((&a[..4], &[4, 1]), (&a[..4], &[1, 4]), Burn, |_| 1.0).unwrap();
         assert_eq!(square.1, [4, 4]);
     }

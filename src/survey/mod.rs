@@ -1,4 +1,5 @@
-//! Every matrix of a checkpoint, judged: one row for each, with a reason where there is no number.
+//! Analyses every matrix of a checkpoint. Each matrix has one row, with a reason where a value is
+//! missing.
 
 mod dedup;
 mod lora;
@@ -24,29 +25,39 @@ pub use options::SurveyOptions;
 pub use parts::{Part, heads, parts};
 use plan::{Job, Plan, Task, layer_shape};
 
-/// A checkpoint's rows and their summary.
+/// The rows of a checkpoint and their summary.
 ///
-/// In WeightWatcher's conventions a convolution's row is its slices' eigenvalues together, halved; the
-/// fit leaves out eigenvalues below an absolute 1e-5; `entropy` is divided by the logarithm of the rank;
-/// `matrix_rank` counts singular values above sv_max·N·ε of f64; and what needs a Marchenko–Pastur fit is empty.
+/// With [`weightwatcher`](SurveyOptions::weightwatcher), the rows follow the conventions of the
+/// tool WeightWatcher:
+///
+/// - The row of a convolution uses the eigenvalues of all its slices together, each multiplied by
+///   ½.
+/// - The power-law fit leaves out eigenvalues below an absolute 1e-5.
+/// - `entropy` is divided by the logarithm of the rank.
+/// - `matrix_rank` counts singular values above sv_max·N·ε of f64.
+/// - Values that need a Marchenko–Pastur fit are empty.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Survey {
-    /// In the order of the file. `status` is `success`, `failed` or `skipped`, with a reason.
+    /// The rows in file order. `status` is `success`, `failed` or `skipped`. The last two have a
+    /// reason.
     pub rows: Vec<Record>,
-    /// The spectrum of each row that succeeded, X = WᵀW/N, of the whole matrix or the unfolding.
+    /// The spectrum of each row, X = WᵀW/N, of the whole matrix or the unfolding of a convolution.
+    /// `None` for a row that failed or was skipped.
     pub spectra: Vec<Option<Spectrum>>,
-    /// Over the rows that succeeded.
+    /// The summary over the rows that succeeded.
     pub summary: Summary,
+    /// The tensor and the part of it that each row describes.
     sources: Vec<Option<(usize, Part)>>,
 }
 
 impl Survey {
-    /// Read the matrices of a row again. `None` for a row without, and for an adapter's product.
+    /// Reads the matrices of a row again. `None` for a row without a matrix, and for an adapter's
+    /// product.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read any more.
+    /// Returns an error if the file cannot be read any more.
     pub fn cuts(&self, checkpoint: &Checkpoint, row: usize) -> Result<Option<Cuts>> {
         let Some(Some((index, part))) = self.sources.get(row) else {
             return Ok(None);
@@ -58,25 +69,27 @@ impl Survey {
     }
 }
 
-/// The summary over the rows that succeeded.
+/// Summarises the rows that succeeded.
 pub fn summarise(run: &str, rows: &[Record]) -> Summary {
     let good = rows.iter().filter(|r| r.is_success());
     let good: Vec<Record> = good.cloned().collect();
     Summary::new(run, Stamp::default(), &good, 0.0)
 }
 
-/// The tensors that are halves of low-rank adapters, by their place, each with its adapted layer: they are
-/// judged as products.
+/// The factors of low-rank adapters: the position of each tensor and the name of its adapted layer.
+/// [`survey`] analyses the product of an adapter, not its factors.
 pub fn adapter_halves(tensors: &[TensorInfo]) -> HashMap<usize, String> {
     let halves = |a: Adapter| [(a.a, a.layer.clone()), (a.b, a.layer)];
     adapters(tensors).into_iter().flat_map(halves).collect()
 }
 
-/// Judge every matrix. `progress` is told how many of how many tensors are done.
+/// Analyses every matrix of a checkpoint. `progress` receives the number of finished tensors and
+/// the number of all tensors, after each tensor.
 ///
 /// # Errors
 ///
-/// If a file cannot be read any more. None for a single layer: its row says why it failed.
+/// Returns an error if the file cannot be read any more. A layer that fails alone causes no error:
+/// its row gives the reason.
 pub fn survey(
     checkpoint: &Checkpoint,
     options: &SurveyOptions,
@@ -145,14 +158,18 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The results so far.
 struct Done {
+    /// The number of finished tensors.
     tensors: usize,
     rows: Vec<Record>,
     spectra: Vec<Option<Spectrum>>,
 }
 
+/// A row's position, its record and its spectrum.
 type Judged = (usize, Record, Option<Spectrum>);
 
+/// What all threads of a survey share.
 struct Shared<'a> {
     checkpoint: &'a Checkpoint,
     options: &'a SurveyOptions,
@@ -162,12 +179,14 @@ struct Shared<'a> {
 }
 
 impl Shared<'_> {
+    /// Takes jobs from the queue until it is empty.
     fn work(&self, total: usize, progress: &(impl Fn(usize, usize) + Sync)) {
         loop {
             let Some(job) = lock(&self.queue).pop_front() else {
                 return;
             };
-            // Through one tensor's parts, not through the file: the largest tensor is not to stay.
+            // One analyzer serves the parts of one tensor. A longer-lived analyzer would keep the
+            // buffers of the largest tensor.
             let analyzer = Analyzer::new(self.config());
             let judged = match job {
                 Job::Tensor(tasks) => self.tensor(&analyzer, tasks),
@@ -185,6 +204,7 @@ impl Shared<'_> {
         }
     }
 
+    /// Analyses the parts of one tensor.
     fn tensor(&self, analyzer: &Analyzer, tasks: Vec<Task>) -> Vec<Judged> {
         let Some(info) = tasks.first().map(|t| &self.checkpoint.tensors()[t.index]) else {
             return Vec::new();
@@ -217,7 +237,7 @@ impl Shared<'_> {
         tasks.iter().enumerate().map(judge).collect()
     }
 
-    /// The product of an adapter, and the adapted weight.
+    /// Analyses the product of an adapter, and the sum of the product and the base weight.
     fn adapter(&self, analyzer: &Analyzer, adapter: &Adapter, rows: &[usize]) -> Vec<Judged> {
         let name = |kind| adapter.row(kind);
         let fail = |row: usize, kind, shape: &[usize], why: LayerError| {
@@ -256,7 +276,7 @@ impl Shared<'_> {
             .values_mut()
             .filter(|_| rank < shape[0].min(shape[1]))
         {
-            // Its null directions are by design, no collapse.
+            // The product of an adapter has null directions by design. They are no rank collapse.
             values.phase = None;
             values.phase_confidence = None;
             values.phase_probabilities = None;

@@ -1,4 +1,4 @@
-//! How a checkpoint is judged.
+//! The options of a survey.
 
 use std::sync::Arc;
 
@@ -6,30 +6,33 @@ use crate::checkpoint::Checkpoint;
 use crate::config::Config;
 use crate::monitor::Selection;
 
-/// How to judge a checkpoint.
+/// The options of [`survey`](super::survey).
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct SurveyOptions {
-    /// How deep to look at each layer.
+    /// Which statistics to compute for each layer, and how.
     pub config: Config,
-    /// Which layers, by name.
+    /// The layers to analyse, by name.
     pub selection: Selection,
-    /// Matrices with fewer eigenvalues are left out.
+    /// The smallest number of eigenvalues of a matrix. Smaller matrices are skipped.
     pub min_evals: usize,
-    /// Layers analysed at once. Memory grows with it: each holds its tensor in f64 and a few M×M
-    /// matrices.
+    /// The number of layers that are analysed at the same time. Memory grows with it: each layer
+    /// needs its tensor in f64 and a few M×M matrices.
     pub jobs: usize,
-    /// Fill WeightWatcher's columns in that tool's conventions: see [`Survey`](super::Survey).
+    /// Whether to fill WeightWatcher's columns in that tool's conventions.
+    /// [`Survey`](super::Survey) lists them.
     pub weightwatcher: bool,
-    /// The model that low-rank adapters belong to: each adapted layer has a row `…[merged]` beside
-    /// that of the adapter's product.
+    /// The model to which low-rank adapters belong. With it, each adapted layer has two rows:
+    /// `…[lora]` for the adapter's product and `…[merged]` for the sum of the base weight and the
+    /// product.
     pub base: Option<Arc<Checkpoint>>,
-    /// Part i of n, counted from 0: only every n-th tensor is read, and only its rows are returned.
-    /// Those that need no reading belong to part 0. Tied weights are recognised within a part.
+    /// Part i of n, counted from 0. Only every n-th tensor is read, and only its rows are returned.
+    /// Rows that need no reading belong to part 0. Tied weights are recognised within a part only.
     pub shard: Option<(usize, usize)>,
-    /// Split query, key and value projections into so many heads.
+    /// The number of heads into which query, key and value projections are split. `None` leaves
+    /// them whole.
     pub heads: Option<usize>,
-    /// LoRA's α, where no `adapter_config.json` beside the file tells it.
+    /// LoRA's α. It replaces the `lora_alpha` of an `adapter_config.json` in the file's folder.
     pub lora_alpha: Option<f64>,
 }
 

@@ -1,19 +1,23 @@
-//! From a tensor's name and shape to the matrices that it holds.
+//! Finds the matrices that a tensor holds, from its name and shape.
 //!
-//! A file knows names and shapes, not what the axes mean. The rules, in this order:
+//! A file gives names and shapes, but not the meaning of the axes. These rules apply, in this
+//! order:
 //!
-//! | tensor | parts |
-//! |---|---|
-//! | rank 0 or 1 | none |
-//! | `weight_ih…`, `weight_hh…` of 4·H or 3·H rows | a matrix for each gate: LSTM `i f g o`, GRU `r z n` (PyTorch's order) |
-//! | `in_proj_weight`, `qkv`, `qkv_proj`, `Wqkv`, `c_attn`: 3·d rows or columns, or d + 2·d' rows | `q`, `k`, `v` |
-//! | other rank 2 | the matrix |
-//! | rank 3 with `expert` in its name, or with both last axes of 32 and more | a matrix for each index of the first axis |
-//! | other rank 3, rank 4 and 5 with at most 31 positions an axis | a convolution `[C_out, C_in/groups, k…]` |
+//! 1. A tensor of rank 0 or 1 has no part.
+//! 2. `weight_ih…` and `weight_hh…` with 4·H or 3·H rows have one matrix for each gate: `i f g o`
+//!    for LSTM, `r z n` for GRU (PyTorch's order).
+//! 3. `in_proj_weight`, `qkv`, `qkv_proj`, `Wqkv` and `c_attn` with 3·d rows or columns, or with
+//!    d + 2·d' rows, have the matrices `q`, `k` and `v`.
+//! 4. Any other tensor of rank 2 is one matrix.
+//! 5. A tensor of rank 3 with `expert` in its name, or with both last axes of 32 and more, has one
+//!    matrix for each index of the first axis.
+//! 6. Any other tensor of rank 3, 4 or 5 with at most 31 positions an axis is a convolution
+//!    `[C_out, C_in/groups, k…]`.
 //!
-//! A transposed convolution looks like a plain one; its name decides (`transpose`, `deconv`, `convt`).
-//! Projections that are interleaved by heads (`query_key_value`) are not split. Where queries are not as wide as the
-//! model (the columns), a fused projection with fewer heads of keys and values cannot be told from its shape.
+//! A transposed convolution has the same shape as a plain one. Its name decides (`transpose`,
+//! `deconv`, `convt`). Projections that are interleaved by heads (`query_key_value`) are not split.
+//! A fused projection with fewer heads of keys and values than of queries is split only if its
+//! queries are as wide as the model (the columns). Otherwise its shape does not show the parts.
 
 use std::ops::Range;
 
@@ -25,29 +29,30 @@ use crate::scratch::Scratch;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Part {
-    /// The tensor's name, with what was taken of it in brackets.
+    /// The tensor's name, followed by the name of the part in brackets.
     pub name: String,
-    /// What the axes mean.
+    /// The meaning of the axes.
     pub layout: Layout,
-    /// Shape of the part.
+    /// The shape of the part.
     pub shape: Vec<usize>,
     select: Select,
 }
 
+/// The values of a tensor that belong to a part.
 #[derive(Debug, Clone, PartialEq)]
 enum Select {
     Whole,
-    /// Of a matrix, or an index of the first axis.
+    /// Rows of a matrix, or indices of the first axis of a stack.
     Rows(Range<usize>),
     Columns(Range<usize>),
 }
 
-/// The parts of a tensor. `others` are the names and shapes of its model, among which a recurrent
-/// layer finds its hidden size.
+/// The parts of the tensor `name`. `others` gives the names and shapes of all tensors of its model,
+/// from which the hidden size of a recurrent layer is read.
 ///
 /// # Errors
 ///
-/// Why it has none.
+/// Returns the reason if the tensor has no part to analyse.
 pub fn parts<'a>(
     name: &str,
     shape: &[usize],
@@ -114,11 +119,13 @@ pub fn parts<'a>(
     }
 }
 
-/// Kernels are smaller than this, matrices in a stack are not.
+/// The side that separates kernels from stacks of matrices. Kernels have smaller sides.
 const STACK: usize = 32;
 
+/// The label of a block and the values that belong to it.
 type Block = (String, Select);
 
+/// Blocks of `size` rows each, one for each label.
 fn blocks(labels: &[&str], size: usize) -> Vec<Block> {
     let block = |(i, label): (usize, &&str)| {
         let range = i * size..(i + 1) * size;
@@ -127,7 +134,8 @@ fn blocks(labels: &[&str], size: usize) -> Vec<Block> {
     labels.iter().enumerate().map(block).collect()
 }
 
-/// The gates of a recurrent layer, PyTorch's `weight_ih_l0` and `weight_hh_l0`.
+/// The gates of a recurrent layer (`weight_ih_l0` and `weight_hh_l0` of PyTorch). `None` for other
+/// tensors.
 fn gates<'a>(
     name: &str,
     rows: usize,
@@ -144,7 +152,8 @@ fn gates<'a>(
         format!("{layer}.{recurrent}")
     };
     let (_, shape) = others.into_iter().find(|(other, _)| *other == recurrent)?;
-    // The recurrent matrix maps H to gates·H (with a projection, LSTMs map less).
+    // The recurrent matrix has the shape gates·H × H. In an LSTM with a projection it has fewer
+    // columns.
     let &[all, hidden] = shape else { return None };
     if all != rows || hidden == 0 || !rows.is_multiple_of(hidden) {
         return None;
@@ -156,9 +165,10 @@ fn gates<'a>(
     }
 }
 
+/// The names of fused projections, in lower case.
 const FUSED: [&str; 5] = ["in_proj", "qkv", "qkv_proj", "wqkv", "c_attn"];
 
-/// Query, key and value in one matrix.
+/// Query, key and value of a fused projection. `None` for other tensors.
 fn projections(lower: &str, rows: usize, cols: usize) -> Option<Vec<Block>> {
     let stem = lower
         .strip_suffix(".weight")
@@ -178,7 +188,7 @@ fn projections(lower: &str, rows: usize, cols: usize) -> Option<Vec<Block>> {
         };
         return Some(blocks(&labels, rows).into_iter().map(column).collect());
     }
-    // Fewer heads for keys and values than for queries.
+    // The projection may have fewer heads for keys and values than for queries.
     let rest = rows
         .checked_sub(cols)
         .filter(|r| *r > 0 && r % 2 == 0 && r / 2 < cols)?;
@@ -188,10 +198,13 @@ fn projections(lower: &str, rows: usize, cols: usize) -> Option<Vec<Block>> {
     Some(labels.into_iter().zip(ends).map(block).collect())
 }
 
-/// Split query, key and value projections into the matrices of their heads: those that [`parts`] made of a
-/// fused one, and matrices whose names end in `query`, `key`, `value`, `q_proj`, `k_proj` or `v_proj`. A head
-/// has as many rows as the model's width (the columns) over the number of heads, so that fewer heads
-/// of keys and values are found as well. What does not divide stays whole.
+/// Splits query, key and value projections into the matrices of their heads.
+///
+/// Two kinds of projections are split: the parts that [`parts`] made of a fused projection, and
+/// matrices whose names end in `query`, `key`, `value`, `q_proj`, `k_proj` or `v_proj`. A head has
+/// as many rows as the model's width (the columns) divided by `count`. A projection with fewer
+/// heads of keys and values therefore yields fewer matrices. A projection that does not divide
+/// evenly stays whole.
 pub fn heads(parts: Vec<Part>, count: usize) -> Vec<Part> {
     const ENDS: [&str; 6] = ["query", "key", "value", "q_proj", "k_proj", "v_proj"];
     let projects = |part: &Part| {
@@ -231,14 +244,15 @@ pub fn heads(parts: Vec<Part>, count: usize) -> Vec<Part> {
 }
 
 impl Part {
-    /// The sides of the matrix that stands for the part: a convolution's is its unfolding.
+    /// Rows and columns of the matrix that is analysed for this part. A convolution is analysed as
+    /// its unfolding.
     pub fn sides(&self) -> (usize, usize) {
         let count: usize = self.shape.iter().product();
         let out = self.shape[usize::from(self.layout == Layout::ConvTranspose)];
         (out, count / out.max(1))
     }
 
-    /// As [`cut`](Self::cut), from values that are not needed any more.
+    /// Like [`cut`](Self::cut), but takes the values over, which avoids a copy of a whole matrix.
     pub(super) fn take(
         &self,
         shape: &[usize],
@@ -253,16 +267,16 @@ impl Part {
         }
     }
 
-    /// Cut this part out of the values of its tensor, whose shape is `shape`.
+    /// Cuts this part out of the values of its tensor, whose shape is `shape`.
     ///
     /// # Errors
     ///
-    /// If there are not as many values as the shape says.
+    /// Returns an error if the number of values does not match the shape.
     pub fn cut(&self, shape: &[usize], values: &[f64]) -> Result<Cuts> {
         self.cut_in(shape, values, &Scratch::default())
     }
 
-    /// As [`cut`](Self::cut), in buffers of this scratch.
+    /// Like [`cut`](Self::cut), but uses the buffers of `scratch`.
     pub(super) fn cut_in(
         &self,
         shape: &[usize],
@@ -338,7 +352,7 @@ mod tests {
         let values: Vec<f64> = (0..12).map(f64::from).collect();
         let value = parts[2].cut(&[2, 6], &values).unwrap();
         assert_eq!(value.primary.values(), [4.0, 5.0, 10.0, 11.0]);
-        // Grouped queries: 8 rows of queries, 2 of keys, 2 of values.
+        // Grouped queries: 8 rows of queries, 2 rows of keys and 2 rows of values.
         let shapes: Vec<_> = super::parts("x.qkv_proj.weight", &[12, 8], [])
             .unwrap()
             .into_iter()
@@ -346,7 +360,8 @@ mod tests {
             .collect();
         assert_eq!(shapes, [8, 2, 2]);
         assert_eq!(names("x.qkv_proj.weight", &[8, 8], &[]).len(), 1);
-        // Wider than three times the input: not a projection of this kind.
+        // This matrix has more than three times as many rows as columns, so it is no fused
+        // projection.
         assert_eq!(names("attn.qkv.weight", &[192, 32], &[]).len(), 1);
         assert_eq!(names("x.out_proj.weight", &[12, 4], &[]).len(), 1);
     }
@@ -355,7 +370,7 @@ mod tests {
     fn heads_are_rows_of_projections() {
         let of = |name: &str, shape: &[usize], count| heads(parts(name, shape, []).unwrap(), count);
         let fused = of("x.qkv_proj.weight", &[12, 8], 4);
-        // Four heads of queries, one of keys, one of values.
+        // Four heads of queries, one head of keys and one head of values.
         assert_eq!(fused.len(), 4 + 2);
         assert_eq!(fused[3].name, "x.qkv_proj.weight[q][head 3]");
         let values: Vec<f64> = (0..96).map(f64::from).collect();

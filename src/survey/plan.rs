@@ -1,4 +1,4 @@
-//! Which rows a checkpoint has, and what is to be read for them.
+//! Lists the rows of a checkpoint and the tensors that must be read for them.
 
 use std::collections::{HashSet, VecDeque};
 
@@ -9,14 +9,15 @@ use crate::checkpoint::{Checkpoint, TensorInfo};
 use crate::matrix::SkipReason;
 use crate::record::{LayerShape, Record, Stamp};
 
-/// What is to be done for one row.
+/// One row to compute.
 pub(super) struct Task {
+    /// The position of the tensor in the checkpoint.
     pub(super) index: usize,
     pub(super) row: usize,
     pub(super) part: Part,
 }
 
-/// What a thread takes at once: what is cut from one tensor, or made of one adapter.
+/// The unit of work of a thread: all rows of one tensor or of one adapter.
 pub(super) enum Job {
     Tensor(Vec<Task>),
     Adapter { adapter: Adapter, rows: Vec<usize> },
@@ -31,13 +32,15 @@ impl Job {
     }
 }
 
-/// The rows, and what is to be done for them.
+/// The rows of a checkpoint and the jobs that fill them.
 pub(super) struct Plan {
+    /// All rows, at first marked as skipped.
     pub(super) rows: Vec<Record>,
-    /// What each row is cut from.
+    /// The tensor and the part that each row describes. `None` for a row without a
+    /// tensor of its own, for example the product of an adapter.
     pub(super) sources: Vec<Option<(usize, Part)>>,
     pub(super) queue: VecDeque<Job>,
-    /// Rows of other parts.
+    /// The rows that belong to other parts of the survey.
     pub(super) elsewhere: HashSet<usize>,
 }
 
@@ -71,7 +74,7 @@ impl Plan {
                         queue.push_back(Job::Tensor(tasks));
                     }
                 }
-                // Vectors are no weight matrices; everything else deserves a row.
+                // Vectors are no weight matrices and have no row. Every other tensor has one.
                 Err(None) => {}
                 Err(Some(why)) => {
                     let row = rows.len();
@@ -133,7 +136,7 @@ impl Plan {
         }
     }
 
-    /// Keep every n-th job; rows without one belong to part 0.
+    /// Keeps every n-th job. Rows without a job belong to part 0.
     pub(super) fn keep_part(&mut self, i: usize, n: usize) {
         let mut idle: HashSet<usize> = (0..self.rows.len()).collect();
         let jobs = std::mem::take(&mut self.queue);
@@ -155,7 +158,7 @@ impl Plan {
     }
 }
 
-/// The parts of a tensor, or why it has none; no reason for a vector.
+/// The parts of a tensor, or the reason why it has none. A vector has no parts and no reason.
 fn parts_of(
     tensor: &TensorInfo,
     all: &[TensorInfo],
@@ -177,6 +180,7 @@ fn parts_of(
     }
 }
 
+/// The reason to skip a part with too few eigenvalues.
 fn too_small(part: &Part, options: &SurveyOptions) -> Option<SkipReason> {
     let (rows, cols) = part.sides();
     let (found, needed) = (rows.min(cols), options.min_evals);

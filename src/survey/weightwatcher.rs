@@ -1,5 +1,5 @@
-//! WeightWatcher's columns in that tool's conventions (version 0.7.7), for comparison with its
-//! numbers.
+//! Fills a record's columns with WeightWatcher's conventions (version 0.7.7), for comparison with
+//! the values of that tool.
 
 use crate::analysis::{CutReport, LayerReport};
 use crate::fit::{TailFit, against_exponential, fit_tail, hill_alpha};
@@ -8,19 +8,21 @@ use crate::phase::Unclassifiable;
 use crate::record::{CutRecord, Record, Values, Warning};
 use crate::spectrum::Spectrum;
 
-/// The reference's absolute cut of eigenvalues before the fit.
+/// WeightWatcher's absolute lower limit of eigenvalues for the power-law fit, in the scale of WᵀW.
 const CUT: f64 = 1e-5;
 
-/// Put the reference's numbers into a record's columns.
+/// Puts the values in WeightWatcher's conventions into a record's columns.
 ///
-/// All numbers of the record are then of one matrix: of the whole matrix of a dense layer, of the
-/// slices of a convolution together. What heavytail computes of the unfolding only (bulk, phase,
-/// α of noise, full analysis) does not exist for the slices and becomes null.
+/// All values of the record then describe one matrix. For a dense layer this is the whole matrix.
+/// For a convolution it is the pooled spectrum of its slices. heavytail computes some values for
+/// the unfolding only: bulk, phase, α of noise, full analysis. These values do not exist for the
+/// slices and become null.
 pub(super) fn conform(record: &mut Record, report: &LayerReport) {
     let Some(values) = record.values_mut() else {
         return;
     };
-    // A convolution counts by its slices together, each eigenvalue halved.
+    // A convolution counts by the pooled spectrum of its slices, with each eigenvalue multiplied by
+    // ½.
     let (spectrum, factor) = match &report.pooled {
         Some(pooled) => (&pooled.spectrum, 0.5),
         None => (&report.primary.spectrum, 1.0),
@@ -68,7 +70,8 @@ pub(super) fn conform(record: &mut Record, report: &LayerReport) {
     values.hill_alpha = hill_alpha(&evals);
     let ratio = fit.and_then(|t| against_exponential(&kept, t));
     values.lr_exponential = ratio.map(|r| r.normalised);
-    // Its Marchenko–Pastur fit is a brute-force search over a kernel density; ours is not that.
+    // WeightWatcher finds σ by a brute-force search over a kernel density. heavytail has no such
+    // fit.
     values.num_spikes = None;
     values.sigma_mp = None;
     values.mp_softrank = None;
@@ -79,7 +82,7 @@ pub(super) fn conform(record: &mut Record, report: &LayerReport) {
     values.update_doubts();
 }
 
-/// Remove what belongs to the unfolding of a convolution.
+/// Removes the values that describe the unfolding of a convolution.
 fn clear_unfolding(values: &mut Values) {
     values.noise_alpha_low = None;
     values.noise_alpha = None;
@@ -104,13 +107,14 @@ fn clear_unfolding(values: &mut Values) {
     values.full = None;
 }
 
-/// Singular values above the largest times N times the f64 rounding unit.
+/// The number of singular values above sv_max·N·ε, where ε is the rounding unit of f64.
 fn rank(evals: &[f64], n: f64) -> usize {
     let largest = evals.last().copied().unwrap_or(0.0).sqrt();
     let floor = largest * n * f64::EPSILON;
     evals.iter().filter(|x| x.sqrt() > floor).count()
 }
 
+/// The entropy −Σp·ln p / ln(rank), p = λ/Σλ. WeightWatcher adds 1e-10 to each p and to the rank.
 fn entropy(evals: &[f64], sum: f64, rank: usize) -> f64 {
     if sum <= 0.0 {
         return 0.0;

@@ -1,4 +1,4 @@
-//! One run, by one worker at a time.
+//! Runs one entry of a plan. Only one worker at a time works on a run.
 
 use std::path::Path;
 
@@ -10,30 +10,31 @@ use super::plan::{PlanEntry, canonical};
 use crate::error::{Error, Result, chain};
 use crate::files::write_atomically;
 
-/// How an attempt ended.
+/// The outcome of an attempt.
 #[derive(Debug)]
 pub enum Attempt {
-    /// The run is done now.
+    /// The attempt finished the run.
     Finished,
-    /// It was done before; nothing was run.
+    /// The run was done before. Nothing was executed.
     DoneBefore,
-    /// Another worker is at it; nothing was run.
+    /// Another worker holds the lock of the run. Nothing was executed.
     Busy,
-    /// The work returned this error. Its text and its causes' are kept, and a later attempt tries
-    /// again.
+    /// The work returned this error. Its text and the texts of its causes are kept in `FAILED.txt`.
+    /// A later attempt tries again.
     Failed(Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Work on one run in its own folder, `<folder>/<id>`, unless it is done or another worker is at it.
+/// Works on one run in its own folder, `<folder>/<id>`. It does nothing if the run is done or
+/// another worker works on it.
 ///
-/// `work` is given the run's folder, where it keeps what it needs to go on after it was killed, and
-/// returns the result, which becomes the marker `DONE.json`, complete or absent. The lock is the operating
-/// system's: it is gone with the process, however that ended. On a network file system it is as good as
-/// that system's `flock`.
+/// `work` receives the run's folder. It can store there what it needs to continue after it was
+/// killed. Its result is written to the marker `DONE.json`, completely or not at all. The folder is
+/// locked by a lock of the operating system, which disappears when the process ends for any reason.
+/// On a network file system the lock is only as reliable as that system's `flock`.
 ///
 /// # Errors
 ///
-/// If the run's folder cannot be written. An error of the work is no error here but
+/// Returns an error if the run's folder cannot be written. An error of `work` is returned as
 /// [`Attempt::Failed`].
 pub fn attempt<S, R, E>(
     folder: impl AsRef<Path>,
@@ -54,7 +55,7 @@ where
     let Some(_lock) = run.lock()? else {
         return Ok(Attempt::Busy);
     };
-    // Another worker may have finished it between the look and the lock.
+    // Another worker may have finished the run between the first check and the lock.
     if done.exists() {
         return Ok(Attempt::DoneBefore);
     }

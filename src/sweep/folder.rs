@@ -1,4 +1,4 @@
-//! The folder of one run: which files it holds, and who holds its lock.
+//! The folder of one run: its files and its lock.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
-/// How often a locked folder is looked at before it is another worker's.
+/// The number of attempts to lock a folder before it counts as locked by another worker.
 const LOOKS: usize = 6;
 
 /// The folder `<folder>/<id>` of one run.
@@ -25,29 +25,30 @@ impl RunFolder {
         &self.path
     }
 
-    /// The marker of a finished run: its result.
+    /// The marker of a finished run, which holds its result.
     pub(super) fn done(&self) -> PathBuf {
         self.path.join("DONE.json")
     }
 
-    /// Why the last attempt failed.
+    /// The file that gives the reason why the last attempt failed.
     pub(super) fn failed(&self) -> PathBuf {
         self.path.join("FAILED.txt")
     }
 
-    /// The file that a worker holds locked.
+    /// The file that a worker keeps locked while it works.
     fn lock_file(&self) -> PathBuf {
         self.path.join("lock")
     }
 
-    /// Lock the folder, unless another worker holds it. The lock goes with the returned file.
+    /// Locks the folder until the returned file is dropped. `None` if another worker holds the
+    /// lock.
     pub(super) fn lock(&self) -> Result<Option<File>> {
         let path = self.lock_file();
         let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
         for patience in (0..LOOKS).rev() {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(file)),
-                // It may be a merge that has a look.
+                // A merge holds the lock for a moment when it checks the folder.
                 Err(TryLockError::WouldBlock) if patience > 0 => {
                     std::thread::sleep(Duration::from_millis(20));
                 }
@@ -60,7 +61,7 @@ impl RunFolder {
 
     /// Whether a worker holds the lock.
     pub(super) fn is_locked(&self) -> bool {
-        // Opened for reading: a look must not create what a worker would.
+        // The file is opened for reading, because this check must not create the file of a worker.
         File::open(self.lock_file())
             .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }

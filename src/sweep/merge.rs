@@ -1,4 +1,4 @@
-//! The results of all runs in one table.
+//! Collects the results of all runs in one table.
 
 use std::fs::File;
 use std::path::Path;
@@ -11,14 +11,14 @@ use super::plan::{Plan, PlanEntry, canonical};
 use crate::error::{Error, Result};
 use crate::files::{scan_lines, write_atomically};
 
-/// The results of a plan.
+/// The results of the runs of a plan.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct Merged {
-    /// One object a finished run, in the plan's order: `id`, `run` (its settings) and `result`, without
-    /// fields that tell times.
+    /// One object for each finished run, in the plan's order: `id`, `run` (its settings) and
+    /// `result`. Fields for which [`is_timing`] is true are removed.
     pub rows: Vec<Value>,
-    /// The other runs.
+    /// The runs without a result, in the plan's order.
     pub unfinished: Vec<Unfinished>,
 }
 
@@ -26,24 +26,24 @@ pub struct Merged {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unfinished {
-    /// Its place in the plan.
+    /// The position in the plan, counted from 0.
     pub index: usize,
-    /// Its id.
+    /// The run's [`PlanEntry::id`].
     pub id: String,
-    /// What is known of it.
+    /// The state of the run.
     pub state: EntryState,
 }
 
-/// What is known of a run without a result.
+/// The state of a run without a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EntryState {
-    /// Nobody has begun.
+    /// No worker has begun the run.
     Missing,
-    /// A worker is at it.
+    /// A worker is working on the run.
     Running,
-    /// Begun, and nobody is at it.
+    /// A worker began the run, and no worker holds its lock.
     Interrupted,
-    /// The last attempt failed, and why.
+    /// The last attempt failed, with this error text.
     Failed(String),
 }
 
@@ -59,17 +59,20 @@ impl std::fmt::Display for Unfinished {
     }
 }
 
-/// Whether a field tells times, which no two runs share: `seconds`, `seconds_…`, `unix_time`. Settings should
-/// have no such names: a merged row is without them, wherever they stand.
+/// Whether a field holds a time, which differs between equal runs: `seconds`, `seconds_…`,
+/// `unix_time`. Settings should not use such names, because [`merge`] removes these fields at every
+/// level of a row.
 pub fn is_timing(field: &str) -> bool {
     field == "seconds" || field.starts_with("seconds_") || field == "unix_time"
 }
 
-/// Collect the results of a plan's runs from one or several folders: whoever ran them, in whatever order.
+/// Collects the results of a plan's runs from one or several folders. The rows do not depend on the
+/// order of the folders or of the work.
 ///
 /// # Errors
 ///
-/// If a marker cannot be read or is of another run, or if two folders have different results for one run.
+/// Returns an error if a marker cannot be read or belongs to another run. Returns an error if two
+/// folders hold different results of one run.
 pub fn merge<S>(plan: &Plan<S>, folders: &[impl AsRef<Path>]) -> Result<Merged> {
     let mut merged = Merged {
         rows: Vec::new(),
@@ -100,6 +103,7 @@ pub fn merge<S>(plan: &Plan<S>, folders: &[impl AsRef<Path>]) -> Result<Merged> 
     Ok(merged)
 }
 
+/// The row of a finished run in a folder. `None` if the run is not finished there.
 fn result_of<S>(entry: &PlanEntry<S>, folder: &Path) -> Result<Option<Value>> {
     let path = RunFolder::new(folder, &entry.id).done();
     let text = match std::fs::read_to_string(&path) {
@@ -120,6 +124,7 @@ fn result_of<S>(entry: &PlanEntry<S>, folder: &Path) -> Result<Option<Value>> {
     Ok(Some(row))
 }
 
+/// The state of an unfinished run in the given folders.
 fn state_of(id: &str, folders: &[impl AsRef<Path>]) -> Result<EntryState> {
     let mut state = EntryState::Missing;
     for folder in folders {
@@ -140,6 +145,7 @@ fn state_of(id: &str, folders: &[impl AsRef<Path>]) -> Result<EntryState> {
     Ok(state)
 }
 
+/// Removes the fields of times at every level.
 fn drop_timings(value: &mut Value) {
     match value {
         Value::Object(map) => {
@@ -152,22 +158,22 @@ fn drop_timings(value: &mut Value) {
 }
 
 impl Merged {
-    /// Write the rows as JSONL, complete or not at all.
+    /// Writes the rows as JSONL, completely or not at all.
     ///
     /// # Errors
     ///
-    /// If the file cannot be written.
+    /// Returns an error if the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let lines: String = self.rows.iter().map(|row| canonical(row) + "\n").collect();
         write_atomically(path.as_ref(), lines.as_bytes())
     }
 }
 
-/// Read the rows that [`Merged::write`] wrote, each as the caller's own type of `{id, run, result}`.
+/// Reads the rows that [`Merged::write`] wrote. `T` is the caller's type of `{id, run, result}`.
 ///
 /// # Errors
 ///
-/// If the file cannot be read or a line is no such row.
+/// Returns an error if the file cannot be read or a line is not a row of this type.
 pub fn read_results<T: DeserializeOwned>(path: impl AsRef<Path>) -> Result<Vec<T>> {
     let path = path.as_ref();
     let file = File::open(path).map_err(|e| Error::io(path, e))?;
@@ -205,7 +211,7 @@ mod tests {
             attempt(dir.path(), entry, |_| work(entry.spec)).unwrap();
         }
         for entry in plan.entries().iter().rev() {
-            // Slower, and the middle one on another disk.
+            // These runs have another duration, and the middle one lies in another folder.
             let folder = other.path().join(if entry.spec == 1 { "a" } else { "b" });
             attempt(folder, entry, |_| {
                 work(entry.spec).map(|mut v| {
@@ -239,7 +245,7 @@ mod tests {
         assert!(matches!(tried, Attempt::Failed(cause) if cause.to_string() == "bad luck"));
         std::fs::create_dir_all(dir.path().join(&at(2).id)).unwrap();
         let merged = attempt(dir.path(), at(3), |_| {
-            // While this one runs, a second worker and a look at the table do no harm.
+            // A second worker and a merge do no harm while this run is being executed.
             let second = attempt(dir.path(), at(3), |_| work(3)).unwrap();
             assert!(matches!(second, Attempt::Busy));
             let merged = merge(&plan, &[dir.path()]).unwrap();
@@ -259,7 +265,7 @@ mod tests {
             attempt(dir.path(), at(3), |_| work(0)),
             Ok(Attempt::DoneBefore)
         ));
-        // A failed run is tried again, and its success forgets the failure.
+        // A failed run is tried again. Its success removes the failure.
         assert!(matches!(
             attempt(dir.path(), at(1), |_| work(1)),
             Ok(Attempt::Finished)

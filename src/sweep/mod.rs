@@ -1,19 +1,21 @@
-//! Many runs from one plan, on one machine or on a cluster's nodes, killed and continued at will.
+//! Executes many runs from one plan, on one machine or on the nodes of a cluster. A killed run can
+//! be continued.
 //!
-//! A [`Plan`] is a JSONL file, one run a line, whatever a run is to the caller: a training, a shard of a
-//! checkpoint. Each run has an [id](PlanEntry::id), the hash of its settings, and a folder of that name. A worker
-//! [`attempt`]s one index of the plan: it locks the folder, works, and leaves the result as the marker
-//! `DONE.json`. [`merge`] collects the results in the plan's order and names the runs that are not done.
+//! A [`Plan`] is a JSONL file with one run a line. The caller decides what a run is, for example a
+//! training or a shard of a checkpoint. Each run has an [id](PlanEntry::id), the hash of its
+//! settings, and a folder of that name. A worker [`attempt`]s one index of the plan: it locks the
+//! folder, works, and writes the result to the marker `DONE.json`. [`merge`] collects the results
+//! in the plan's order and lists the runs that are not done.
 //!
 //! ```text
 //! plan.jsonl ── index i ──► attempt ──► <folder>/<id>/{lock, …, DONE.json | FAILED.txt}
 //!                                                        │
-//!              plan's order, whoever ran them      merge ┘──► results.jsonl
+//!              in the order of the plan            merge ┘──► results.jsonl
 //! ```
 //!
-//! There is no scheduler and no server: a loop over the indices is a serial sweep, and an array job of any
-//! cluster is a parallel one (see [`index_from`]). The results are the same bytes either way, as long as a
-//! run's result is a function of its settings; fields that tell times ([`is_timing`]) are dropped.
+//! There is no scheduler and no server. A loop over the indices is a serial sweep. An array job of
+//! a cluster is a parallel sweep (see [`index_from`]). Both give the same bytes if a run's result
+//! depends on its settings only. [`merge`] removes fields that hold times ([`is_timing`]).
 //!
 //! ```
 //! use heavytail::sweep::{Attempt, Plan, attempt, merge};

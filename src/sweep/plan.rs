@@ -1,4 +1,4 @@
-//! What is to be run, and which part of it is ours.
+//! The plan of a sweep, and the choice of the run that a worker executes.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::error::{Error, Result};
 use crate::files::{scan_lines, write_atomically};
 
-/// Runs in an order that gives each its index.
+/// The runs of a sweep. Their order gives each run its index.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Plan<S> {
     entries: Vec<PlanEntry<S>>,
@@ -21,21 +21,22 @@ pub struct Plan<S> {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub struct PlanEntry<S> {
-    /// Its place in the plan, from 0.
+    /// The position in the plan, counted from 0.
     pub index: usize,
-    /// Twelve hexadecimal digits: the beginning of the SHA-256 of the settings as JSON, keys sorted, nulls
-    /// left out. So neither the order of fields nor a new `Option` that is `None` changes it.
+    /// Twelve hexadecimal digits, the beginning of the SHA-256 of the settings. The settings are
+    /// written as JSON with sorted keys and without nulls. The order of fields and a new `Option`
+    /// that is `None` therefore do not change the id.
     pub id: String,
-    /// The settings.
+    /// The settings of the run.
     pub spec: S,
 }
 
 impl<S: Serialize> Plan<S> {
-    /// A plan of these runs. A run that is there already is left out.
+    /// Makes a plan of these runs. A run with the same settings as an earlier one is left out.
     ///
     /// # Errors
     ///
-    /// If a run cannot be written as JSON.
+    /// Returns an error if a run cannot be written as JSON.
     pub fn new(specs: impl IntoIterator<Item = S>) -> Result<Self> {
         let mut plan = Self { entries: vec![] };
         let mut seen = HashMap::new();
@@ -49,11 +50,11 @@ impl<S: Serialize> Plan<S> {
         Ok(plan)
     }
 
-    /// The runs as JSON, each a line of the plan's file.
+    /// The runs as JSON, one line of the plan's file for each.
     ///
     /// # Errors
     ///
-    /// If a run cannot be written as JSON.
+    /// Returns an error if a run cannot be written as JSON.
     pub fn lines(&self) -> Result<Vec<String>> {
         self.entries
             .iter()
@@ -64,11 +65,11 @@ impl<S: Serialize> Plan<S> {
             .collect()
     }
 
-    /// Write it as JSONL.
+    /// Writes the plan as JSONL.
     ///
     /// # Errors
     ///
-    /// If the file cannot be written.
+    /// Returns an error if a run cannot be written as JSON, or the file cannot be written.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         let text: String = self.lines()?.into_iter().map(|line| line + "\n").collect();
         write_atomically(path.as_ref(), text.as_bytes())
@@ -76,11 +77,12 @@ impl<S: Serialize> Plan<S> {
 }
 
 impl<S: Serialize + DeserializeOwned> Plan<S> {
-    /// Read a plan: JSONL, the n-th line, counted from 0, is the run of index n.
+    /// Reads a plan from JSONL. Line n, counted from 0, is the run of index n.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, a line is no run, or two lines are the same run.
+    /// Returns an error if the file cannot be read, a line is not a run, or two lines are the same
+    /// run.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let file = std::fs::File::open(path).map_err(|e| Error::io(path, e))?;
@@ -101,7 +103,7 @@ impl<S: Serialize + DeserializeOwned> Plan<S> {
         };
         let whole = scan_lines(path, &file, &mut add)?;
         if whole < length {
-            // Written by hand, without a last line break.
+            // A file that was written by hand may have no final line break.
             let text = std::fs::read_to_string(path).map_err(|e| Error::io(path, e))?;
             let number = text.lines().count();
             add(number, text.lines().last().unwrap_or_default())?;
@@ -111,16 +113,16 @@ impl<S: Serialize + DeserializeOwned> Plan<S> {
 }
 
 impl<S> Plan<S> {
-    /// The runs, in order.
+    /// The runs in the plan's order.
     pub fn entries(&self) -> &[PlanEntry<S>] {
         &self.entries
     }
 
-    /// One run.
+    /// The run of this index, counted from 0.
     ///
     /// # Errors
     ///
-    /// If there are fewer.
+    /// Returns an error if the plan has no such index.
     pub fn entry(&self, index: usize) -> Result<&PlanEntry<S>> {
         let count = self.entries.len();
         self.entries.get(index).ok_or_else(|| Error::Config {
@@ -137,13 +139,14 @@ fn no_json(cause: &serde_json::Error) -> Error {
     }
 }
 
+/// The id of a run: the first six bytes of the hash in hexadecimal digits.
 fn id<S: Serialize>(spec: &S) -> Result<String> {
     let value = serde_json::to_value(spec).map_err(|e| no_json(&e))?;
     let hash = Sha256::digest(canonical(&value));
     Ok(hash.iter().take(6).map(|b| format!("{b:02x}")).collect())
 }
 
-/// JSON with sorted keys and without nulls in objects, whatever serde_json's features are.
+/// JSON with sorted keys and without nulls in objects, for any set of serde_json's features.
 pub(super) fn canonical(value: &Value) -> String {
     match value {
         Value::Object(map) => {
@@ -163,16 +166,18 @@ pub(super) fn canonical(value: &Value) -> String {
     }
 }
 
-/// The variables in which schedulers tell a task its index: Slurm's array jobs, Kubernetes' indexed jobs.
+/// The environment variables in which schedulers give a task its index. Slurm's array jobs set the
+/// first and Kubernetes' indexed jobs the second.
 pub const INDEX_VARIABLES: [&str; 2] = ["SLURM_ARRAY_TASK_ID", "JOB_COMPLETION_INDEX"];
 
-/// The index that was asked for, else the scheduler's, from the first of [`INDEX_VARIABLES`] that is set.
+/// The index `asked` if it is given. Otherwise the scheduler's index, from the first of
+/// [`INDEX_VARIABLES`] that is set.
 ///
 /// `lookup` reads a variable, for example `|name| std::env::var(name).ok()`.
 ///
 /// # Errors
 ///
-/// If neither is there, or the variable is no whole number.
+/// Returns an error if there is no index in either place, or the variable is not a whole number.
 pub fn index_from(asked: Option<usize>, lookup: impl Fn(&str) -> Option<String>) -> Result<usize> {
     if let Some(index) = asked {
         return Ok(index);
@@ -222,7 +227,8 @@ mod tests {
         assert_eq!(plan.entries().len(), 2);
         plan.write(&path).unwrap();
         assert_eq!(Plan::read(&path).unwrap(), plan);
-        // Other order, other spacing, a null spelt out, no last line break: the same runs.
+        // The same runs with another order of fields, other spacing, an explicit null and no final
+        // line break.
         std::fs::write(
             &path,
             "{\"lr\": 0.01, \"seed\": 1}\n{ \"note\": null, \"seed\": 2, \"lr\": 1e-2 }",
@@ -230,7 +236,7 @@ mod tests {
         .unwrap();
         assert_eq!(Plan::read(&path).unwrap(), plan);
         assert_eq!(plan.entries()[0].id.len(), 12);
-        // Pinned: an id is a folder's name for years.
+        // The form is fixed, because existing folders are named by these ids.
         assert_eq!(
             canonical(&serde_json::to_value(spec(1)).unwrap()),
             "{\"lr\":0.01,\"seed\":1}"

@@ -1,11 +1,12 @@
-//! Laws of independent entries.
+//! Distributions of independent matrix entries.
 
 use rand::RngExt;
 use rand_distr::{Distribution, Exp1, StudentT};
 
 use super::{Rng, normal, pick, uniform};
 
-/// Laws of independent entries, scaled to variance 1 where they have one.
+/// A distribution of independent entries. It is scaled to variance 1 if its variance is finite,
+/// except for the Pareto distributions.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Entries {
     Normal,
@@ -13,15 +14,18 @@ pub enum Entries {
     Sign,
     TruncatedNormal,
     Laplace,
-    /// Student's t with ν degrees of freedom: tail exponent μ = ν.
+    /// Student's t with ν degrees of freedom. Its tail exponent is μ = ν.
     Student(f64),
-    /// Pareto of type I with a random sign: |w| ≥ 1.
+    /// A Pareto distribution of type I with tail exponent μ and a random sign. All entries satisfy
+    /// |w| ≥ 1.
     SignedPareto(f64),
-    /// Pareto of type II (Lomax) with a random sign: mass near 0.
+    /// A Pareto distribution of type II (Lomax) with tail exponent μ and a random sign. It has mass
+    /// near 0.
     SignedLomax(f64),
 }
 
 impl Entries {
+    /// The distributions of the family Random-like.
     pub const NOISE: [Entries; 5] = [
         Entries::Normal,
         Entries::Uniform,
@@ -43,6 +47,7 @@ impl Entries {
         }
     }
 
+    /// Draws `count` independent entries.
     pub fn fill(self, count: usize, rng: &mut Rng) -> Vec<f64> {
         let sign = |rng: &mut Rng| if rng.random::<bool>() { 1.0 } else { -1.0 };
         match self {
@@ -57,7 +62,8 @@ impl Entries {
                     loop {
                         let x = normal(rng);
                         if x.abs() <= 2.0 {
-                            // The variance of a normal that is cut at ±2.
+                            // 0.7737415 is the variance of a standard normal variable that is cut
+                            // at ±2.
                             return x / 0.773_741_5f64.sqrt();
                         }
                     }
@@ -88,7 +94,7 @@ impl Entries {
     }
 }
 
-/// Unit-variance noise of one of the five laws.
+/// A matrix of noise with variance 1 from one of the five distributions in [`Entries::NOISE`].
 pub fn noise(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
     Entries::NOISE[pick(rng, 5)].fill(n * m, rng)
 }

@@ -1,4 +1,4 @@
-//! A family of matrices for each phase.
+//! Generates a family of matrices for each phase.
 
 use heavytail::Phase;
 use heavytail::law::{Law, MarchenkoPastur, noise_edge};
@@ -10,19 +10,24 @@ use super::{
     scale_rows, uniform,
 };
 
-/// How far a specimen may stray from the families' definitions.
+/// The range of matrices that [`specimen`] may generate for a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breadth {
-    /// The ranges of the table above.
+    /// The ranges that the documentation of the parent module lists.
     Family,
-    /// Those, and wider relatives of the same meaning: more and larger spikes, also close to the edge as
-    /// trained layers have them (fewer than 4 % of the directions), shoulders with spikes,
-    /// populations that vary everywhere but have no tail, tails in the rows, spectra written down
-    /// directly. What the classifier is calibrated on.
+    /// These ranges and wider ones with the same meaning, used to calibrate the classifier. The
+    /// wider ones add the following matrices:
+    ///
+    /// - Spikes that are larger or more numerous, or close to the edge as in trained layers (fewer
+    ///   than 4 % of the directions).
+    /// - Shoulders with spikes.
+    /// - Population spectra that vary in all directions but have no tail.
+    /// - Heavy tails in the rows.
+    /// - Spectra that are set directly.
     Relatives,
 }
 
-/// A matrix of a phase's family, n ≥ m, row-major.
+/// A random matrix of a phase's family, n ≥ m, row-major.
 pub fn specimen(phase: Phase, breadth: Breadth, n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
     let relative = breadth == Breadth::Relatives && pick(rng, 3) == 0;
     let mut w = match phase {
@@ -33,14 +38,15 @@ pub fn specimen(phase: Phase, breadth: Breadth, n: usize, m: usize, rng: &mut Rn
         Phase::HeavyTailed => heavy_tailed(n, m, relative, rng),
         Phase::RankCollapse => collapsed(n, m, rng),
     };
-    // Weights are f32, of any scale.
+    // Weights are stored as f32 and may have any scale.
     let scale = log_uniform(rng, 1e-3, 1e2);
     w.iter_mut()
         .for_each(|x| *x = f64::from((*x * scale) as f32));
     w
 }
 
-/// Where Bleeding-out ends, in units of the edge: in small matrices sampling noise carries it further.
+/// The largest eigenvalue of Bleeding-out in units of the edge. In small matrices sampling noise
+/// moves it further out.
 fn bleeding_top(m: usize) -> f64 {
     if m < 150 { 1.4 } else { 1.2 }
 }
@@ -66,8 +72,9 @@ fn bleeding(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
 fn spiked(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     let mut w = background(n, m, relative, rng);
     if relative && rng.random::<bool>() {
-        // As trained layers have them: a random bulk, fewer than 4 % of the directions beyond it, the
-        // largest well above, the others anywhere between.
+        // Such a matrix is like a trained layer. It has a random bulk, and fewer than 4 % of the
+        // directions lie beyond it. The largest eigenvalue is well above the edge, and the others
+        // lie between.
         let least = bleeding_top(m) * (1.0 + (2.0 / n as f64).sqrt());
         let top = log_uniform(rng, least, 8.0);
         let count = 1 + pick(rng, (m / 26).max(1));
@@ -103,8 +110,8 @@ fn spiked(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     w
 }
 
-/// Share of the eigenvalues beyond the noise edge, and the largest in its units; `variance` is the
-/// bulk's.
+/// The share of the eigenvalues beyond the noise edge, and the largest eigenvalue in units of the
+/// edge. `variance` is the variance of the bulk.
 fn beyond(n: usize, m: usize, w: &[f64], variance: f64) -> (f64, f64) {
     let x = eigenvalues(n, m, w);
     let plus = edge(n, m) * variance;
@@ -113,8 +120,8 @@ fn beyond(n: usize, m: usize, w: &[f64], variance: f64) -> (f64, f64) {
 }
 
 fn shoulder(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
-    // One sampling deviation of a large eigenvalue above where Bleeding-out ends: below, a short
-    // shoulder and eigenvalues that bleed out are the same thing.
+    // The smallest allowed λmax lies above the limit of Bleeding-out by the sampling deviation of a
+    // large eigenvalue. Below it, a short shoulder and Bleeding-out are the same.
     let mut least = bleeding_top(m) * (1.0 + (2.0 / n as f64).sqrt());
     if relative {
         least = uniform(rng, 1.25, least);
@@ -122,7 +129,8 @@ fn shoulder(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     let broad = relative && pick(rng, 2) == 0;
     loop {
         if broad {
-            // No part is flat, so that the median has to do for the bulk.
+            // No part of the population spectrum is flat, so the bulk's variance is estimated from
+            // the median eigenvalue.
             let w = broad_decay(n, m, rng);
             let x = eigenvalues(n, m, &w);
             let (share, r) = beyond(n, m, &w, x[m / 2] / typical(n, m));
@@ -152,7 +160,7 @@ fn heavy_tailed(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
         } else {
             heavy(n, m, rng)
         };
-        // Such a bulk has no variance to speak of; the median eigenvalue has to do.
+        // The variance of such a bulk is not well defined, so the median eigenvalue replaces it.
         let x = eigenvalues(n, m, &w);
         let (share, r) = beyond(n, m, &w, x[m / 2]);
         if share >= 0.1 && r > 2.5 {
@@ -161,7 +169,8 @@ fn heavy_tailed(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     }
 }
 
-/// Noise as above, or of a relative: a lighter Student's t, or entries of which a part is pruned.
+/// Noise of the family Random-like. With `relative` it may also have entries of a Student's t with
+/// 7 to 20 degrees of freedom, or entries of which a part is zero.
 fn background(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     if !relative || pick(rng, 2) == 0 {
         return noise(n, m, rng);
@@ -182,18 +191,19 @@ fn background(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     w
 }
 
-/// Noise times a population spectrum: 1 for most directions, rising smoothly to a finite top.
+/// Noise times a population spectrum. The spectrum is 1 for most directions and rises smoothly to a
+/// finite maximum.
 fn decay(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
     let share = uniform(rng, 0.04, 0.4);
     let top = log_uniform(rng, 1.3, 7.0);
     let shape = pick(rng, 4);
     let power = log_uniform(rng, 0.6, 4.0);
-    // u runs from 0 (where the shoulder joins the flat part) to 1 (the top).
+    // u runs from 0, where the shoulder meets the flat part, to 1 at the maximum.
     let rise = |u: f64| match shape {
         0 => u.powf(power),
         1 => ((2.0 * power * u).exp() - 1.0) / ((2.0 * power).exp() - 1.0),
         2 => (1.0 - (1.0 - u).powf(0.5)).powf(power.min(1.5)),
-        // The quantile of an exponential law, cut where the last direction lies.
+        // The quantile function of an exponential distribution, cut off at the last direction.
         _ => {
             let last = -(0.5 / (share * m as f64)).min(0.5).ln();
             (-(1.0 - u * (1.0 - (-last).exp())).ln()) / last
@@ -226,15 +236,16 @@ fn decay(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
     w
 }
 
-/// The median eigenvalue of unit noise.
+/// The median eigenvalue of noise with variance 1.
 fn typical(n: usize, m: usize) -> f64 {
     MarchenkoPastur::new(1.0, n, m)
         .expect("n ≥ m ≥ 1")
         .quantile(0.5)
 }
 
-/// Noise times a population spectrum that varies in every direction but has a light tail: a ramp, a
-/// narrow lognormal, a gamma law, or neighbouring columns that are correlated.
+/// Noise with a population spectrum that varies in every direction but has a light tail. The
+/// spectrum is a ramp, a narrow lognormal or a gamma distribution, or neighbouring columns are
+/// correlated.
 fn broad_decay(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
     let mut w = noise(n, m, rng);
     let kind = pick(rng, 4);
@@ -278,7 +289,7 @@ fn heavy(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
         kind => {
             let exponent = uniform(rng, 1.7, 3.0);
             let mut w = noise(n, m, rng);
-            // Every direction, or a part of them over a flat floor.
+            // The tail covers all directions, or a part of them above a flat floor.
             let part = if kind < 5 {
                 1.0
             } else {
@@ -310,14 +321,14 @@ fn heavy_relative(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
             .collect()
     };
     match pick(rng, 3) {
-        // Rows of random length: an elliptical law.
+        // Rows of random length form an elliptical distribution.
         0 if n < 4 * m => {
             let mut w = noise(n, m, rng);
             let factors = pareto(n, rng);
             scale_rows(&mut w, &factors);
             w
         }
-        // The spectrum itself, over a little noise.
+        // The singular values are set directly, with a little noise added.
         1 => {
             let mut w: Vec<f64> = (0..n * m).map(|_| 0.05 * normal(rng)).collect();
             for (i, s) in pareto(m, rng).into_iter().enumerate() {
@@ -325,7 +336,8 @@ fn heavy_relative(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
             }
             w
         }
-        // A heavy population above a Marchenko–Pastur floor.
+        // A heavy-tailed population spectrum for a part of the directions, and a flat one for the
+        // rest.
         _ => {
             let part = uniform(rng, 0.12, 0.6);
             let mut w = noise(n, m, rng);
@@ -341,7 +353,8 @@ fn heavy_relative(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
     }
 }
 
-/// Null directions: 10–95 % of them, exact or over a floor of at most 1e-4 in singular values.
+/// A matrix with 10–95 % null directions. They are exact, or have a floor of at most 1e-4 in
+/// singular values.
 fn collapsed(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
     let null = uniform(rng, 0.1, 0.95);
     let rank = (((1.0 - null) * m as f64).round() as usize).clamp(1, m - 1);

@@ -1,24 +1,28 @@
-//! Random matrices whose phase is known because it was built in: what the classifier is calibrated on
-//! and judged by. Everything is seeded; the same seed gives the same matrix.
+//! Random matrices whose phase is known from their construction. The classifier is calibrated and
+//! measured on them. The same seed always gives the same matrix.
 //!
-//! The six families and their ranges are the project's judgement of what each phase means (r is an
-//! eigenvalue in units of the noise edge λ₊):
+//! The six families and their ranges state what this project means by each phase. In the list, r is
+//! an eigenvalue in units of the noise edge λ₊:
 //!
-//! | phase | built as |
-//! |---|---|
-//! | Random-like | independent entries: normal, uniform, ±1, truncated normal, Laplace |
-//! | Bleeding-out | noise and 1–5 rank-one signals between 2 Tracy–Widom scales above the edge and r ≈ 1.2 (M < 150: 1.4) |
-//! | Bulk+Spikes | noise and 1–8 rank-one signals, r from 1.4 to 15, well separated |
-//! | Bulk-decay | noise times a population spectrum, flat for most directions and smoothly rising above: 4–15 % of the eigenvalues beyond λ₊, r from where Bleeding-out ends up to about 6 |
-//! | Heavy-tailed | population spectra with a Pareto tail (density exponent 1.7–3), or entries with tail exponent μ < 2 |
-//! | Rank-collapse | low rank over a negligible floor, zeroed rows or columns, 10–95 % null directions |
+//! - Random-like: independent entries with a normal, uniform, ±1, truncated normal or Laplace
+//!   distribution.
+//! - Bleeding-out: noise and 1–5 rank-one signals between 2 Tracy–Widom scales above the edge and
+//!   r ≈ 1.2 (M < 150: 1.4).
+//! - Bulk+Spikes: noise and 1–8 rank-one signals, r from 1.4 to 15, well separated.
+//! - Bulk-decay: noise times a population spectrum that is flat for most directions and rises
+//!   smoothly for the others. 4–15 % of the eigenvalues lie beyond λ₊, and r goes from the end of
+//!   Bleeding-out up to about 6.
+//! - Heavy-tailed: population spectra with a Pareto tail (density exponent 1.7–3), or entries with
+//!   tail exponent μ < 2.
+//! - Rank-collapse: low rank over a negligible floor, or zeroed rows or columns, with 10–95 % null
+//!   directions.
 //!
 //! ```text
-//! entries (laws of independent entries) -> structure (signals, scales, rotations, spectra)
-//!   -> families (the six phases), out_of_family (what lies outside of them)
+//! entries (distributions of entries) -> structure (signals, scales, rotations, spectra)
+//!   -> families (the six phases), out_of_family (generators outside of the families)
 //! ```
 
-// Every program compiles its own copy of this module and uses a part of it.
+// Every program compiles its own copy of this module and uses only a part of it.
 #![allow(dead_code, unused_imports)]
 
 mod entries;
@@ -36,7 +40,7 @@ pub use structure::{
     edge, eigenvalues, laguerre, plant, rotate_columns, scale_columns, scale_rows,
 };
 
-/// The generator of everything here.
+/// The random number generator of this module.
 pub type Rng = Pcg64;
 
 /// A generator for one case of one experiment.
@@ -47,21 +51,22 @@ pub fn rng(experiment: u64, case: u64) -> Rng {
     )
 }
 
-/// Uniform on [a, b).
+/// A uniform number on [a, b).
 pub fn uniform(rng: &mut Rng, a: f64, b: f64) -> f64 {
     a + (b - a) * rng.random::<f64>()
 }
 
-/// Uniform on [a, b) in the logarithm.
+/// A number on [a, b) whose logarithm is uniform.
 pub fn log_uniform(rng: &mut Rng, a: f64, b: f64) -> f64 {
     uniform(rng, a.ln(), b.ln()).exp()
 }
 
-/// One of 0 … `count`−1.
+/// A random integer from 0 to `count` − 1.
 pub fn pick(rng: &mut Rng, count: usize) -> usize {
     rng.random_range(0..count)
 }
 
+/// A standard normal number.
 pub fn normal(rng: &mut Rng) -> f64 {
     StandardNormal.sample(rng)
 }

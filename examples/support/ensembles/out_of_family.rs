@@ -1,5 +1,6 @@
-//! Matrices from outside of the six families. Some have relatives among those that the classifier was
-//! calibrated on ([`Breadth::Relatives`](super::Breadth)); their own generators were not used.
+//! Generates matrices outside of the six families. Some resemble matrices of
+//! [`Breadth::Relatives`](super::Breadth), on which the classifier was calibrated. The generators
+//! themselves were not used for calibration.
 
 use heavytail::Phase;
 use rand_distr::{Distribution, Gamma};
@@ -9,21 +10,21 @@ use super::{
     uniform,
 };
 
-/// A generator, and what a good verdict on it is.
+/// A generator and the verdict that is expected for its matrices.
 pub struct OutOfFamily {
     pub name: &'static str,
     pub expected: Expected,
     pub draw: fn(usize, usize, &mut Rng) -> Vec<f64>,
 }
 
-/// What a good verdict is.
+/// The expected verdict.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Expected {
-    /// This phase.
+    /// The verdict is this phase.
     Phase(Phase),
-    /// Random-like, or an annotation that explains the outliers.
+    /// The verdict is Random-like, or it has an annotation that explains the outliers.
     NoiseOrExplained,
-    /// No phase is right or wrong; the verdict is shown.
+    /// No phase counts as right or wrong. The verdict is only shown.
     Open,
 }
 
@@ -33,7 +34,7 @@ const fn is(phase: Phase) -> Expected {
     Expected::Phase(phase)
 }
 
-/// All of them.
+/// All generators outside of the families.
 pub const OUT_OF_FAMILY: &[OutOfFamily] = &[
     OutOfFamily {
         name: "t(5) entries",
@@ -308,7 +309,7 @@ pub const OUT_OF_FAMILY: &[OutOfFamily] = &[
                     }
                 }
             }
-            // Eleven bits of mantissa.
+            // 16-bit floats have eleven significant bits.
             w.iter_mut().for_each(|x| {
                 let unit = 2f64.powf(x.abs().max(1e-300).log2().floor() - 10.0);
                 *x = (*x / unit).round() * unit;
@@ -318,6 +319,8 @@ pub const OUT_OF_FAMILY: &[OutOfFamily] = &[
     },
 ];
 
+/// Normal entries whose columns have lognormal scales with this standard deviation of the
+/// logarithm.
 fn columns(n: usize, m: usize, sd: f64, rng: &mut Rng) -> Vec<f64> {
     let mut w = Entries::Normal.fill(n * m, rng);
     let factors: Vec<f64> = (0..m).map(|_| (sd * normal(rng)).exp()).collect();
@@ -325,6 +328,7 @@ fn columns(n: usize, m: usize, sd: f64, rng: &mut Rng) -> Vec<f64> {
     w
 }
 
+/// Normal entries whose rows have lognormal scales with this standard deviation of the logarithm.
 fn rows(n: usize, m: usize, sd: f64, rng: &mut Rng) -> Vec<f64> {
     let mut w = Entries::Normal.fill(n * m, rng);
     let factors: Vec<f64> = (0..n).map(|_| (sd * normal(rng)).exp()).collect();
@@ -332,6 +336,7 @@ fn rows(n: usize, m: usize, sd: f64, rng: &mut Rng) -> Vec<f64> {
     w
 }
 
+/// Normal entries of which a share `density` is kept and the rest is zero.
 fn sparse(n: usize, m: usize, density: f64, rng: &mut Rng) -> Vec<f64> {
     let mut w = Entries::Normal.fill(n * m, rng);
     w.iter_mut().for_each(|x| {
@@ -342,7 +347,8 @@ fn sparse(n: usize, m: usize, density: f64, rng: &mut Rng) -> Vec<f64> {
     w
 }
 
-/// A mean m makes a rank-one signal of strength θ² = N·M·m² in W, that is t = M·m².
+/// Noise plus a constant mean, with the largest eigenvalue near `ratio` times the edge. A mean m
+/// makes a rank-one signal of strength θ² = N·M·m² in W, that is t = M·m².
 fn mean_shift(n: usize, m: usize, ratio: f64, rng: &mut Rng) -> Vec<f64> {
     let mut w = noise(n, m, rng);
     let c = m as f64 / n as f64;
@@ -353,7 +359,7 @@ fn mean_shift(n: usize, m: usize, ratio: f64, rng: &mut Rng) -> Vec<f64> {
     w
 }
 
-/// Symmetric stable laws by Chambers, Mallows and Stuck (1976).
+/// Symmetric stable entries by the method of Chambers, Mallows and Stuck (1976).
 fn stable(count: usize, mu: f64, rng: &mut Rng) -> Vec<f64> {
     (0..count)
         .map(|_| {

@@ -1,4 +1,4 @@
-//! `heavytail analyze`.
+//! The command `heavytail analyze`, which analyses the weight matrices of checkpoints.
 
 use std::path::PathBuf;
 
@@ -19,11 +19,11 @@ pub struct Options {
     judging: Judging,
     #[command(flatten)]
     printing: Printing,
-    /// Analyse part I of N only (counted from 0) and leave it in --parts, for `heavytail merge`: so that many
-    /// machines share a giant checkpoint
+    /// Analyse only part I of N (counted from 0) and write it to the folder --parts, for
+    /// `heavytail merge`. Many machines can share a large checkpoint this way
     #[arg(long, value_name = "I/N", requires = "parts", value_parser = shard::parse, conflicts_with_all = ["format", "output", "sort"])]
     shard: Option<(usize, usize)>,
-    /// Folder of the parts
+    /// Folder for the parts
     #[arg(long, value_name = "DIR", requires = "shard")]
     parts: Option<PathBuf>,
 }

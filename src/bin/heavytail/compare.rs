@@ -1,4 +1,5 @@
-//! `heavytail compare`: base against fine-tuned, dense against pruned, epoch against epoch.
+//! The command `heavytail compare`: compares models layer by layer, for example base and
+//! fine-tuned, dense and pruned, or two epochs.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -18,20 +19,21 @@ use crate::scores;
 
 #[derive(Args)]
 pub struct Options {
-    /// Two models or more; each is compared with the first
+    /// Two or more models. Each one is compared with the first
     #[arg(required = true, num_args = 2..)]
     files: Vec<PathBuf>,
-    /// A table `model,score`: each model's reported score, against which α, α̂ and norms are correlated
+    /// A table `model,score` with the reported score of each model. α, α̂ and norms are correlated
+    /// with the scores
     #[arg(long, value_name = "CSV")]
     scores: Option<PathBuf>,
-    /// Where to draw the models against their scores
+    /// File for a plot of the models against their scores
     #[arg(long, requires = "scores", value_name = "SVG|PNG")]
     figure: Option<PathBuf>,
     #[command(flatten)]
     judging: Judging,
     #[arg(long, value_enum, default_value_t = Order::Change)]
     sort: Order,
-    /// One JSON object
+    /// Print one JSON object
     #[arg(long)]
     json: bool,
     /// Write to this file instead of the standard output
@@ -41,17 +43,17 @@ pub struct Options {
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
 enum Order {
-    /// Layers whose weights changed most come first
+    /// Layers with the largest change of the weights first
     Change,
-    /// As in the file
+    /// The order of the file
     File,
 }
 
-/// One layer in two models.
+/// The statistics of one layer in two models: the base first, the other second.
 #[derive(Serialize)]
 struct Pair {
     name: String,
-    /// Its name in the other model, if that differs.
+    /// The name in the other model. `None` if both names are equal.
     matched_with: Option<String>,
     shape: Vec<usize>,
     alpha: [Option<f64>; 2],
@@ -60,12 +62,13 @@ struct Pair {
     stable_rank: [Option<f64>; 2],
     num_spikes: [Option<usize>; 2],
     phase: [Option<Phase>; 2],
-    /// Which numbers are not to be trusted, and why.
+    /// The reasons why some values cannot be trusted, for each model.
     doubts: [Vec<Doubt>; 2],
-    /// √Σ(σ_i − σ'_i)² / ‖W‖_F of the sorted singular values: no smaller change of the weights could
-    /// have changed the spectrum so (Mirsky).
+    /// √Σ(σ_i − σ'_i)² / ‖W‖_F of the sorted singular values. It is a lower bound of
+    /// `weight_distance` (Mirsky). `None` if the sizes differ or W is zero.
     spectral_distance: Option<f64>,
-    /// ‖W' − W‖_F / ‖W‖_F
+    /// ‖W' − W‖_F / ‖W‖_F. `None` if the shapes differ, W is zero, or the row is the product of an
+    /// adapter.
     weight_distance: Option<f64>,
 }
 
@@ -127,6 +130,7 @@ pub fn run(options: &Options) -> Result<Ended> {
     })
 }
 
+/// The positions of the rows that succeeded.
 fn good(survey: &Survey) -> Vec<usize> {
     let rows = survey.rows.iter().enumerate();
     rows.filter(|(_, r)| r.is_success())
@@ -134,7 +138,8 @@ fn good(survey: &Survey) -> Vec<usize> {
         .collect()
 }
 
-/// Layers by name; of those that are left, the next of the same shape.
+/// Pairs the layers of two models: first by name, then the remaining ones by shape, in file order.
+/// Returns the pairs, the rows only in `a` and the rows only in `b`.
 fn matches(a: &Survey, b: &Survey) -> (Vec<(usize, usize)>, Vec<usize>, Vec<usize>) {
     let mut right = good(b);
     let mut pairs = Vec::new();

@@ -1,4 +1,4 @@
-//! `heavytail describe`.
+//! The command `heavytail describe`, which lists the tensors of checkpoints.
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ pub struct Options {
     /// Files (safetensors, PyTorch, burn, NumPy), indices of sharded models, or folders
     #[arg(required = true)]
     files: Vec<PathBuf>,
-    /// One JSON object a model
+    /// Print one JSON object for each model
     #[arg(long)]
     json: bool,
     /// Write to this file instead of the standard output
@@ -39,7 +39,7 @@ pub fn run(options: &Options) -> Result<Ended> {
     Ok(Ended::Well)
 }
 
-/// What becomes of each tensor: its matrices, or why there are none.
+/// The matrices of each tensor, or the reason why it has none.
 fn fates(checkpoint: &Checkpoint) -> Vec<Result<Vec<String>, String>> {
     let all = checkpoint.tensors();
     let shapes = || all.iter().map(|t| (t.name.as_str(), t.shape.as_slice()));
@@ -67,7 +67,7 @@ fn fates(checkpoint: &Checkpoint) -> Vec<Result<Vec<String>, String>> {
         .collect()
 }
 
-/// Name and reason of what is no weight tensor, or is not there.
+/// Name and reason of each tensor that is not a weight tensor or is missing.
 fn not_read(checkpoint: &Checkpoint) -> impl Iterator<Item = &(String, String)> {
     checkpoint.skipped().iter().chain(checkpoint.missing())
 }

@@ -1,6 +1,6 @@
-//! How commands end.
+//! The outcome of a command, from which its exit code follows.
 
-/// How a command that did not fail ended.
+/// The outcome of a command that did not return an error.
 pub enum Ended {
     Well,
     WithFailedLayers,

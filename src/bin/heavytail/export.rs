@@ -1,4 +1,4 @@
-//! `heavytail export`.
+//! The command `heavytail export`, which writes the logs of runs as a table or as event files.
 
 use std::path::{Path, PathBuf};
 
@@ -13,11 +13,12 @@ use crate::output::write;
 
 #[derive(ValueEnum, Clone, Copy)]
 enum Format {
-    /// The table of layers, one row a layer and observation, typed (needs the feature `parquet`)
+    /// The table of layers with typed columns, one row for each layer and observation (needs the
+    /// feature `parquet`)
     Parquet,
     /// The same table as text
     Csv,
-    /// Event files, in a folder for each run
+    /// Event files for TensorBoard, in one folder for each run
     Tensorboard,
 }
 
@@ -25,10 +26,10 @@ enum Format {
 pub struct Options {
     #[arg(value_enum)]
     format: Format,
-    /// Folders of runs: each has a log.jsonl
+    /// Folders of runs, each with a log.jsonl
     #[arg(required = true)]
     runs: Vec<PathBuf>,
-    /// The table of all runs, or the folder for TensorBoard
+    /// File for the table of all runs, or the folder for TensorBoard
     #[arg(short, long)]
     output: PathBuf,
 }

@@ -1,4 +1,5 @@
-//! Which layers of a checkpoint are judged, and how: options that several commands share.
+//! Options that several commands share: the layers of a checkpoint to analyse, and how to analyse
+//! them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,35 +12,37 @@ use heavytail::survey::{Survey, SurveyOptions, survey};
 use heavytail::{Config, Depth};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// How layers are chosen and judged.
+/// The options that choose the layers and the analysis.
 #[derive(Args, Clone)]
 pub struct Judging {
     /// Only layers whose name matches one of these regular expressions
     #[arg(long, value_name = "REGEX")]
     include: Vec<String>,
-    /// Leave out layers whose name matches
+    /// Leave out layers whose name matches one of these regular expressions
     #[arg(long, value_name = "REGEX")]
     exclude: Vec<String>,
-    /// Leave out matrices with fewer eigenvalues
+    /// Leave out matrices with fewer eigenvalues than this
     #[arg(long, default_value_t = 2)]
     min_evals: usize,
-    /// live: one spectrum and its fits. full: also bootstrap intervals, goodness of fit, rival
-    /// laws, reruns of permuted and equalised matrices; about ten times the time
+    /// live: one spectrum and its fits. full: also bootstrap intervals, goodness of fit,
+    /// alternative distributions, and reruns with permuted and equalised matrices. full takes about
+    /// ten times as long
     #[arg(long, value_enum, default_value_t = Deep::Live)]
     depth: Deep,
-    /// Fill the shared columns in that tool's conventions
+    /// Fill the shared columns in the conventions of this tool
     #[arg(long, value_enum, value_name = "TOOL")]
     compat: Option<Tool>,
-    /// Split query, key and value projections into so many heads
+    /// Split query, key and value projections into this number of heads
     #[arg(long, value_name = "N")]
     heads: Option<usize>,
-    /// The model that low-rank adapters (LoRA) belong to: adapted layers are judged as well
+    /// The base model of low-rank adapters (LoRA). The adapted layers are analysed too
     #[arg(long, value_name = "FILE")]
     base: Option<PathBuf>,
-    /// LoRA's alpha, where no adapter_config.json beside the file tells it
+    /// LoRA's alpha. It replaces the lora_alpha of adapter_config.json
     #[arg(long)]
     lora_alpha: Option<f64>,
-    /// Layers at once; memory grows with it [default: the cores]
+    /// Number of layers analysed at the same time. Memory grows with it [default: the number of
+    /// cores]
     #[arg(long)]
     jobs: Option<usize>,
 }
@@ -79,7 +82,8 @@ impl Judging {
         Ok(options)
     }
 
-    /// What decides the numbers, in words: parts of one survey must agree on it.
+    /// The options that change the results, as text. All parts of one survey must have the same
+    /// text.
     pub fn signature(&self) -> String {
         format!(
             "include {:?}, exclude {:?}, min_evals {}, full {}, compat {}, base {:?}, lora_alpha {:?}, heads {:?}",
@@ -102,12 +106,12 @@ impl Judging {
         self.depth == Deep::Full
     }
 
-    /// Judge one model, with a progress bar if someone is watching.
+    /// Analyses one model and shows a progress bar if the standard error is a terminal.
     pub fn survey(&self, path: &Path) -> Result<(Checkpoint, Survey)> {
         self.survey_part(path, None)
     }
 
-    /// The same of part i of n.
+    /// Analyses part i of n of a model, or all of it for `None`.
     pub fn survey_part(
         &self,
         path: &Path,
@@ -116,7 +120,7 @@ impl Judging {
         let checkpoint = Checkpoint::open(path)?;
         let mut options = self.options()?;
         options.shard = part;
-        // Hidden unless the standard error is a terminal.
+        // indicatif hides the bar unless the standard error is a terminal.
         let bar = ProgressBar::new(0).with_style(
             ProgressStyle::with_template("{bar:32} {pos}/{len} tensors  ETA {eta}  {msg}")
                 .unwrap_or_else(|_| ProgressStyle::default_bar()),

@@ -1,4 +1,4 @@
-//! Judge checkpoints on disk; follow and export trainings.
+//! The command-line program: analyses checkpoints on disk, and follows and exports trainings.
 
 mod analyze;
 mod compare;
@@ -26,11 +26,11 @@ use clap_complete::Shell;
 use ended::Ended;
 use heavytail::error::chain;
 
-/// Spectra of weight matrices: power-law tails, Marchenko-Pastur bulks and the phases of training, of
-/// checkpoints on disk and of trainings that heavytail watches.
+/// Spectra of weight matrices: power-law tails, Marchenko-Pastur bulks and the phases of training.
+/// Analyses checkpoints on disk and trainings that heavytail watches.
 ///
-/// Exit codes: 0 all well; 1 the command failed; 2 wrong usage; 3 it finished, but some layers could not be
-/// analysed (their rows say why).
+/// Exit codes: 0 for success, 1 for a failed command, 2 for wrong usage, 3 for a finished command
+/// with layers that could not be analysed. The rows of these layers give the reasons.
 #[derive(Parser)]
 #[command(name = "heavytail", version)]
 struct Options {
@@ -40,21 +40,22 @@ struct Options {
 
 #[derive(Subcommand)]
 enum Command {
-    /// List the tensors of files, and what would be analysed, without computing anything
+    /// List the tensors of files and the matrices that would be analysed, without computing
+    /// anything
     Describe(describe::Options),
     /// Analyse every weight matrix: tail exponent, norms, bulk, phase
     Analyze(analyze::Options),
-    /// Put the parts of `analyze --shard` together
+    /// Merge the parts of `analyze --shard`
     Merge(shard::Options),
     /// Compare models layer by layer, or a series of models with their scores
     Compare(compare::Options),
-    /// Draw the spectral density of each layer, and the exponents of all
+    /// Draw the spectral density of each layer and the exponents of all layers
     Plot(plot::Options),
-    /// Show runs that a monitor watched as one self-contained page
+    /// Show the runs of a monitor as one self-contained page
     Report(report::Options),
-    /// Take damaged lines out of a run's log; the log as it was is kept beside it
+    /// Remove damaged lines from a run's log. The original log is kept in the same folder
     Repair(repair::Options),
-    /// Turn the logs of runs into a table (Parquet, CSV) or event files for TensorBoard
+    /// Write the logs of runs as a table (Parquet, CSV) or as event files for TensorBoard
     Export(export::Options),
     /// Follow a running training in the terminal
     #[cfg(feature = "watch")]
@@ -68,7 +69,7 @@ fn main() -> ExitCode {
         Ok(Ended::Well) => ExitCode::SUCCESS,
         Ok(Ended::WithFailedLayers) => ExitCode::from(3),
         Err(error) => {
-            // A reader that has seen enough closes the pipe: no failure.
+            // A program that reads only the first lines closes the pipe. This is no failure.
             let pipe = error
                 .chain()
                 .filter_map(|e| e.downcast_ref::<std::io::Error>());

@@ -1,6 +1,6 @@
-//! Numbers for people, in few characters.
+//! Formats numbers for people in few characters.
 
-/// About four digits; seven characters hold it, with a sign eight.
+/// A number with about four digits. It has at most seven characters, or eight with a sign.
 pub fn number(x: f64) -> String {
     match x.abs() {
         0.0 => "0".to_owned(),
@@ -13,7 +13,7 @@ pub fn number(x: f64) -> String {
     }
 }
 
-/// At most five characters for what is usually between 1 and 1000.
+/// A number with at most five characters, for values that are usually between 1 and 1000.
 pub fn short(x: f64) -> String {
     match x.abs() {
         a if a < 99.995 => format!("{x:.2}"),

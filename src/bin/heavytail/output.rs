@@ -1,4 +1,4 @@
-//! A survey as a table, JSON, JSON lines or CSV.
+//! Prints a survey as a table, JSON, JSON lines or CSV.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -18,22 +18,22 @@ use serde_json::Value;
 
 use crate::numbers::number;
 
-/// Version of the JSON.
+/// The version of the JSON output's structure.
 const SCHEMA: u32 = 2;
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
-    /// For people
+    /// A table for people
     Table,
-    /// One object a model; a list of them for several
+    /// One JSON object for each model. Several models give a list
     Json,
-    /// One object a layer
+    /// One JSON object for each layer
     Jsonl,
-    /// One row a layer
+    /// One row for each layer
     Csv,
 }
 
-/// How and where to print.
+/// The options of format and destination.
 #[derive(Args)]
 pub struct Printing {
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -57,18 +57,19 @@ impl Printing {
     }
 }
 
-/// One model's rows.
+/// The rows of one model with their summary.
 pub struct Sheet {
     pub model: String,
     rows: Vec<Record>,
     summary: Summary,
+    /// Whether the columns follow WeightWatcher's conventions.
     compat: bool,
 }
 
-/// What belongs to a run in time, which a file is not.
+/// The columns that describe a moment of a training run. A file has no such moment.
 const OF_A_RUN: [&str; 5] = ["run", "epoch", "step", "unix_time", "seconds_snapshot"];
 
-/// The columns: the registry's, without what belongs to a run.
+/// All registered columns except those of [`OF_A_RUN`].
 fn columns() -> impl Iterator<Item = &'static Field<Record>> {
     FIELDS.iter().filter(|f| !OF_A_RUN.contains(&f.name))
 }
@@ -87,10 +88,13 @@ impl Sheet {
         self.rows.iter().any(Record::is_failed)
     }
 
+    /// The rows in the order of the table: numbers in descending order, text in ascending order.
+    /// Without a column, the rows are ordered by depth.
     fn sorted(&self, column: Option<&str>) -> Result<Vec<&Record>> {
         let mut rows: Vec<&Record> = self.rows.iter().collect();
         let Some(column) = column else {
-            // A file in alphabetical order has layer 10 before layer 2; one in any other order has its own.
+            // A file in alphabetical order lists layer 10 before layer 2. A file in any other order
+            // keeps it.
             if rows.is_sorted_by_key(|r| r.layer.as_str()) {
                 rows.sort_by_cached_key(|r| natural(&r.layer));
             }
@@ -102,7 +106,7 @@ impl Sheet {
         rows.sort_by(|a, b| match (field.cell(a), field.cell(b)) {
             (Cell::Text(x), Cell::Text(y)) => x.cmp(&y),
             (Cell::Flag(x), Cell::Flag(y)) => y.cmp(&x),
-            // What has no value comes last.
+            // Rows without a value come last.
             (Cell::Null, Cell::Null) => Ordering::Equal,
             (Cell::Null, _) => Ordering::Greater,
             (_, Cell::Null) => Ordering::Less,
@@ -115,7 +119,7 @@ impl Sheet {
     }
 }
 
-/// A JSON object whose keys keep their order.
+/// A JSON object that keeps the order of its keys.
 struct Object<'a>(Vec<(Cow<'a, str>, Value)>);
 
 impl Serialize for Object<'_> {
@@ -138,7 +142,7 @@ fn json_cell(cell: Cell<'_>) -> Value {
     }
 }
 
-/// A row: the columns, then what is nested in the record.
+/// The JSON object of a row: the columns, then the nested objects of the record.
 fn json_row(record: &Record) -> Result<Object<'_>> {
     let mut row: Vec<(Cow<'_, str>, Value)> = columns()
         .map(|f| (f.name.into(), json_cell(f.cell(record))))
@@ -148,7 +152,7 @@ fn json_row(record: &Record) -> Result<Object<'_>> {
             let nested = value.is_object() || value.is_array();
             let known = row.iter().position(|(k, _)| *k == key);
             match known {
-                // A list says more than its codes in a cell.
+                // A list holds more than the codes that the column shows.
                 Some(at) if nested => row[at].1 = value,
                 Some(_) => {}
                 None if OF_A_RUN.contains(&key.as_str()) || key == "layer" => {}
@@ -160,7 +164,7 @@ fn json_row(record: &Record) -> Result<Object<'_>> {
     Ok(Object(row))
 }
 
-/// A model as one object.
+/// The JSON object of a model.
 #[derive(Serialize)]
 struct Model<'a> {
     schema: u32,
@@ -238,7 +242,7 @@ pub fn print(sheets: &[Sheet], printing: &Printing) -> Result<()> {
             }
         }
         Format::Csv => {
-            // Times differ from run to run; a table of a file does not.
+            // The table of a file must not differ between two executions, but times do.
             let columns = || columns().filter(|f| f.name != "seconds_analysis");
             let mut writer = csv::Writer::from_writer(Vec::new());
             writer.write_record(["model"].into_iter().chain(columns().map(|f| f.name)))?;
@@ -259,7 +263,7 @@ pub fn print(sheets: &[Sheet], printing: &Printing) -> Result<()> {
     write(&text, printing.output.as_deref())
 }
 
-/// A name in which numbers are ordered as numbers.
+/// A sort key for names in which numbers are ordered by their value.
 fn natural(name: &str) -> Vec<(u64, String)> {
     let mut parts = vec![(0u64, String::new())];
     for c in name.chars() {
@@ -278,7 +282,7 @@ fn natural(name: &str) -> Vec<(u64, String)> {
     parts
 }
 
-/// To a file, or to the standard output.
+/// Writes the text to a file, or to the standard output.
 pub fn write(text: &str, output: Option<&Path>) -> Result<()> {
     match output {
         Some(path) => std::fs::write(path, text).with_context(|| path.display().to_string()),
@@ -286,16 +290,17 @@ pub fn write(text: &str, output: Option<&Path>) -> Result<()> {
     }
 }
 
-/// The widest name that a table gives room to.
+/// The longest name in characters that a table shows in full.
 const NAME: usize = 44;
 
-/// A file may hold any characters in its names, a terminal must not obey them.
+/// A text without control characters. Names in a file may contain any characters, and a terminal
+/// would execute control sequences.
 fn printable(text: &str) -> String {
     let plain = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
     text.chars().map(plain).collect()
 }
 
-/// A name's end says most.
+/// A name for a table. A long name is cut at its beginning, because its end identifies it best.
 pub fn short(name: &str) -> String {
     let name = printable(name);
     let count = name.chars().count();
@@ -306,12 +311,12 @@ pub fn short(name: &str) -> String {
     format!("…{end}")
 }
 
-/// A number with so many decimals.
+/// A number with `digits` decimals, or a dash.
 fn fixed(value: Option<f64>, digits: usize) -> String {
     value.map_or_else(|| "–".to_owned(), |v| format!("{v:.digits$}"))
 }
 
-/// A name and its `?`, if it has one.
+/// A `?` if the record marks the statistics of this subject as doubtful.
 fn mark(record: &Record, subject: DoubtSubject) -> &'static str {
     if record.is_questionable(subject) {
         "?"
@@ -394,7 +399,7 @@ fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
     Ok(())
 }
 
-/// Annotations, doubts and what is missing.
+/// The annotations and doubts of a record, and the reasons for missing values.
 fn remarks(record: &Record) -> Vec<Phrase> {
     let Some(values) = record.values() else {
         return Vec::new();
@@ -404,9 +409,9 @@ fn remarks(record: &Record) -> Vec<Phrase> {
     annotations.chain(doubts).chain(values.reasons()).collect()
 }
 
-/// A remark on several layers, whose numbers may differ.
+/// A remark that applies to several layers. Its numbers may differ between them.
 struct Remark {
-    /// The sentence with the smallest and the largest of each number.
+    /// The pieces of the sentence. Each number has its smallest and its largest value.
     pieces: Vec<(Piece, Piece)>,
     names: Vec<String>,
 }
@@ -420,7 +425,7 @@ impl Remark {
         }
     }
 
-    /// Whether it is the same sentence but for the numbers.
+    /// Whether the phrase is the same sentence, apart from the values of its numbers.
     fn says(&self, phrase: &Phrase) -> bool {
         let pieces = phrase.pieces();
         self.pieces.len() == pieces.len()
@@ -446,7 +451,7 @@ impl Remark {
         self.names.push(name.to_owned());
     }
 
-    /// The sentence and the layers that it is about, some of them by name.
+    /// The sentence, followed by the names of the first layers.
     fn line(&self) -> String {
         const NAMED: usize = 4;
         let mut line = String::from("  ");

@@ -1,4 +1,4 @@
-//! `heavytail plot`.
+//! The command `heavytail plot`, which draws the spectra and exponents of checkpoints.
 
 use std::path::{Path, PathBuf};
 
@@ -59,7 +59,7 @@ pub fn run(options: &Options) -> Result<Ended> {
         }
         phases(&model, &rows, &of_model[1])?;
         written.push(of_model[1].clone());
-        // An all-zero layer has nothing to draw.
+        // A layer of zeros has no spectrum to draw.
         let drawn = |s: &&Spectrum| s.lambda_max() > 0.0;
         let spectra = survey.rows.iter().zip(&survey.spectra);
         let spectra: Vec<(&Record, &Spectrum)> = spectra
@@ -98,8 +98,8 @@ fn say(paths: &[PathBuf]) -> Result<()> {
     write(&lines, None)
 }
 
-/// Each model's name without the ending of a weight file, and with a number if a model before it
-/// has it.
+/// The name of each model: its file name without the extension of a weight file. A name that occurs
+/// again gets a number.
 fn model_names(files: &[PathBuf]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for file in files {
@@ -129,7 +129,7 @@ fn label(row: &Record) -> String {
     row.phase().map_or("no phase", Phase::title).to_owned()
 }
 
-/// α of each layer by depth, with what noise has.
+/// A chart of α for each layer by depth, with the range of α for pure noise.
 fn exponents(model: &str, rows: &[&Record]) -> Chart {
     let number = |get: fn(&heavytail::record::Values) -> Option<f64>| -> Vec<(f64, f64)> {
         let points = rows.iter().enumerate();
@@ -173,8 +173,8 @@ fn exponents(model: &str, rows: &[&Record]) -> Chart {
     }
 }
 
-/// The exponents of all layers of all models: how they are distributed, and eq. 6 of the papers, by which
-/// the logarithmic stable rank goes with α.
+/// A chart of the exponents of all layers of all models. It shows the distribution of α, and the
+/// logarithmic stable rank against α (eq. 6 of the papers).
 fn together(models: &[(String, Vec<Record>)]) -> Chart {
     let curves = |points: fn(&[Record]) -> Vec<(f64, f64)>, line| {
         let curve = move |(i, (name, rows)): (usize, &(String, Vec<Record>))| Curve {

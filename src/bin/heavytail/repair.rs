@@ -1,4 +1,4 @@
-//! `heavytail repair`.
+//! The command `heavytail repair`, which removes damaged lines from a run's log.
 
 use std::path::PathBuf;
 
@@ -11,7 +11,7 @@ use crate::output::write;
 
 #[derive(Args)]
 pub struct Options {
-    /// Folder of the run: the one with log.jsonl
+    /// Folder of the run, which holds log.jsonl
     run: PathBuf,
 }
 

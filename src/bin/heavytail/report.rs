@@ -1,4 +1,4 @@
-//! `heavytail report`.
+//! The command `heavytail report`, which writes runs as one HTML page.
 
 use std::path::PathBuf;
 
@@ -12,15 +12,16 @@ use crate::output::write;
 
 #[derive(Args)]
 pub struct Options {
-    /// Folders of runs, each with its log.jsonl and spectra/; NAME=RUN_DIR gives a run another name
+    /// Folders of runs, each with its log.jsonl and spectra/. NAME=RUN_DIR gives a run another name
     #[arg(required = true, value_name = "RUN_DIR", value_parser = folder)]
     runs: Vec<Folder>,
-    /// Write to this file [default: report.html in the run's folder, or for several runs in the current one]
+    /// Write to this file [default: report.html in the run's folder, or in the current folder for
+    /// several runs]
     #[arg(short, long)]
     output: Option<PathBuf>,
 }
 
-/// A folder may have `=` in its own name.
+/// Parses RUN_DIR or NAME=RUN_DIR. An existing folder may have `=` in its own name.
 fn folder(text: &str) -> Result<Folder, String> {
     Ok(match text.split_once('=') {
         Some((name, path)) if !PathBuf::from(text).exists() => Folder {

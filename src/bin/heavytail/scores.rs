@@ -1,4 +1,4 @@
-//! A series of models against the scores that were reported for them.
+//! Correlates statistics of a series of models with the scores that were reported for the models.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 type Measure = (&'static str, fn(&Summary) -> Option<f64>);
 
-/// What the papers and WeightWatcher hold against accuracy.
+/// The statistics that the papers and WeightWatcher compare with accuracy.
 const MEASURES: [Measure; 7] = [
     ("alpha", |s| s.alpha),
     ("alpha_weighted", |s| s.alpha_weighted),
@@ -23,7 +23,8 @@ const MEASURES: [Measure; 7] = [
     ("log_product_norm_spectral", |s| s.log_product_norm_spectral),
 ];
 
-/// The score of each model: a line names it by its path, or by the end or the stem of its file name.
+/// The name of the score and the score of each model. A line of the table names a model by its
+/// path, its file name or the stem of its file name.
 fn read(table: &Path, models: &[(&str, &Survey)]) -> Result<(String, Vec<f64>)> {
     let place = || table.display().to_string();
     let mut reader = csv::Reader::from_path(table).with_context(place)?;

@@ -1,4 +1,5 @@
-//! `heavytail analyze --shard` and `heavytail merge`: a checkpoint in parts, on the engine of the sweeps.
+//! The commands `heavytail analyze --shard` and `heavytail merge`. They analyse a checkpoint in
+//! parts by means of the sweep module.
 
 use std::path::{Path, PathBuf};
 
@@ -15,12 +16,12 @@ use crate::output::{Printing, Sheet, print};
 
 #[derive(Args)]
 pub struct Options {
-    /// The model, as it was given to `analyze`
+    /// The model, as given to `analyze`
     file: PathBuf,
-    /// How many parts there are
+    /// Number of parts
     #[arg(long, value_name = "N")]
     of: usize,
-    /// Folders of the parts; several if the machines had no common disk
+    /// Folders with the parts. Several folders are possible if the machines share no disk
     #[arg(long, value_name = "DIR", required = true)]
     parts: Vec<PathBuf>,
     #[command(flatten)]
@@ -29,7 +30,8 @@ pub struct Options {
     printing: Printing,
 }
 
-/// One part. The folder may differ from machine to machine, the model's name may not.
+/// The settings of one part. The model's folder may differ between machines, but its file name must
+/// not.
 #[derive(Serialize, Deserialize)]
 struct Part {
     model: String,
@@ -60,7 +62,7 @@ fn plan(file: &Path, judging: &Judging, of: usize) -> Result<Plan<Part>> {
     Ok(Plan::new((0..of).map(part))?)
 }
 
-/// Analyse one part.
+/// Analyses one part and writes it to the folder.
 pub fn run(file: &Path, judging: &Judging, (i, n): (usize, usize), folder: &Path) -> Result<Ended> {
     let plan = plan(file, judging, n)?;
     let mut failed = false;
@@ -115,7 +117,7 @@ pub fn merge_parts(options: &Options) -> Result<Ended> {
     })
 }
 
-/// A record without the times that merging drops, and without the nulls that the marker leaves out.
+/// A record as stored in a marker. [`merge`] removes its times, and the marker omits its nulls.
 struct Stored(Record);
 
 impl<'de> Deserialize<'de> for Stored {

@@ -1,4 +1,4 @@
-//! One record in every view: the same marks and the same words everywhere.
+//! Shows one record in every view, and checks that all views have the same marks and texts.
 
 use heavytail::record::field::{Cell, FIELDS, field};
 use heavytail::record::{Doubt, DoubtSubject, Header, Line, Stamp, Summary};
@@ -9,7 +9,8 @@ use heavytail::{Config, Phase, Record, Trajectory, WeightMatrix, analyze};
 use crate::output::{Format, Printing, Sheet, print};
 use crate::watch;
 
-/// Noise: α is within what noise has, and no power law. The phase is made uncertain by hand.
+/// The report and record of a noise matrix. Its α lies within the range of noise, and it has no
+/// power law. `uncertain` sets a low confidence of the phase by hand.
 fn record(uncertain: bool, seed: u64) -> (heavytail::LayerReport, Record) {
     let mut state = seed;
     let mut next = || {
@@ -41,11 +42,11 @@ fn run_of(record: &Record) -> Trajectory {
     .collect()
 }
 
-/// What each view shows of a record, as text.
+/// The text that each view shows for a record.
 fn views(report: &heavytail::LayerReport, record: &Record) -> Vec<(&'static str, String)> {
     let dir = tempfile::tempdir().unwrap();
     let run = run_of(record);
-    // `analyze`, for people.
+    // The table of `analyze`.
     let path = dir.path().join("table.txt");
     let printing = Printing::to_file(Format::Table, path.clone());
     let sheet = Sheet::new(
@@ -56,11 +57,11 @@ fn views(report: &heavytail::LayerReport, record: &Record) -> Vec<(&'static str,
     );
     print(&[sheet], &printing).unwrap();
     let table = std::fs::read_to_string(path).unwrap();
-    // The page's data; a `?` is a bit of `m`, and words are shared texts.
+    // The page's data. A `?` is a bit of `m`. Equal texts are stored once.
     let mut page = Run::new("run");
     page.push(Line::Layer(Box::new(record.clone())));
     let page = html(&[page]).unwrap();
-    // An event file holds its texts as they are.
+    // An event file stores its texts without encoding.
     let mut board = TensorBoardSink::create(dir.path()).unwrap();
     board.line(&Line::Layer(Box::new(record.clone()))).unwrap();
     board.flush().unwrap();
@@ -78,7 +79,7 @@ fn views(report: &heavytail::LayerReport, record: &Record) -> Vec<(&'static str,
 #[test]
 fn every_view_shows_the_same_doubts() {
     for uncertain in [false, true] {
-        // One in ten noises has an α that noise seldom has.
+        // About one noise matrix in ten has an α outside the 5–95 % range of noise.
         let within = |d: &Doubt| matches!(d, Doubt::WithinNoise { .. });
         let (report, record) = (1..)
             .map(|seed| record(uncertain, seed))
@@ -94,7 +95,7 @@ fn every_view_shows_the_same_doubts() {
         );
         let alpha = record.alpha().unwrap();
         for (view, text) in views(&report, &record) {
-            // A page shares its texts and keeps their numbers apart; the terminal breaks lines.
+            // The page stores texts and their numbers separately. The terminal view breaks lines.
             let flat: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
             for doubt in doubts {
                 let first = doubt
@@ -130,7 +131,7 @@ fn every_view_shows_the_same_doubts() {
             };
             assert!(marks, "{view}, uncertain {uncertain}:\n{text}");
         }
-        // Tables for machines have the codes.
+        // The tables for programs show the codes.
         let codes: Vec<&str> = doubts.iter().map(Doubt::code).collect();
         let cell = field("doubts").unwrap().cell(&record);
         assert_eq!(cell, Cell::Text(codes.join(" ").into()));
@@ -141,7 +142,8 @@ fn every_view_shows_the_same_doubts() {
     }
 }
 
-/// A short spectrum whose bulk is made another law by hand: its interval and its bulk are in doubt.
+/// A short spectrum whose fit of the bulk is made bad by hand. Its interval and its bulk are in
+/// doubt.
 #[test]
 fn intervals_and_bulks_are_marked_too() {
     let weights: Vec<f64> = (0..60 * 40)
@@ -173,7 +175,8 @@ fn intervals_and_bulks_are_marked_too() {
                 flat.contains("the bulk is not Marchenko–Pastur")
                     && flat.contains("the interval covers")
             }
-            // The report is made before the doubt; the overview of a run has no room for spikes.
+            // The report is made before the doubt is set. The overview of a run has no column for
+            // spikes.
             _ => true,
         };
         assert!(marks, "{view}:\n{text}");

@@ -1,11 +1,13 @@
-//! As much of CBOR (RFC 8949) as burnpack's metadata need: items of definite length.
+//! A reader for the part of CBOR (RFC 8949) that burnpack's metadata use: items of definite length.
 
-/// Deeper nesting than this is refused.
+/// The deepest nesting that the reader accepts.
 const MAX_DEPTH: usize = 32;
 
-/// Reads items from a slice, one after the other. Errors are causes with the byte of the slice.
+/// Reads items from a slice, one after the other. Its errors are causes that name the byte of the
+/// slice.
 pub(super) struct Cbor<'a> {
     bytes: &'a [u8],
+    /// The byte of the next item.
     at: usize,
 }
 
@@ -28,7 +30,7 @@ impl<'a> Cbor<'a> {
         Ok(taken)
     }
 
-    /// An item's major type and its argument.
+    /// Reads the head of an item: its major type and its argument.
     fn head(&mut self) -> Result<(u8, u64), String> {
         let first = self.take(1)?[0];
         let argument = match first & 0x1f {
@@ -42,6 +44,7 @@ impl<'a> Cbor<'a> {
         Ok((first >> 5, argument))
     }
 
+    /// Reads the head of an item that must have the major type `major`, and returns its argument.
     fn expect(&mut self, major: u8, what: &str) -> Result<u64, String> {
         let (found, argument) = self.head()?;
         if found != major {
@@ -60,12 +63,12 @@ impl<'a> Cbor<'a> {
         std::str::from_utf8(bytes).map_err(|e| self.bad(&e.to_string()))
     }
 
-    /// The length of the array that begins here.
+    /// Reads the head of an array and returns its length.
     pub(super) fn array(&mut self) -> Result<u64, String> {
         self.expect(4, "a list")
     }
 
-    /// The number of pairs of the map that begins here.
+    /// Reads the head of a map and returns its number of pairs.
     pub(super) fn map(&mut self) -> Result<u64, String> {
         self.expect(5, "a map")
     }
@@ -80,6 +83,7 @@ impl<'a> Cbor<'a> {
         self.bytes.get(self.at) == Some(&0xf6)
     }
 
+    /// Skips the next item, with the items inside it.
     pub(super) fn skip(&mut self) -> Result<(), String> {
         self.skip_within(MAX_DEPTH)
     }
@@ -97,7 +101,7 @@ impl<'a> Cbor<'a> {
             6 => 1,
             _ => 0,
         };
-        // Each item has at least one byte, so that this ends with the bytes.
+        // Each item has at least one byte, so this loop ends where the bytes end.
         for _ in 0..items {
             self.skip_within(depth)?;
         }

@@ -1,5 +1,5 @@
-//! burnpack: the container of burn's records. A header of ten bytes, metadata in CBOR, then the
-//! values, from the next multiple of 256.
+//! A reader for burnpack, the container of burn's records. A file holds a header of ten bytes, then
+//! metadata in CBOR. The values begin at the next multiple of 256 bytes.
 //!
 //! Layout: <https://docs.rs/burn-pack/0.22.1/burn_pack/#file-format>.
 
@@ -18,14 +18,18 @@ const VERSION: u16 = 1;
 const HEADER: u64 = 10;
 const ALIGNMENT: u64 = 256;
 
+/// What the metadata state about one tensor.
 struct Descriptor<'a> {
     name: &'a str,
     dtype: Dtype,
     shape: Vec<usize>,
+    /// The first byte of the values and the byte after the last, counted from the first value.
     range: (u64, u64),
+    /// burn's number of the parameter. `None` if the file gives none.
     param_id: Option<u64>,
 }
 
+/// Lists the tensors of a burnpack file in the order of their values.
 pub(super) fn list(source: &Source) -> Result<Contents> {
     let head = source.bytes(0, HEADER)?;
     let version = u16::from_le_bytes([head[4], head[5]]);
@@ -80,14 +84,15 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     Ok(contents)
 }
 
-/// burn names a parameter's state by the parameter's number, `<number>.momentum.velocity`, where
-/// a module names its parameters by path.
+/// Whether a tensor is the state of an optimizer. burn names such a tensor by the number of its
+/// parameter (`<number>.momentum.velocity`). A module names its parameters by path.
 fn is_optimizer_state(tensor: &Descriptor) -> bool {
     let owner = tensor.name.split_once('.').map(|(owner, _)| owner);
     let owner = owner.and_then(|owner| owner.parse::<u64>().ok());
     owner.is_some() && owner == tensor.param_id
 }
 
+/// Reads the descriptors of all tensors from the metadata.
 fn parse(metadata: &[u8]) -> Result<Vec<Descriptor<'_>>, String> {
     let mut cbor = Cbor::new(metadata);
     let mut tensors = Vec::new();
@@ -105,6 +110,7 @@ fn parse(metadata: &[u8]) -> Result<Vec<Descriptor<'_>>, String> {
     Ok(tensors)
 }
 
+/// Reads the descriptor of the tensor `name`.
 fn descriptor<'a>(cbor: &mut Cbor<'a>, name: &'a str) -> Result<Descriptor<'a>, String> {
     let (mut dtype, mut shape, mut range, mut param_id) = (None, None, None, None);
     for _ in 0..cbor.map()? {
@@ -112,14 +118,14 @@ fn descriptor<'a>(cbor: &mut Cbor<'a>, name: &'a str) -> Result<Descriptor<'a>, 
             "dtype" if cbor.is_text() => {
                 dtype = Some(match cbor.text()? {
                     "F64" => Dtype::F64,
-                    // `Flex32` is stored as f32; only its arithmetic may be coarser.
+                    // `Flex32` is stored as f32. Only its arithmetic may be less precise.
                     "F32" | "Flex32" => Dtype::F32,
                     "F16" => Dtype::F16,
                     "BF16" => Dtype::BF16,
                     other => Dtype::Other(other.to_owned()),
                 });
             }
-            // A type with parameters: booleans and quantised floats.
+            // A type with parameters is a map: booleans and quantised floats.
             "dtype" => {
                 cbor.map()?;
                 dtype = Some(Dtype::Other(cbor.text()?.to_owned()));

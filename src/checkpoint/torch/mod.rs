@@ -1,5 +1,5 @@
-//! PyTorch's two containers: the zip that `torch.save` writes since version 1.6, and the stream of
-//! pickles that it wrote before.
+//! Readers for PyTorch's two containers: the zip that `torch.save` writes since version 1.6, and
+//! the stream of pickles that it wrote before.
 //!
 //! Layouts: `torch/serialization.py` of PyTorch, `_save` and `_legacy_save`.
 
@@ -18,16 +18,17 @@ use crate::checkpoint::location::{Location, MAX_AXES, Storage};
 use crate::checkpoint::source::{Source, Stream};
 use crate::error::Result;
 
-/// The integer that begins the stream, 0x1950a86a20f9469cfc6c.
+/// The bytes of the integer at the start of the stream, 0x1950a86a20f9469cfc6c.
 const LEGACY_MAGIC: &[u8] = b"\x6c\xfc\x9c\x46\xf9\x20\x6a\xa8\x50\x19";
 
-/// The folder's name is copied for each tensor.
+/// The longest name in bytes of the zip's folder. The name is copied for each tensor.
 const MAX_FOLDER_LENGTH: usize = 1 << 10;
 
-/// The type of a storage's values and their size in bytes.
+/// The type of a storage's values and the size of one value in bytes. The size is `None` for an
+/// unknown type.
 fn kind(name: &str) -> (Dtype, Option<u64>) {
     let name = name.rsplit('.').next().unwrap_or(name);
-    // A pickle may say anything here, and as long as it likes.
+    // A pickle may give any text here, of any length.
     let other = |size| (Dtype::Other(format!("{name:.64}")), size);
     match name {
         "DoubleStorage" | "float64" => (Dtype::F64, Some(8)),
@@ -44,16 +45,17 @@ fn kind(name: &str) -> (Dtype, Option<u64>) {
     }
 }
 
-/// Whether a file that begins so is a zip.
+/// Whether a file with these first bytes is a zip.
 pub(super) fn is_zip(head: &[u8]) -> bool {
     head.starts_with(zip::MAGIC)
 }
 
-/// Whether a file that begins so is the stream of pickles that came before the zip.
+/// Whether a file with these first bytes is a stream of pickles from before PyTorch 1.6.
 pub(super) fn is_legacy(head: &[u8]) -> bool {
     head.first() == Some(&pickle::PROTO) && head.windows(10).any(|w| w == LEGACY_MAGIC)
 }
 
+/// Lists the tensors of a zip that `torch.save` wrote.
 pub(super) fn list_zip(source: &Source, is_shard: bool) -> Result<Contents> {
     let zip = Zip::open(source)?;
     let Some(folder) = zip.folder().filter(|f| f.len() <= MAX_FOLDER_LENGTH) else {
@@ -78,9 +80,10 @@ pub(super) fn list_zip(source: &Source, is_shard: bool) -> Result<Contents> {
     })
 }
 
+/// Lists the tensors of a stream of pickles from before PyTorch 1.6.
 pub(super) fn list_legacy(source: &Source, is_shard: bool) -> Result<Contents> {
     let mut stream = source.stream(0, source.len())?;
-    // The magic number, the protocol and the machine that wrote it.
+    // The magic number. The protocol and the description of the machine follow.
     pickle::parse(&mut stream)?;
     let protocol = pickle::parse(&mut stream)?;
     if protocol.int(protocol.root) != Some(1001) {
@@ -94,9 +97,10 @@ pub(super) fn list_legacy(source: &Source, is_shard: bool) -> Result<Contents> {
     })
 }
 
-/// After the pickles: the storages' keys, then each storage with its number of values.
+/// Reads the storages after the pickles: the list of their keys, then each storage with its number
+/// of values.
 fn legacy_storages(stream: &mut Stream<'_>, values: &Values) -> Result<HashMap<String, Storage>> {
-    // A storage's size is known by its type, which only the pickle says.
+    // The size of a storage depends on its type, and only the pickle states the type.
     let mut sizes = HashMap::new();
     for value in values.iter() {
         if let &Value::Storage {
@@ -121,7 +125,7 @@ fn legacy_storages(stream: &mut Stream<'_>, values: &Values) -> Result<HashMap<S
         let storage = Storage {
             start,
             len,
-            // The writer swaps bytes on big-endian machines.
+            // The writer swaps the bytes on big-endian machines.
             big_endian: false,
         };
         storages.insert(key.to_owned(), storage);
@@ -129,7 +133,7 @@ fn legacy_storages(stream: &mut Stream<'_>, values: &Values) -> Result<HashMap<S
     Ok(storages)
 }
 
-/// The tensors of a pickle, each with its place.
+/// Lists the tensors of a pickle, each with its location.
 fn list(
     source: &Source,
     values: &Values,
@@ -172,12 +176,15 @@ fn list(
     Ok(contents)
 }
 
-/// A tensor as its pickle describes it.
+/// The description of a tensor in a pickle.
 struct Tensor<'a> {
     dtype: Dtype,
+    /// The name of the storage.
     key: &'a str,
+    /// The position of the first value in the storage, in values.
     offset: u64,
     shape: Vec<usize>,
+    /// The strides in values.
     strides: Vec<u64>,
 }
 
@@ -217,7 +224,7 @@ fn describe(values: &Values, id: Id) -> Result<Tensor<'_>, String> {
             .collect::<Result<Vec<_>, _>>()
     };
     let mut offset = natural(offset, "offset")?;
-    // An older file may describe a storage as part of another.
+    // An old file may describe a storage as a part of another one.
     if let Some(&[_, first, _]) = values.items(view) {
         let first = natural(first, "view")?;
         offset = offset.checked_add(first).ok_or("its offset is too large")?;

@@ -1,8 +1,9 @@
-//! Finding the weights among the values of a pickle: state dicts, also nested, and whole modules.
+//! Finds the weights among the values of a pickle: state dicts, nested ones included, and whole
+//! modules.
 
 use super::pickle::{Id, NONE, Value, Values};
 
-/// Names under which training scripts keep a state dict beside other things, the likelier first.
+/// The keys under which training scripts store a state dict, the most common first.
 const WRAPPERS: [&str; 10] = [
     "state_dict",
     "model_state_dict",
@@ -15,24 +16,29 @@ const WRAPPERS: [&str; 10] = [
     "weights",
     "module",
 ];
-/// A state dict in a dict in a dict …
+/// The largest number of dictionaries around a state dict.
 const MAX_WRAPPERS: usize = 8;
+/// The deepest nesting of weights.
 const MAX_DEPTH: usize = 64;
-/// A pickle can hold the same dict in many places. These bound what it can unfold to.
+/// A pickle can use one dictionary in many places. This limit and the next ones bound the work and
+/// memory that such a pickle can cause.
 const MAX_STEPS: usize = 1 << 22;
 const MAX_NAME_BYTES: usize = 1 << 26;
 const MAX_TENSORS: usize = 1 << 17;
 const MAX_SKIPPED: usize = 1 << 16;
 
-/// A tensor's name and its number among the values.
+/// A tensor's name and its position among the values.
 pub(super) type Named = (String, Id);
 
-/// Finds tensors. Causes are strings; the caller knows the file.
+/// Finds the tensors in the values of a pickle. Its errors are causes without the file's name,
+/// which the caller adds.
 pub(super) struct StateDict<'a> {
     values: &'a Values,
-    /// From the root to the present value, so that a cycle is seen.
+    /// The values from the root to the current value. They reveal a cycle.
     path: Vec<Id>,
+    /// The number of values visited so far.
     steps: usize,
+    /// The length of all names so far, in bytes.
     name_bytes: usize,
     pub(super) tensors: Vec<Named>,
     pub(super) skipped: Vec<(String, String)>,
@@ -44,7 +50,7 @@ fn is_optimizer_name(key: &str) -> bool {
 }
 
 impl<'a> StateDict<'a> {
-    /// All weights of a pickle.
+    /// Finds all weights of a pickle.
     pub(super) fn find(values: &'a Values) -> Result<Self, String> {
         let mut state = Self {
             values,
@@ -63,7 +69,8 @@ impl<'a> StateDict<'a> {
         Ok(state)
     }
 
-    /// Go from a training script's dict to the state dict in it.
+    /// Finds the state dict inside the dictionary of a training script, and reports what the script
+    /// stores with it.
     fn unwrap(&mut self, mut root: Id) -> Result<Id, String> {
         for _ in 0..MAX_WRAPPERS {
             let Some(pairs) = self.values.dict(root) else {
@@ -75,7 +82,7 @@ impl<'a> StateDict<'a> {
             }
             let mut inner = None;
             for wrapper in WRAPPERS {
-                // Of a key that occurs twice the last counts, as in Python.
+                // If a key occurs twice, the last one counts, as in Python.
                 let mut found = pairs.iter().rev();
                 let found = found.find(|(key, _)| self.values.text(*key) == Some(wrapper));
                 if let Some(&(_, value)) = found
@@ -105,6 +112,7 @@ impl<'a> StateDict<'a> {
         Ok(root)
     }
 
+    /// Counts one visited value, up to the limit.
     fn step(&mut self) -> Result<(), String> {
         self.steps += 1;
         if self.steps > MAX_STEPS {
@@ -113,6 +121,7 @@ impl<'a> StateDict<'a> {
         Ok(())
     }
 
+    /// Counts the length of a name, up to the limit.
     fn spend_name(&mut self, name: &str) -> Result<(), String> {
         self.name_bytes += name.len();
         if self.name_bytes > MAX_NAME_BYTES {
@@ -130,7 +139,8 @@ impl<'a> StateDict<'a> {
         Ok(())
     }
 
-    /// An optimizer's state by its key, or because it is PyTorch's.
+    /// Whether a value is the state of an optimizer. Its key reveals this, or the keys of PyTorch's
+    /// optimizers inside the value.
     fn is_optimizer(&self, key: &str, value: Id) -> bool {
         let Some(pairs) = self.values.dict(value) else {
             return is_optimizer_name(key) && self.values.items(value).is_some();
@@ -143,7 +153,7 @@ impl<'a> StateDict<'a> {
         is_optimizer_name(key) || (pairs.len() <= 4 && has("state") && has("param_groups"))
     }
 
-    /// Whether a value is or contains a tensor.
+    /// Whether a value is a tensor or contains one.
     fn holds_tensors(&mut self, value: Id) -> Result<bool, String> {
         let mut seen = std::collections::HashSet::new();
         let mut todo = vec![value];
@@ -164,6 +174,7 @@ impl<'a> StateDict<'a> {
         Ok(false)
     }
 
+    /// Collects all tensors in a value, under names that begin with `name`.
     fn walk(&mut self, id: Id, name: &str) -> Result<(), String> {
         self.step()?;
         if let Value::Tensor { .. } = self.values.get(id) {
@@ -193,7 +204,7 @@ impl<'a> StateDict<'a> {
         Ok(())
     }
 
-    /// `name.key`, which is spent even if nothing is found there.
+    /// The name `name.key`. It counts towards the limit even if no tensor is found under it.
     fn join(&mut self, name: &str, key: &str) -> Result<String, String> {
         self.spend_name(name)?;
         self.spend_name(key)?;
@@ -204,7 +215,7 @@ impl<'a> StateDict<'a> {
         })
     }
 
-    /// Whether there is anything to find in a value, seen from outside.
+    /// Whether a value can contain no tensor, judged by its kind alone.
     fn is_leaf(&self, id: Id) -> bool {
         !matches!(
             self.values.get(id),
@@ -257,7 +268,7 @@ impl<'a> StateDict<'a> {
         if dict != NONE {
             self.walk(dict, name)?;
         }
-        // With slots, the state is (attributes, slots).
+        // The state of a class with slots is (attributes, slots).
         let state = match self.values.items(state) {
             Some(&[attributes, _]) => attributes,
             _ => state,
@@ -266,7 +277,7 @@ impl<'a> StateDict<'a> {
             return Ok(());
         };
         self.steps += pairs.len();
-        // A module has its weights under these names, and other attributes besides.
+        // A module stores its weights under these names, and has other attributes too.
         const MEMBERS: [&str; 3] = ["_parameters", "_buffers", "_modules"];
         let members = MEMBERS.map(|member| {
             let mut found = pairs.iter().rev();

@@ -1,5 +1,5 @@
-//! As much of zip as `torch.save` writes: the central directory and entries that are stored as
-//! they are.
+//! A reader for the part of the zip format that `torch.save` uses: the central directory and
+//! uncompressed entries.
 //!
 //! Layout: <https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT>, 4.3.
 
@@ -8,14 +8,15 @@ use std::collections::HashMap;
 use crate::checkpoint::source::Source;
 use crate::error::Result;
 
-/// A local header.
+/// The signature of a local header.
 pub(super) const MAGIC: &[u8] = b"PK\x03\x04";
 const CENTRAL: &[u8] = b"PK\x01\x02";
 const END: &[u8] = b"PK\x05\x06";
 const END_64: &[u8] = b"PK\x06\x06";
 const LOCATOR_64: &[u8] = b"PK\x06\x07";
-/// The end record without its comment, and with the longest comment.
+/// The length in bytes of the end record without its comment.
 const END_LEN: usize = 22;
+/// The length in bytes of the end record with the longest comment.
 const END_LONGEST: u64 = 22 + 0xffff;
 const LOCATOR_LEN: usize = 20;
 
@@ -23,17 +24,22 @@ const LOCATOR_LEN: usize = 20;
 #[derive(Debug)]
 pub(super) struct Zip {
     entries: HashMap<String, Entry>,
-    /// The name of the first entry that ends in `data.pkl`.
+    /// The name of the `data.pkl` with the fewest folders above it.
     pickle: Option<String>,
 }
 
+/// What the central directory states about an entry.
 #[derive(Debug, Clone, Copy)]
 struct Entry {
+    /// The compression method. 0 means uncompressed.
     method: u16,
+    /// The byte of the local header.
     header: u64,
+    /// The length of the content in bytes.
     len: u64,
 }
 
+/// The little-endian number at `at`, or 0 beyond the end of the slice.
 fn u16_at(bytes: &[u8], at: usize) -> u16 {
     bytes
         .get(at..at + 2)
@@ -48,7 +54,7 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from(u32_at(bytes, at)) | u64::from(u32_at(bytes, at + 4)) << 32
 }
 
-/// Where the central directory lies, and its length.
+/// The first byte of the central directory and its length.
 fn directory(source: &Source) -> Result<(u64, u64)> {
     let tail_len = source.len().min(END_LONGEST);
     let tail = source.bytes(source.len() - tail_len, tail_len)?;
@@ -104,12 +110,12 @@ impl Zip {
         Ok(zip)
     }
 
-    /// The archive's folder, with its slash, that holds `data.pkl`.
+    /// The folder in the archive that holds `data.pkl`, with its final slash.
     pub(super) fn folder(&self) -> Option<&str> {
         self.pickle.as_deref()?.strip_suffix("data.pkl")
     }
 
-    /// Where an entry's bytes lie, and their length; none if there is no such entry.
+    /// The first byte of an entry's content and its length. `None` if there is no such entry.
     pub(super) fn locate(&self, source: &Source, name: &str) -> Result<Option<(u64, u64)>> {
         let Some(&entry) = self.entries.get(name) else {
             return Ok(None);
@@ -135,7 +141,8 @@ impl Zip {
     }
 }
 
-/// Whether a `data.pkl` is nearer to the root than the one known: a model may carry another.
+/// Whether a `data.pkl` has fewer folders above it than the one found before. A model may contain
+/// another `data.pkl`.
 fn is_nearer(known: &Option<String>, name: &str) -> bool {
     let depth = |name: &str| name.matches('/').count();
     known
@@ -143,7 +150,8 @@ fn is_nearer(known: &Option<String>, name: &str) -> bool {
         .is_none_or(|known| depth(name) < depth(known))
 }
 
-/// Numbers of 32 bits that are full have their values in an extra field, in this order.
+/// Reads the 64-bit values of an entry. A field of 32 bits with all bits set has its value in an
+/// extra field. The extra field holds the values in this order: length, packed length, header.
 fn widen(entry: &mut Entry, packed_len: u32, mut extra: &[u8]) {
     while extra.len() >= 4 {
         let (id, len) = (u16_at(extra, 0), usize::from(u16_at(extra, 2)));

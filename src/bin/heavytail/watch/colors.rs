@@ -1,19 +1,23 @@
-//! How phases and words look in a terminal.
+//! The colours and text styles of the terminal view.
 
 use heavytail::Phase;
 use heavytail::palette::{self, Rgb};
 use ratatui::style::{Color, Modifier, Style};
 
-/// What the terminal can show.
+/// The colours that the terminal supports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Colors {
+    /// No colours. Phases are shown in reverse video.
     None,
+    /// The 256 indexed colours.
     Indexed,
+    /// 24-bit colours.
     True,
 }
 
 impl Colors {
-    /// A phase's tile, in the colours of the figures or their neighbours among the 256.
+    /// The style of a phase's tile: the colour of the figures, or the closest of the 256 indexed
+    /// colours.
     pub fn tile(self, phase: Phase) -> Style {
         let index = palette::terminal_color(phase);
         let (color, shown) = match self {
@@ -33,7 +37,7 @@ impl Colors {
     }
 }
 
-/// Of the 256, as the first 16 may look like anything.
+/// Black and white of the 256 indexed colours. Terminals may change the first 16 colours.
 const BLACK: Color = Color::Indexed(16);
 const WHITE: Color = Color::Indexed(231);
 

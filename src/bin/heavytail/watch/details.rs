@@ -1,4 +1,4 @@
-//! One layer in words and bars.
+//! The details of one layer, as text and bars.
 
 use heavytail::record::{DoubtSubject, Values};
 use heavytail::{Phase, Trajectory};
@@ -9,13 +9,13 @@ use super::state::Row;
 use super::text::{clean, left, sparkline, width};
 use crate::numbers::{number, short};
 
-/// 5–95 % of α for pure noise of the layer's shape.
+/// The 5–95 % range of α for pure noise of the layer's shape. `None` if there is no such range.
 pub fn noise(values: &Values) -> Option<String> {
     let (low, high) = (values.noise_alpha_low?, values.noise_alpha_high?);
     Some(format!("{}–{}", short(low), short(high)))
 }
 
-/// The layer, wrapped to the width.
+/// The details of a layer, wrapped to `wide` columns.
 pub fn lines(run: &Trajectory, row: &Row, colors: Colors, wide: usize) -> Vec<Line<'static>> {
     let record = row.record;
     let mut page = Page {
@@ -148,7 +148,7 @@ impl Page {
         self.wrap("  · ", text);
     }
 
-    /// What is doubtful, and what to do about it.
+    /// The doubts about these subjects, each with its advice.
     fn doubts(&mut self, values: &Values, subjects: &[DoubtSubject]) {
         for &subject in subjects {
             for doubt in values.doubts_about(subject) {

@@ -1,4 +1,4 @@
-//! A run that is read while it grows.
+//! Reads the log of a run while it grows.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -7,13 +7,13 @@ use anyhow::Result;
 use heavytail::Trajectory;
 use heavytail::run::{LogReader, RunDir, RunState};
 
-/// Reads what is new in a log, and keeps all of it.
+/// Reads the new lines of a log and keeps all records.
 pub struct Follower {
     dir: RunDir,
     reader: LogReader,
-    /// Everything so far.
+    /// Everything that was read so far.
     pub run: Trajectory,
-    /// What the run is doing.
+    /// The state of the run at the last [`poll`](Follower::poll).
     pub state: RunState,
 }
 
@@ -37,8 +37,8 @@ impl Follower {
         self.state == RunState::Empty
     }
 
-    /// When the newest observation was written: as the log says, or, in a log of format 2, as the
-    /// file does.
+    /// The time at which the newest observation was written. A log of format 2 does not store it,
+    /// so the time of the file's last change is used. `None` without any observation.
     pub fn observed(&self) -> Option<SystemTime> {
         let time = self.run.summaries().last()?.unix_time;
         match time {
@@ -47,18 +47,17 @@ impl Follower {
         }
     }
 
-    /// When anything was written.
+    /// The time of the log's last change.
     pub fn written(&self) -> Option<SystemTime> {
         self.reader.changed()
     }
 
-    /// Read the lines that have been completed since the last time, and say whether anything is
-    /// new. A line that is only half there waits for its rest; a file that is not there is waited
-    /// for.
+    /// Reads the lines that were completed since the last call. Returns whether anything is new. An
+    /// incomplete last line is read once it is complete. A missing file is no error.
     ///
     /// # Errors
     ///
-    /// If the file cannot be read, or is a log of another format.
+    /// Returns an error if the file cannot be read, or is a log of another format.
     pub fn poll(&mut self) -> Result<bool> {
         let mut entries = Vec::new();
         let progress = self.reader.read_new_lines(|entry| entries.push(entry))?;
@@ -112,10 +111,10 @@ mod tests {
         assert!(follower.poll().unwrap());
         assert!(!follower.poll().unwrap());
         assert_eq!(texts(&follower), ["one"]);
-        // Nobody holds the lock, and there is no end.
+        // No process holds the lock, and the log has no end line.
         assert_eq!(follower.state, RunState::Died);
 
-        // Half a line, cut inside of a character.
+        // The first part of a line, cut inside a character.
         let half = two.find('λ').unwrap() + 1;
         file.write_all(&two.as_bytes()[..half]).unwrap();
         assert!(!follower.poll().unwrap());
@@ -124,7 +123,7 @@ mod tests {
         assert!(follower.poll().unwrap());
         assert_eq!(texts(&follower), ["one", "two – λ"]);
 
-        // A line of a later version, then one that is known.
+        // A line of a later version, followed by a known line.
         file.write_all(b"{\"kind\":\"not known yet\"}\n").unwrap();
         file.write_all(line("three").as_bytes()).unwrap();
         assert!(follower.poll().unwrap());
@@ -140,7 +139,7 @@ mod tests {
         let one = line("one");
         std::fs::write(&path, format!("{one}{{\"torn")).unwrap();
         follower.poll().unwrap();
-        // The run is resumed: the sink removes what was torn and goes on.
+        // The run is resumed. The sink removes the incomplete line and continues.
         std::fs::write(&path, one.clone() + &line("two")).unwrap();
         assert!(follower.poll().unwrap());
         assert_eq!(texts(&follower), ["one", "two"]);
@@ -152,15 +151,15 @@ mod tests {
         let (path, mut follower) = follow(&dir);
         std::fs::write(&path, line("one") + &line("two")).unwrap();
         follower.poll().unwrap();
-        // Shorter,
+        // A shorter log.
         std::fs::write(&path, line("new")).unwrap();
         assert!(follower.poll().unwrap());
         assert_eq!(texts(&follower), ["new"]);
-        // longer,
+        // A longer log.
         std::fs::write(&path, line("newer") + &line("a") + &line("b")).unwrap();
         assert!(follower.poll().unwrap());
         assert_eq!(texts(&follower), ["newer", "a", "b"]);
-        // or gone for a while.
+        // A log that is missing for a while.
         std::fs::remove_file(&path).unwrap();
         assert!(follower.poll().unwrap() && !follower.poll().unwrap());
         assert_eq!(texts(&follower).len(), 3);

@@ -1,4 +1,4 @@
-//! `heavytail watch`.
+//! The command `heavytail watch`, which follows a running training in the terminal.
 
 mod colors;
 mod details;
@@ -29,15 +29,16 @@ use state::{Asked, State};
 
 #[derive(Args)]
 pub struct Options {
-    /// Folder of the run: the one with log.jsonl, which may not be there yet
+    /// Folder of the run, which holds log.jsonl. The log need not exist yet
     run: PathBuf,
-    /// Print one picture as text and end, as when the output is no terminal
+    /// Print one picture as text and exit. This is the default if the output is not a terminal
     #[arg(long)]
     once: bool,
 }
 
-/// How often the log is looked at, and how long a picture stands at most: it says how long ago things were.
+/// The time between two checks of the log.
 const LOOK: Duration = Duration::from_millis(250);
+/// The longest time between two drawings. The picture shows how long ago the last observation was.
 const STAND: Duration = Duration::from_secs(1);
 
 pub fn run(options: &Options) -> Result<Ended> {
@@ -49,7 +50,7 @@ pub fn run(options: &Options) -> Result<Ended> {
         write(&once(&follower), None)?;
         return Ok(Ended::Well);
     }
-    // Also puts the terminal right when something panics.
+    // `try_init` also installs a hook that restores the terminal after a panic.
     let mut terminal = ratatui::try_init()?;
     let ended = follow(&mut terminal, &mut follower);
     ratatui::try_restore()?;
@@ -136,7 +137,7 @@ fn view_of(run: &heavytail::Trajectory) -> View<'_> {
     }
 }
 
-/// The picture of a run, wide.
+/// The picture of a run with 160 columns, as text.
 #[cfg(test)]
 pub fn once_as_text(run: &heavytail::Trajectory) -> String {
     let view = view_of(run);
@@ -146,7 +147,7 @@ pub fn once_as_text(run: &heavytail::Trajectory) -> String {
     screen::plain(&buffer)
 }
 
-/// The details of its first layer.
+/// The details of the run's first layer, as text.
 #[cfg(test)]
 pub fn details_as_text(run: &heavytail::Trajectory) -> String {
     let mut state = State {

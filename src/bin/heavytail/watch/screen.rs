@@ -1,4 +1,5 @@
-//! The picture: a pure function of what was read and what was chosen.
+//! Draws the picture of a run. It depends only on the records that were read and on the user's
+//! choices.
 
 use std::time::Duration;
 
@@ -16,31 +17,31 @@ use super::state::{Row, State, rows};
 use super::text::{clean, left, right, seconds, sparkline, tail, width};
 use crate::numbers::{number, short};
 
-/// What there is to show.
+/// The data that the picture shows.
 pub struct View<'a> {
     pub run: &'a Trajectory,
-    /// The log's path.
+    /// The path of the log.
     pub path: String,
-    /// What the run is doing.
+    /// The state of the run.
     pub state: RunState,
-    /// Since the newest observation.
+    /// The time since the newest observation. `None` without any observation.
     pub age: Option<Duration>,
-    /// From the run's beginning to the last write.
+    /// The time from the run's beginning to the last write. `None` if the beginning is unknown.
     pub elapsed: Option<Duration>,
     pub colors: Colors,
 }
 
-/// Notices on the screen at once.
+/// The largest number of alarms and notices on the screen.
 const NOTICES: usize = 4;
 
-/// The rows that a whole picture needs.
+/// The number of rows of a complete picture, at most 2000.
 pub fn height(view: &View) -> u16 {
     let layers = rows(view.run, Default::default()).len();
     let notices = (view.run.alarms().len() + view.run.notices().len()).min(NOTICES);
     (6 + layers.max(1) + notices + usize::from(notices > 0)).min(2000) as u16
 }
 
-/// Draw everything; a stale choice is put right.
+/// Draws the whole picture. A selection or scroll position that is no longer valid is corrected.
 pub fn draw(view: &View, state: &mut State, area: Rect, buffer: &mut Buffer) {
     let mut pen = Pen::new(area, buffer);
     for line in header(view, state, area.width as usize) {
@@ -64,7 +65,7 @@ pub fn draw(view: &View, state: &mut State, area: Rect, buffer: &mut Buffer) {
         "Enter back  ↑↓ scroll  p pause  q quit"
     } else {
         let notices = notices(view, wide);
-        // The layers come first: notices take what is left beyond a few rows.
+        // The layers come first. Notices take the rows that are left after at least six layers.
         let spare = pen.room(1).saturating_sub(1 + rows.len().min(6));
         let shown = notices.len().min(spare);
         let selected = State::selected_in(&state.selected, &rows);
@@ -75,7 +76,7 @@ pub fn draw(view: &View, state: &mut State, area: Rect, buffer: &mut Buffer) {
     pen.last(Line::styled(left(keys, wide), dim()));
 }
 
-/// Writes lines from the top.
+/// Writes lines from the top of the area.
 struct Pen<'b> {
     area: Rect,
     y: u16,
@@ -91,7 +92,7 @@ impl<'b> Pen<'b> {
         }
     }
 
-    /// Rows that are left, with so many kept free.
+    /// The number of rows that are left, without `kept` reserved rows.
     fn room(&self, kept: usize) -> usize {
         usize::from(self.area.bottom() - self.y).saturating_sub(kept)
     }
@@ -154,7 +155,7 @@ fn header(view: &View, state: &State, wide: usize) -> [Line<'static>; 4] {
     ]
 }
 
-/// The last value of everything that the training reports.
+/// The last value of every scalar that the training reports.
 fn scalars(run: &Trajectory) -> String {
     let mut last: Vec<(&str, f64)> = Vec::new();
     for scalar in run.scalars() {
@@ -163,7 +164,8 @@ fn scalars(run: &Trajectory) -> String {
             None => last.push((&scalar.name, scalar.value)),
         }
     }
-    // What fits is what came first: losses of validation before accuracies of training, if anything.
+    // The line may be cut off at its end. Validation losses therefore come first, and training
+    // accuracies last.
     last.sort_by_key(|(name, _)| (!name.contains("loss"), !name.contains("valid")));
     let words = last
         .iter()
@@ -171,8 +173,9 @@ fn scalars(run: &Trajectory) -> String {
     words.collect::<Vec<_>>().join(" · ")
 }
 
-/// What observing costs, the last time and altogether: the snapshots on the thread that trains, the analysis
-/// beside it. Their share is of the time from the run's beginning to the log's last change.
+/// The time that observations take, for the last one and in total. Snapshots take time on the
+/// training thread. The analysis runs on another thread. The shares refer to the time from the
+/// run's beginning to the log's last change.
 fn cost(view: &View) -> String {
     let Some(last) = view.run.summaries().last() else {
         return String::new();
@@ -203,7 +206,7 @@ fn cost(view: &View) -> String {
     words
 }
 
-/// The newest alarms, then notices, under their title.
+/// The newest alarms, followed by the newest notices, below a title.
 fn notices(view: &View, wide: usize) -> Vec<Line<'static>> {
     let all = view.run.notices();
     let newest = all[all.len().saturating_sub(NOTICES)..].iter().rev();
@@ -224,7 +227,7 @@ fn notices(view: &View, wide: usize) -> Vec<Line<'static>> {
     lines
 }
 
-/// Cells of the table's columns beside the name; 0 is a column that has no room.
+/// The width of each column in cells. 0 means that a column has no room.
 struct Widths {
     name: usize,
     shape: usize,
@@ -235,8 +238,9 @@ struct Widths {
     lambda: usize,
 }
 
+/// The width of the column of α in cells.
 const ALPHA: usize = 6;
-/// The mark of the selected row, and gaps.
+/// The width of the mark before the selected row, in cells.
 const MARK: usize = 2;
 
 impl Widths {
@@ -256,7 +260,7 @@ impl Widths {
             room -= if fits { cells + 1 } else { 0 };
             if fits { cells } else { 0 }
         };
-        // In the order of what is missed most.
+        // The columns get their room in the order of their importance.
         w.spark = take(8);
         w.rank = take(6);
         w.lambda = take(7);
@@ -265,7 +269,7 @@ impl Widths {
         let name = 12 + room;
         w.name = name.min(longest.max(12)).min(wide.saturating_sub(MARK));
         if w.spark > 0 {
-            // What the names leave goes to the history.
+            // The history of α gets the room that the names do not need.
             w.spark += (name - w.name).min(history.clamp(8, 60) - 8);
         }
         w
@@ -301,7 +305,7 @@ fn table(pen: &mut Pen, view: &View, rows: &[Row], selected: usize, kept: usize)
     ];
     pen.line(Line::styled(titles.concat(), bold()));
     let room = pen.room(kept).max(1);
-    // The selected row stays in sight.
+    // The table scrolls so that the selected row is visible.
     let first = selected
         .saturating_sub(room - 1)
         .min(rows.len().saturating_sub(room));
@@ -349,7 +353,7 @@ fn layer(colors: Colors, row: &Row, name: &str, w: &Widths) -> Vec<Span<'static>
     spans
 }
 
-/// The phase as a tile with its letter, its name and how sure it is.
+/// The phase: a tile with its letter, its name and its confidence.
 fn phase(colors: Colors, record: &Record, cells: usize) -> [Span<'static>; 2] {
     let values = record.values();
     let Some((phase, values)) = record.phase().zip(values) else {
@@ -364,7 +368,7 @@ fn phase(colors: Colors, record: &Record, cells: usize) -> [Span<'static>; 2] {
     };
     let sure = match values.phase_confidence {
         Some(p) if !record.is_questionable(DoubtSubject::Phase) => format!("{:.0}%", 100.0 * p),
-        // Never a phase without its doubt.
+        // A doubtful phase always has a question mark.
         Some(p) => format!("{:.0}%?", 100.0 * p),
         None => "?".to_owned(),
     };
@@ -375,7 +379,7 @@ fn phase(colors: Colors, record: &Record, cells: usize) -> [Span<'static>; 2] {
     ]
 }
 
-/// A picture as text, without what fills its lines.
+/// A picture as text, without the spaces at the ends of its lines.
 pub fn plain(buffer: &Buffer) -> String {
     let wide = usize::from(buffer.area.width).max(1);
     let mut text = String::new();

@@ -1,3 +1,5 @@
+//! Tests of the terminal view on a backend without a terminal.
+
 use heavytail::record::{
     Alarm, AlarmEvidence, AlarmRule, Carried, Event, LayerOutcome, Line, Notice, Scalar, Stamp,
     Summary,
@@ -27,7 +29,7 @@ fn weights(seed: u64, rows: usize, cols: usize) -> Vec<f64> {
     (0..rows * cols).map(|_| next() + next() + next()).collect()
 }
 
-/// Five epochs of layers whose phases are set by hand; one layer fails.
+/// Five epochs of several layers whose phases are set by hand. One layer fails.
 fn training() -> Trajectory {
     use Phase::*;
     let layers = [
@@ -249,7 +251,7 @@ fn keys_select_sort_and_open_a_layer() {
     };
     press(&mut state, &run, KeyCode::Down);
     assert_eq!(mark(&mut state), "fc1.weight");
-    // The selection stays with the layer.
+    // A change of the order keeps the same layer selected.
     press(&mut state, &run, KeyCode::Char('s'));
     press(&mut state, &run, KeyCode::Char('s'));
     assert_eq!(state.sort, Sort::Phase);

@@ -1,4 +1,4 @@
-//! What the reader of the screen has chosen, and the rows in that order.
+//! The user's choices in the terminal view, and the rows in the chosen order.
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
@@ -6,20 +6,20 @@ use std::collections::HashMap;
 use heavytail::{Record, Trajectory};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
-/// What the rows are ordered by.
+/// The order of the rows.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Sort {
-    /// The model's order.
+    /// The order of the layers in the model.
     #[default]
     Depth,
     Name,
-    /// The farthest phase first.
+    /// The phase furthest from Random-like first.
     Phase,
-    /// The heaviest tail first.
+    /// The smallest α first, which is the heaviest tail.
     Alpha,
-    /// The lowest first.
+    /// The smallest stable rank first.
     StableRank,
-    /// The largest first.
+    /// The largest λmax first.
     LambdaMax,
 }
 
@@ -47,13 +47,13 @@ impl Sort {
     }
 }
 
-/// A layer: its newest record and α at each of its observations.
+/// A layer: its newest record, and α at each of its observations.
 pub struct Row<'a> {
     pub record: &'a Record,
     pub alphas: Vec<Option<f64>>,
 }
 
-/// The layers in the chosen order; what has no number comes last.
+/// The layers in the chosen order. Layers without the value come last.
 pub fn rows(run: &Trajectory, sort: Sort) -> Vec<Row<'_>> {
     let mut rows: Vec<Row> = Vec::new();
     let mut places: HashMap<&str, usize> = HashMap::new();
@@ -86,31 +86,34 @@ pub fn rows(run: &Trajectory, sort: Sort) -> Vec<Row<'_>> {
     rows
 }
 
-/// What a key asks of the program beyond the screen.
+/// What the program must do after a key, apart from a new drawing.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Asked {
     Nothing,
     Quit,
 }
 
+/// The choices of the user.
 #[derive(Debug, Default)]
 pub struct State {
-    /// Name of the selected layer; the first one's, if none. It stays when the order changes.
+    /// The name of the selected layer. `None` selects the first layer. A new order does not change
+    /// the selection.
     pub selected: Option<String>,
     pub sort: Sort,
-    /// The selected layer fills the screen, from this line on.
+    /// The first line of the details on the screen. `None` shows the table of layers.
     pub details: Option<usize>,
-    /// Nothing new is read.
+    /// Whether reading of the log is paused.
     pub paused: bool,
 }
 
 impl State {
-    /// Where the selected layer stands.
+    /// The position of the selected layer in the rows.
     pub fn selected_in(selected: &Option<String>, rows: &[Row]) -> usize {
         let is = |row: &Row| Some(&row.record.layer) == selected.as_ref();
         rows.iter().position(is).unwrap_or(0)
     }
 
+    /// Changes the state according to a key.
     pub fn key(&mut self, key: KeyEvent, run: &Trajectory) -> Asked {
         match key.code {
             KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
@@ -132,6 +135,7 @@ impl State {
         Asked::Nothing
     }
 
+    /// Moves the selection or scrolls the details by this number of lines.
     fn go(&mut self, by: isize, run: &Trajectory) {
         if let Some(line) = &mut self.details {
             *line = line.saturating_add_signed(by);

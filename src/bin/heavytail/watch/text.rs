@@ -1,17 +1,17 @@
-//! Words and times that fit a terminal.
+//! Formats texts and times for a terminal.
 
 use ratatui::text::Span;
 
-/// Cells that a text takes.
+/// The width of a text in cells.
 pub fn width(text: &str) -> usize {
     Span::raw(text).width()
 }
 
-/// A name from a file without what would command the terminal or reorder the line.
+/// A text without characters that control the terminal or reorder the line.
 pub fn clean(text: &str) -> String {
     let harmless = |c: char| match c {
         c if c.is_control() => '\u{FFFD}',
-        // Invisible characters and those that change the direction of writing.
+        // Invisible characters, and characters that change the direction of writing.
         '\u{061C}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' => '\u{FFFD}',
         '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{E0000}'..='\u{E007F}' => '\u{FFFD}',
         c => c,
@@ -19,7 +19,7 @@ pub fn clean(text: &str) -> String {
     text.chars().map(harmless).collect()
 }
 
-/// The beginning of a text, in exactly so many cells.
+/// The beginning of a text in exactly `cells` cells.
 pub fn left(text: &str, cells: usize) -> String {
     let mut kept = String::new();
     if width(text) <= cells {
@@ -38,7 +38,7 @@ pub fn left(text: &str, cells: usize) -> String {
     kept
 }
 
-/// The end of a name, by which layers differ, in exactly so many cells.
+/// The end of a text in exactly `cells` cells. Names of layers differ at their ends.
 pub fn tail(text: &str, cells: usize) -> String {
     if width(text) <= cells || cells == 0 {
         return left(text, cells);
@@ -53,13 +53,13 @@ pub fn tail(text: &str, cells: usize) -> String {
     left(&format!("…{}", &text[start..]), cells)
 }
 
-/// A text at the right end of so many cells; one that is too long loses its end.
+/// A text aligned to the right in exactly `cells` cells. A text that is too long is cut at its end.
 pub fn right(text: &str, cells: usize) -> String {
     let room = cells.saturating_sub(width(text));
     left(&(" ".repeat(room) + text), cells)
 }
 
-/// A time in its own unit, in few digits.
+/// A time in seconds, shown with few digits in a suitable unit.
 pub fn seconds(s: f64) -> String {
     match s {
         s if s < 0.00995 => format!("{:.1} ms", 1e3 * s),
@@ -72,7 +72,8 @@ pub fn seconds(s: f64) -> String {
     }
 }
 
-/// The last values as blocks between the smallest and the largest of them; a dot where there is none.
+/// The last values as blocks, scaled to the range between their smallest and their largest. A
+/// missing value is a dot.
 pub fn sparkline(values: &[Option<f64>], cells: usize) -> String {
     const BLOCKS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
     let last = &values[values.len().saturating_sub(cells)..];

@@ -1,7 +1,7 @@
-//! What a pickle holds, as plain values.
+//! The content of a pickle as plain values.
 //!
-//! Values lie in one list and refer to each other by number. So cycles and deep nesting cost
-//! neither recursion nor a stack, and one limit holds for everything that a pickle can build.
+//! All values lie in one list and refer to each other by number. Cycles and deep nesting therefore
+//! need neither recursion nor a stack. One limit holds for everything that a pickle can build.
 
 mod reduce;
 mod vm;
@@ -12,10 +12,10 @@ use crate::error::Result;
 /// The first opcode of every binary pickle.
 pub(super) const PROTO: u8 = 0x80;
 
-/// The number of a value.
+/// The position of a value in the list of all values.
 pub(super) type Id = u32;
 
-/// Values that exist once.
+/// Values that exist once in every list.
 pub(super) const NONE: Id = 0;
 pub(super) const OPAQUE: Id = 1;
 pub(super) const EMPTY_TUPLE: Id = 2;
@@ -23,28 +23,28 @@ pub(super) const EMPTY_TUPLE: Id = 2;
 #[derive(Debug, PartialEq)]
 pub(super) enum Value {
     None,
-    /// A value that says nothing about weights: floats, bytes, truth values, very large integers.
+    /// A value that does not matter for weights: floats, bytes, truth values, very large integers.
     Opaque,
     Int(i64),
     Str(Box<str>),
     List(Vec<Id>),
     Tuple(Box<[Id]>),
     Dict(Vec<(Id, Id)>),
-    /// A name, `torch.FloatStorage`, which stands for nothing.
+    /// A global name such as `torch.FloatStorage`. The name is not resolved.
     Global(Box<str>),
-    /// The result of a call that was not made.
+    /// The result of a call. The call itself was not made.
     Object {
         class: Id,
         state: Id,
         dict: Id,
     },
-    /// `view` is an older file's `(key, offset, size)`.
+    /// A storage of values. `view` is the `(key, offset, size)` of an old file.
     Storage {
         kind: Id,
         key: Id,
         view: Id,
     },
-    /// `dtype` is none where the storage's kind says it.
+    /// A tensor. `dtype` is [`NONE`] where the storage's kind gives the type.
     Tensor {
         storage: Id,
         offset: Id,
@@ -58,6 +58,7 @@ pub(super) enum Value {
 #[derive(Debug)]
 pub(super) struct Values {
     all: Vec<Value>,
+    /// The value that the pickle returns.
     pub(super) root: Id,
 }
 
@@ -88,7 +89,7 @@ impl Values {
         }
     }
 
-    /// The members of a list or tuple.
+    /// The items of a list or tuple. `None` for any other value.
     pub(super) fn items(&self, id: Id) -> Option<&[Id]> {
         match self.get(id) {
             Value::List(items) => Some(items),
@@ -105,11 +106,12 @@ impl Values {
     }
 }
 
-/// Read one pickle, up to its end.
+/// Reads one pickle up to its end.
 ///
 /// # Errors
 ///
-/// If it is damaged, uses the registry of extensions, or is larger than any checkpoint's.
+/// Returns an error if the pickle is damaged, uses the registry of extensions, or is larger than
+/// any known checkpoint.
 pub(super) fn parse(stream: &mut Stream<'_>) -> Result<Values> {
     vm::run(stream)
 }

@@ -1,26 +1,27 @@
-//! `REDUCE` and its relatives: what the calls in a pickle would return.
+//! The results of the calls in a pickle: `REDUCE` and the opcodes like it.
 //!
-//! A dozen names are known and become a tensor's description or a dictionary. Any other call
-//! becomes an object of that name, which nobody runs.
+//! A dozen names are known. Their calls become the description of a tensor or a dictionary. Any
+//! other call becomes an object of that name. No call is ever executed.
 
 use super::vm::Vm;
 use super::{Id, NONE, Value};
 use crate::error::Result;
 
-/// A storage's name is a number.
+/// The longest name of a storage in bytes. PyTorch names storages by numbers.
 const MAX_KEY_LENGTH: usize = 1 << 8;
-/// No call that is known has more arguments.
+/// The largest number of arguments that is read. No known call has more.
 const MAX_ARGUMENTS: usize = 8;
 
 impl Vm<'_, '_> {
-    /// The first members of a tuple.
+    /// The first [`MAX_ARGUMENTS`] items of a tuple.
     fn few(&self, id: Id) -> Vec<Id> {
         self.items(id).iter().take(MAX_ARGUMENTS).copied().collect()
     }
 
-    /// A dictionary from a list of pairs.
+    /// Pushes a dictionary made from a list of pairs.
     fn dict_from(&mut self, list: Id) -> Result<()> {
-        // Counted before it is walked: a short opcode can name a long list again and again.
+        // The items are counted before the loop, because a short opcode can name a long list
+        // repeatedly.
         self.count(self.items(list).len() * 2)?;
         let pairs = self.items(list).iter().map(|&pair| self.items(pair));
         let pairs = pairs.filter_map(|pair| match *pair {
@@ -31,14 +32,14 @@ impl Vm<'_, '_> {
         self.push_new(Value::Dict(pairs))
     }
 
-    /// The result of a call of `class`, or of `class.__new__`.
+    /// Pushes the result of a call of `class`, or of `class.__new__`.
     pub(super) fn call(&mut self, class: Id, args: Id) -> Result<()> {
         let items = self.few(args);
         let item = |index: usize| items.get(index).copied().unwrap_or(NONE);
         match (self.text(class), items.as_slice()) {
-            // Protocols 0 and 1 give the pairs in the call.
+            // Protocols 0 and 1 pass the pairs as the argument.
             ("collections.OrderedDict", _) => self.dict_from(item(0)),
-            // The argument is what makes values that are missing.
+            // The argument of a `defaultdict` is the function that makes missing values.
             ("collections.defaultdict", _) => self.dict_from(NONE),
             (
                 "torch._utils._rebuild_tensor" | "torch._utils._rebuild_tensor_v2",
@@ -50,7 +51,7 @@ impl Vm<'_, '_> {
                 stride,
                 dtype: NONE,
             }),
-            // Its storage has no type, so the call gives it.
+            // The storage of such a tensor has no type, so the call gives it.
             ("torch._utils._rebuild_tensor_v3", &[storage, offset, size, stride, ..]) => self
                 .push_new(Value::Tensor {
                     storage,
@@ -71,7 +72,7 @@ impl Vm<'_, '_> {
             {
                 self.call(function, args)
             }
-            // How protocols 0 and 1 make objects: (class, base, state).
+            // Protocols 0 and 1 make objects by this call: (class, base, state).
             ("copy_reg._reconstructor" | "copyreg._reconstructor", &[class, ..]) => {
                 self.object(class)
             }
@@ -79,7 +80,7 @@ impl Vm<'_, '_> {
         }
     }
 
-    /// PyTorch's names for what lies outside the pickle.
+    /// Pushes the value of a persistent id, PyTorch's reference to data outside the pickle.
     pub(super) fn persistent(&mut self, id: Id) -> Result<()> {
         let items = self.few(id);
         let what = items.first().map_or("", |&what| self.text(what));
@@ -91,7 +92,7 @@ impl Vm<'_, '_> {
                 let view = items.get(5).copied().unwrap_or(NONE);
                 self.push_new(Value::Storage { kind, key, view })
             }
-            // A class with its source, in whole modules.
+            // A class with its source code. Saved whole modules contain it.
             ("module", &[_, class, ..]) => self.push(class),
             _ => self.bad("a reference to something outside that is no storage"),
         }

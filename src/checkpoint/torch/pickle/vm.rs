@@ -1,7 +1,7 @@
-//! A virtual machine for Python's pickles that builds plain values and calls nothing.
+//! A virtual machine for Python's pickles. It builds plain values and calls nothing.
 //!
-//! Opcodes: CPython's `Lib/pickletools.py`. Where a pickle asks for a call, `reduce.rs` says what
-//! its result would be.
+//! The opcodes are those of CPython's `Lib/pickletools.py`. Where a pickle asks for a call,
+//! `reduce.rs` pushes the result that the call would have.
 
 use std::collections::HashMap;
 
@@ -9,19 +9,21 @@ use super::{EMPTY_TUPLE, Id, NONE, OPAQUE, PROTO, Value, Values};
 use crate::checkpoint::source::Stream;
 use crate::error::Result;
 
-/// Values that one pickle may build (a tensor takes about 16), members of all its containers, and
-/// the height of the stack.
+/// The largest number of values that one pickle may build. A tensor takes about 16.
 const MAX_VALUES: usize = 1 << 21;
+/// The largest number of items in all containers of a pickle together.
 const MAX_MEMBERS: usize = 1 << 23;
+/// The largest height of the stack, marks included.
 const MAX_STACK_HEIGHT: usize = 1 << 20;
-/// Longer names of classes and functions are refused: a short opcode can repeat them.
+/// The longest name of a class or function in bytes. A short opcode can repeat a name.
 const MAX_NAME_LENGTH: usize = 1 << 10;
 
-/// Run one pickle, up to its end.
+/// Runs one pickle up to its end.
 ///
 /// # Errors
 ///
-/// If it is damaged, uses the registry of extensions, or is larger than any checkpoint's.
+/// Returns an error if the pickle is damaged, uses the registry of extensions, or is larger than
+/// any known checkpoint.
 pub(super) fn run(stream: &mut Stream<'_>) -> Result<Values> {
     let mut vm = Vm {
         stream,
@@ -42,17 +44,21 @@ pub(super) fn run(stream: &mut Stream<'_>) -> Result<Values> {
     Ok(Values::new(vm.values, root))
 }
 
+/// The state of the machine while it runs one pickle.
 pub(super) struct Vm<'a, 'f> {
     stream: &'a mut Stream<'f>,
     pub(super) values: Vec<Value>,
+    /// The number of items counted so far in all containers.
     members: usize,
     stack: Vec<Id>,
-    /// Heights of the stack.
+    /// The height of the stack at each open mark.
     marks: Vec<usize>,
+    /// Values that the pickle keeps under a number, to use them again.
     memo: HashMap<u64, Id>,
 }
 
 impl Vm<'_, '_> {
+    /// An error that names the current byte.
     pub(super) fn bad<T>(&self, cause: impl std::fmt::Display) -> Result<T> {
         Err(self.stream.bad(format!("pickle: {cause}")))
     }
@@ -65,6 +71,7 @@ impl Vm<'_, '_> {
         Ok(())
     }
 
+    /// Adds a value to the list of all values and returns its number.
     fn add(&mut self, value: Value) -> Result<Id> {
         if self.values.len() >= MAX_VALUES {
             return self.bad(format!("more than {MAX_VALUES} values"));
@@ -73,6 +80,7 @@ impl Vm<'_, '_> {
         Ok((self.values.len() - 1) as Id)
     }
 
+    /// Adds a value to the list of all values and pushes it.
     pub(super) fn push_new(&mut self, value: Value) -> Result<()> {
         let id = self.add(value)?;
         self.push(id)
@@ -86,13 +94,14 @@ impl Vm<'_, '_> {
         Ok(self.stack.pop().unwrap_or(NONE))
     }
 
+    /// The top of the stack, which stays there.
     fn top(&mut self) -> Result<Id> {
         let id = self.pop()?;
         self.stack.push(id);
         Ok(id)
     }
 
-    /// What was pushed since the last mark.
+    /// Pops the last mark and everything above it.
     fn since_mark(&mut self) -> Result<Vec<Id>> {
         let Some(mark) = self.marks.pop() else {
             return self.bad("a mark is missing");
@@ -101,6 +110,7 @@ impl Vm<'_, '_> {
         Ok(self.stack.split_off(mark))
     }
 
+    /// Counts new items of containers, up to the limit.
     pub(super) fn count(&mut self, members: usize) -> Result<()> {
         self.members += members;
         if self.members > MAX_MEMBERS {
@@ -109,6 +119,7 @@ impl Vm<'_, '_> {
         Ok(())
     }
 
+    /// Reads a little-endian number of `N` bytes.
     fn number<const N: usize>(&mut self) -> Result<u64> {
         let bytes = self.stream.array::<N>()?;
         Ok(bytes.iter().rev().fold(0, |n, &b| n << 8 | u64::from(b)))
@@ -116,7 +127,7 @@ impl Vm<'_, '_> {
 
     fn string(&mut self, length: u64) -> Result<()> {
         let bytes = self.stream.take(length)?;
-        // Python 2 wrote names as bytes.
+        // Python 2 wrote names as bytes, in any encoding.
         let text = String::from_utf8_lossy(&bytes).into_owned();
         self.push_new(Value::Str(text.into()))
     }
@@ -134,7 +145,7 @@ impl Vm<'_, '_> {
         }
     }
 
-    /// A little-endian integer of any length.
+    /// Pushes a little-endian integer of `length` bytes.
     fn long(&mut self, length: u64) -> Result<()> {
         let bytes = self.stream.take(length)?;
         if bytes.len() > 8 {
@@ -166,6 +177,7 @@ impl Vm<'_, '_> {
         Ok(())
     }
 
+    /// Pushes the value that the memo holds under `key`.
     fn recall(&mut self, key: u64) -> Result<()> {
         match self.memo.get(&key) {
             Some(&id) => self.push(id),
@@ -185,7 +197,7 @@ impl Vm<'_, '_> {
         }
     }
 
-    /// Set pairs in a dictionary, or in an object that is one besides.
+    /// Adds pairs to a dictionary, or to an object that is also a dictionary.
     fn set(&mut self, target: Id, pairs: &[Id]) -> Result<()> {
         let mut target = target;
         if let Some(Value::Object { dict: NONE, .. }) = self.values.get(target as usize) {
@@ -215,6 +227,8 @@ impl Vm<'_, '_> {
         self.push_new(Value::Global(format!("{module}.{name}").into()))
     }
 
+    /// The text of a string or a global name. Empty for any other value and for a text that is too
+    /// long.
     pub(super) fn text(&self, id: Id) -> &str {
         match self.values.get(id as usize) {
             Some(Value::Str(text) | Value::Global(text)) if text.len() <= MAX_NAME_LENGTH => text,
@@ -222,6 +236,7 @@ impl Vm<'_, '_> {
         }
     }
 
+    /// The items of a tuple or list. Empty for any other value.
     pub(super) fn items(&self, id: Id) -> &[Id] {
         match self.values.get(id as usize) {
             Some(Value::Tuple(items)) => items,
@@ -238,20 +253,23 @@ impl Vm<'_, '_> {
         })
     }
 
+    /// Runs BUILD, which gives an object its state.
     fn build(&mut self) -> Result<()> {
         let new = self.pop()?;
         let target = self.top()?;
-        // Other values may have attributes too (a state dict its versions), which say nothing.
+        // Other values may have attributes too, for example the versions of a state dict. These
+        // attributes do not matter here.
         if let Some(Value::Object { state, .. }) = self.values.get_mut(target as usize) {
             *state = new;
         }
         Ok(())
     }
 
+    /// Runs one opcode.
     fn step(&mut self, op: u8) -> Result<()> {
         match op {
             PROTO => self.stream.skip(1),
-            0x95 => self.stream.skip(8), // FRAME: a hint for buffers
+            0x95 => self.stream.skip(8), // FRAME, a hint for buffered reading
             b'(' => {
                 self.push(NONE)?;
                 self.stack.pop();
@@ -259,7 +277,7 @@ impl Vm<'_, '_> {
                 Ok(())
             }
             b'0' => {
-                // POP takes a mark if that is on top.
+                // POP removes a mark if the mark is on top.
                 let floor = self.marks.last().copied();
                 if floor == Some(self.stack.len()) {
                     self.marks.pop();
