@@ -7,7 +7,7 @@ use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use heavytail::fit::{fit_bulk, fit_tail};
 use heavytail::spectrum::{Solver, Spectrum};
 use heavytail::{Config, analyze};
-use heavytail_benches::{bench, floor_flops, gemm_rate, matrix};
+use heavytail_benches::{bench, gemm_rate, matrix, min_flops};
 
 fn fits(c: &mut Criterion) {
     let mut group = c.benchmark_group("fit");
@@ -37,7 +37,7 @@ fn whole(c: &mut Criterion) {
     for (rows, cols) in [(120, 84), (384, 192), (2450, 500), (1024, 1024)] {
         let w = matrix(rows, cols);
         for (name, config) in [("live", Config::live()), ("full", Config::default())] {
-            let floor = floor_flops(rows, cols) / gemm_rate();
+            let floor = min_flops(rows, cols) / gemm_rate();
             let id = BenchmarkId::new(name, format!("{rows}x{cols}"));
             bench(&mut group, id, Some(floor), || analyze(&w, &config));
         }

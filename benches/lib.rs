@@ -114,7 +114,7 @@ pub fn gemm_rate() -> f64 {
 
 /// The smallest number of flops for a spectrum: N·M² for the Gram matrix and 4/3·M³ for its
 /// reduction.
-pub fn floor_flops(rows: usize, cols: usize) -> f64 {
+pub fn min_flops(rows: usize, cols: usize) -> f64 {
     let (n, m) = (rows.max(cols) as f64, rows.min(cols) as f64);
     n * m * m + 4.0 / 3.0 * m.powi(3)
 }

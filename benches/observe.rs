@@ -9,7 +9,7 @@ use heavytail::matrix::LayerTensor;
 use heavytail::monitor::{Overload, Snapshot};
 use heavytail::record::Stamp;
 use heavytail::{Analyzer, Config, Monitor};
-use heavytail_benches::{bench, floor_flops, gemm_rate, models};
+use heavytail_benches::{bench, gemm_rate, min_flops, models};
 
 fn observe(c: &mut Criterion) {
     // The monitor's own thread also keeps one analyzer.
@@ -36,7 +36,7 @@ fn observe(c: &mut Criterion) {
 /// The smallest number of flops for the matrix of a layer.
 fn whole(layer: &LayerTensor) -> f64 {
     let cuts = layer.cut();
-    cuts.map_or(0.0, |cuts| floor_flops(cuts.primary.n(), cuts.primary.m()))
+    cuts.map_or(0.0, |cuts| min_flops(cuts.primary.n(), cuts.primary.m()))
 }
 
 /// Two hundred observations of MiniAlexNet. Prints the resident memory of the process after

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use heavytail::spectrum::{Solver, Spectrum};
-use heavytail_benches::{bench, floor_flops, gemm_rate, matrix};
+use heavytail_benches::{bench, gemm_rate, matrix, min_flops};
 
 const SHAPES: [(usize, usize); 9] = [
     (120, 84),
@@ -37,7 +37,7 @@ fn spectrum(c: &mut Criterion) {
                 continue;
             }
             let rate = gemm_rate();
-            let floor = floor_flops(rows, cols) / rate;
+            let floor = min_flops(rows, cols) / rate;
             println!("    floor at {:.0} GFLOP/s", rate / 1e9);
             let id = BenchmarkId::new(name, format!("{rows}x{cols}"));
             bench(&mut group, id, Some(floor), || {

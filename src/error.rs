@@ -75,13 +75,13 @@ pub enum Error {
     },
     /// Another process deleted, truncated or replaced a file of a sink.
     #[error("{}: the file was deleted, cut back or replaced", path.display())]
-    Lost {
+    FileReplaced {
         /// The file.
         path: PathBuf,
     },
     /// A file of a sink was moved. The sink continues to write to it at its new path.
     #[error("{}: the file was moved; it is written on where it is now", path.display())]
-    Moved {
+    FileMoved {
         /// Its old path.
         path: PathBuf,
     },

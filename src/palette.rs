@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn indices_are_near_and_apart() {
-        let indices = Phase::ALL.map(phase_index);
+        let indices = Phase::ALL.map(terminal_color);
         for (i, p) in Phase::ALL.into_iter().enumerate() {
             let nearest = (16..=255u8).map(|i| distance(phase(p), Rgb::from_index(i)));
             let nearest = nearest.fold(f64::INFINITY, f64::min);

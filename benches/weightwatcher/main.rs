@@ -12,7 +12,7 @@ use heavytail::fit::fit_tail;
 use heavytail::record::{Record, Stamp};
 use heavytail::spectrum::{Solver, Spectrum};
 use heavytail::{Analyzer, Config, WeightMatrix};
-use heavytail_benches::{cpu, floor_flops, gemm_rate, median, weights};
+use heavytail_benches::{cpu, gemm_rate, median, min_flops, weights};
 
 /// Rows, columns, and the number of runs of each side.
 const SHAPES: [(usize, usize, usize); 8] = [
@@ -74,7 +74,7 @@ fn main() -> Result<()> {
             let o = cpu(|| live(&analyzer, rows, cols, &values));
             let w = WeightMatrix::new("w", rows, cols, &values)?;
             let s = cpu(|| Spectrum::from_matrix(&w, Solver::Gram));
-            let f = floor_flops(rows, cols) / gemm_rate();
+            let f = min_flops(rows, cols) / gemm_rate();
             // The first run of each is a warm-up.
             if repeat == 0 {
                 continue;
@@ -84,7 +84,7 @@ fn main() -> Result<()> {
             spectrum.push(s);
             floor.push(f);
             if repeat <= 3 {
-                stock.push(cpu(|| stock_route(&w)));
+                stock.push(cpu(|| faer_eigenvalues(&w)));
                 if rows.min(cols) <= 1024 {
                     with_mp.push(worker.ask("analyze mp")?);
                 }
@@ -173,7 +173,7 @@ fn live(
 
 /// The eigenvalues by faer's own solver from the same Gram matrix, for comparison with heavytail's
 /// solver.
-fn stock_route(w: &WeightMatrix) -> Option<Vec<f64>> {
+fn faer_eigenvalues(w: &WeightMatrix) -> Option<Vec<f64>> {
     let a = MatRef::from_row_major_slice(w.values(), w.rows(), w.cols());
     let a = if w.rows() >= w.cols() {
         a

@@ -6,7 +6,7 @@ use anyhow::Result;
 use heavytail::fit::{LEVELS, NoiseTable, fit_bulk, fit_tail};
 use heavytail::spectrum::Spectrum;
 
-use crate::ensembles::{laguerre, rng};
+use crate::ensembles::{rng, wishart_eigenvalues};
 use crate::parallel::{parallel, quantile};
 
 /// The values of M in the table.
@@ -36,7 +36,7 @@ pub fn write(path: &Path) -> Result<()> {
         let mut rng = rng(100, i as u64);
         let (mut alphas, mut distances) = (Vec::new(), Vec::new());
         for _ in 0..replicates(m) {
-            let x = laguerre(n, m, &mut rng);
+            let x = wishart_eigenvalues(n, m, &mut rng);
             let Ok(spectrum) = Spectrum::from_eigenvalues(x, n, m) else {
                 continue;
             };

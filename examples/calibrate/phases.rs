@@ -18,7 +18,7 @@ use heavytail::{Phase, WeightMatrix};
 use rand::RngExt;
 use safetensors::tensor::{Dtype, TensorView, serialize};
 
-use crate::ensembles::{Breadth, Rng, log_uniform, pick, rng, specimen};
+use crate::ensembles::{Breadth, Rng, log_uniform, pick, random_matrix, rng};
 use crate::parallel::parallel;
 
 /// The widths of the two hidden layers.
@@ -61,7 +61,7 @@ fn case(seed: u64) -> Option<Case> {
     let mut rng = rng(200, seed);
     let phase = PRIOR[(seed % 6) as usize];
     let (n, m) = shape(&mut rng);
-    let w = specimen(phase, Breadth::Relatives, n, m, &mut rng);
+    let w = random_matrix(phase, Breadth::Relatives, n, m, &mut rng);
     let spectrum =
         Spectrum::from_matrix(&WeightMatrix::new("w", n, m, w).ok()?, Solver::Gram).ok()?;
     let bulk = fit_bulk(&spectrum).ok()?;

@@ -7,7 +7,7 @@ use heavytail::palette::{self, Rgb};
 use heavytail::{Config, Phase, WeightMatrix, analyze};
 use serde::Serialize;
 
-use crate::ensembles::{Breadth, Entries, log_uniform, rng, specimen};
+use crate::ensembles::{Breadth, Entries, log_uniform, random_matrix, rng};
 use crate::parallel::parallel;
 use crate::svg::{Anchor, Sheet};
 use crate::{Effort, save, save_svg};
@@ -84,7 +84,7 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
             .collect();
         let verdicts = parallel(&cases, |_, &(phase, i)| {
             let case = (m as u64) << 40 | (phase as u64) << 32 | i;
-            let w = specimen(phase, Breadth::Family, n, m, &mut rng(effort.seed, case));
+            let w = random_matrix(phase, Breadth::Family, n, m, &mut rng(effort.seed, case));
             verdict(n, m, w)
         });
         let mut confusion = [[0; 6]; 6];

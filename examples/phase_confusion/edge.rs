@@ -7,7 +7,7 @@ use anyhow::Result;
 use heavytail::law::{Law, TracyWidom, noise_edge};
 use serde::Serialize;
 
-use crate::ensembles::{Entries, edge, eigenvalues, laguerre, plant, rng};
+use crate::ensembles::{Entries, add_spikes, edge, eigenvalues, rng, wishart_eigenvalues};
 use crate::parallel::{parallel, quantile};
 use crate::svg::{Anchor, Axes, COLOURS, Sheet};
 use crate::{Effort, save, save_svg};
@@ -62,7 +62,7 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
         let n = 2 * m;
         let cases: Vec<u64> = (0..effort.scaled(count) as u64).collect();
         let tops = parallel(&cases, |_, &i| {
-            let x = laguerre(n, m, &mut rng(effort.seed + 5, (m as u64) << 32 | i));
+            let x = wishart_eigenvalues(n, m, &mut rng(effort.seed + 5, (m as u64) << 32 | i));
             x[m - 1]
         });
         let (centre, scale) = noise_edge(n, m)?;
@@ -98,7 +98,7 @@ pub fn run(effort: Effort, out: &Path) -> Result<()> {
     let mut spike = parallel(&cases, |_, &i| {
         let mut rng = rng(effort.seed + 6, i);
         let mut w = Entries::Normal.fill(240 * 120, &mut rng);
-        plant(&mut w, 240, 120, &[3.0 * edge(240, 120)], &mut rng);
+        add_spikes(&mut w, 240, 120, &[3.0 * edge(240, 120)], &mut rng);
         eigenvalues(240, 120, &w)[119]
     });
     spike.sort_by(f64::total_cmp);

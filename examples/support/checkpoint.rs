@@ -23,7 +23,7 @@ use serde_json::Value;
 pub const PARTS: [&str; 3] = ["model", "optim", "scheduler"];
 /// The number of checkpoints that are kept of each part. The parts are written independently of
 /// each other.
-pub const KEPT: usize = 3;
+pub const KEPT_CHECKPOINTS: usize = 3;
 
 /// The checkpoints of a run, and the epoch at which it continues.
 #[derive(Clone, Debug)]
@@ -151,14 +151,14 @@ impl<R: Checkpoint> Checkpointer<R> for Writer {
 }
 
 /// A data loader that gives the same batches after a restart as in a run without interruption.
-pub struct Continued<O> {
+pub struct ResumableLoader<O> {
     inner: Arc<dyn DataLoader<O>>,
     device: Device,
     seed: u64,
     epoch: AtomicU64,
 }
 
-impl<O: Send + 'static> Continued<O> {
+impl<O: Send + 'static> ResumableLoader<O> {
     pub fn new(inner: Arc<dyn DataLoader<O>>, device: Device, seed: u64, epoch: usize) -> Self {
         Self {
             inner,
@@ -169,7 +169,7 @@ impl<O: Send + 'static> Continued<O> {
     }
 }
 
-impl<O: Send + 'static> DataLoader<O> for Continued<O> {
+impl<O: Send + 'static> DataLoader<O> for ResumableLoader<O> {
     fn iter<'a>(&'a self) -> Box<dyn DataLoaderIterator<O> + 'a> {
         let epoch = self.epoch.fetch_add(1, Ordering::Relaxed);
         // These random numbers are for dropout. The first epoch continues the sequence that drew
@@ -220,7 +220,7 @@ mod tests {
                 .batch_size(10)
                 .shuffle(7)
                 .build(train.clone());
-            Continued::new(inner, device.clone(), 7, epoch).to_device(&device)
+            ResumableLoader::new(inner, device.clone(), 7, epoch).to_device(&device)
         };
         let epoch = |loader: &Arc<dyn DataLoader<Batch>>| -> (Vec<i64>, Vec<f32>) {
             let batches: Vec<Batch> = loader.iter().map(Result::unwrap).collect();

@@ -383,7 +383,7 @@ pub fn work(
             Checkpoints::clear(&out.join(&entry.id))?;
             println!("{name} is done");
         }
-        Attempt::DoneBefore => {
+        Attempt::AlreadyDone => {
             // The earlier process was killed after the run was done and before its checkpoints were
             // removed.
             Checkpoints::clear(&out.join(&entry.id))?;

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     batch::{Batch, ImageBatcher},
-    checkpoint::{Checkpoints, Continued, KEPT, PARTS},
+    checkpoint::{Checkpoints, KEPT, PARTS, ResumableLoader},
     cifar,
     data::Images,
     screen::{Screen, Table},

@@ -21,37 +21,37 @@ const SMALLEST: usize = 50;
 
 /// The setting that an experiment varies.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Knob {
+pub enum VariedSetting {
     BatchSize,
     LearningRate,
     WeightDecay,
 }
 
-impl Knob {
+impl VariedSetting {
     pub fn new(rows: &[Row]) -> Self {
         let varies = |get: fn(&Row) -> f64| rows.iter().any(|r| get(r) != get(&rows[0]));
         if varies(|r| r.run.lr) {
-            Knob::LearningRate
+            VariedSetting::LearningRate
         } else if varies(|r| r.run.weight_decay) {
-            Knob::WeightDecay
+            VariedSetting::WeightDecay
         } else {
-            Knob::BatchSize
+            VariedSetting::BatchSize
         }
     }
 
     pub fn name(self) -> &'static str {
         match self {
-            Knob::BatchSize => "batch size",
-            Knob::LearningRate => "learning rate",
-            Knob::WeightDecay => "weight decay",
+            VariedSetting::BatchSize => "batch size",
+            VariedSetting::LearningRate => "learning rate",
+            VariedSetting::WeightDecay => "weight decay",
         }
     }
 
     fn value(self, row: &Row) -> f64 {
         match self {
-            Knob::BatchSize => row.run.batch_size as f64,
-            Knob::LearningRate => row.run.lr,
-            Knob::WeightDecay => row.run.weight_decay,
+            VariedSetting::BatchSize => row.run.batch_size as f64,
+            VariedSetting::LearningRate => row.run.lr,
+            VariedSetting::WeightDecay => row.run.weight_decay,
         }
     }
 }
@@ -65,7 +65,7 @@ pub struct Setting<'a> {
 /// The results of one plan.
 pub struct Experiment {
     pub rows: Vec<Row>,
-    pub knob: Knob,
+    pub knob: VariedSetting,
 }
 
 impl Experiment {
@@ -73,8 +73,12 @@ impl Experiment {
         let file = folder.join("results.jsonl");
         let rows: Vec<Row> = read_results(&file)?;
         ensure!(!rows.is_empty(), "{}: no results", file.display());
-        let knobs = [Knob::BatchSize, Knob::LearningRate, Knob::WeightDecay];
-        let turned = |k: &&Knob| rows.iter().any(|r| k.value(r) != k.value(&rows[0]));
+        let knobs = [
+            VariedSetting::BatchSize,
+            VariedSetting::LearningRate,
+            VariedSetting::WeightDecay,
+        ];
+        let turned = |k: &&VariedSetting| rows.iter().any(|r| k.value(r) != k.value(&rows[0]));
         let models = rows.iter().any(|r| r.run.model != rows[0].run.model);
         ensure!(
             !models && knobs.iter().filter(turned).count() < 2,
@@ -82,7 +86,7 @@ impl Experiment {
             file.display()
         );
         Ok(Self {
-            knob: Knob::new(&rows),
+            knob: VariedSetting::new(&rows),
             rows,
         })
     }
@@ -103,7 +107,7 @@ impl Experiment {
             runs.push(row);
         }
         let mut settings: Vec<Setting<'_>> = by_value.into_values().collect();
-        if self.knob == Knob::BatchSize {
+        if self.knob == VariedSetting::BatchSize {
             settings.reverse();
         }
         for setting in &mut settings {
@@ -145,9 +149,9 @@ impl Experiment {
         };
         let model = self.model();
         let fixed = match self.knob {
-            Knob::BatchSize => format!("lr {}", run.lr),
-            Knob::LearningRate => format!("batch size {}", run.batch_size),
-            Knob::WeightDecay => format!("lr {}, batch size {}", run.lr, run.batch_size),
+            VariedSetting::BatchSize => format!("lr {}", run.lr),
+            VariedSetting::LearningRate => format!("batch size {}", run.batch_size),
+            VariedSetting::WeightDecay => format!("lr {}, batch size {}", run.lr, run.batch_size),
         };
         format!(
             "{model}, {}, {fixed}, {epochs}, {} seeds",
@@ -275,7 +279,7 @@ impl Experiment {
     fn accuracy(&self) -> Chart {
         let settings = self.settings();
         let count = settings.len().max(2) - 1;
-        let cloud = |get: fn(&Row) -> Option<f64>| -> (Vec<Curve>, Option<Correlation>) {
+        let scatter = |get: fn(&Row) -> Option<f64>| -> (Vec<Curve>, Option<Correlation>) {
             let pair = |r: &&Row| Some((get(r)?, r.result.accuracy()?));
             let curves = settings.iter().enumerate().map(|(i, s)| Curve {
                 name: format!("{} {}", self.knob.name(), s.value),
@@ -287,8 +291,8 @@ impl Experiment {
             let all: Vec<(f64, f64)> = self.rows.iter().filter_map(|r| pair(&r)).collect();
             (curves.collect(), kendall(&all))
         };
-        let weighted = cloud(|r| r.result.alpha_weighted.last().copied().flatten());
-        let paper = cloud(|r| r.result.alpha_hat_paper.last().copied().flatten());
+        let weighted = scatter(|r| r.result.alpha_weighted.last().copied().flatten());
+        let paper = scatter(|r| r.result.alpha_hat_paper.last().copied().flatten());
         let plane = |title: &str, x: &str, (curves, tau): (Vec<Curve>, Option<Correlation>)| {
             let tau = tau.map_or("τ: none".to_owned(), |t| {
                 format!("τ = {:.2}, n = {}", t.value, t.n)

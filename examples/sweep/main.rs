@@ -15,20 +15,20 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod combined_figures;
 mod figures;
 mod plan;
 mod table;
-mod together;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, ensure};
 use clap::{Parser, Subcommand};
-use figures::{Experiment, Knob};
+use combined_figures::{gallery, noise_scale};
+use figures::{Experiment, VariedSetting};
 use heavytail::sweep::{Plan, index_from, merge};
 use support::sweep::{Spec, work};
 use support::train::Backend;
-use together::{gallery, noise_scale};
 
 #[derive(Parser)]
 #[command(about = "Plan, run, merge and draw many trainings")]
@@ -169,7 +169,10 @@ fn draw(folder: &Path) -> Result<()> {
         let mut same = experiments.iter().filter(|e| e.knob == knob);
         same.find(|e| e.rows.iter().all(|r| r.run.observe_every == 1) && e.model() == "LeNet5")
     };
-    if let (Some(batch), Some(lr)) = (of(Knob::BatchSize), of(Knob::LearningRate)) {
+    if let (Some(batch), Some(lr)) = (
+        of(VariedSetting::BatchSize),
+        of(VariedSetting::LearningRate),
+    ) {
         let path = folder.join("noise-scale.svg");
         noise_scale(&[batch, lr], &path)?;
         println!("written: {}", path.display());

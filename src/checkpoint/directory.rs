@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 use super::contents::Contents;
-use super::extensions::{is_named_as_pytorch, is_named_as_weights};
+use super::extensions::{has_pytorch_extension, has_weight_extension};
 use super::format::{self, Format, recognise};
 use super::index;
 use super::source::Source;
@@ -48,7 +48,7 @@ pub(super) fn list(folder: &Path) -> Result<Contents> {
         match recognise(&source)? {
             // The folder holds no index, so a JSON file holds settings.
             None | Some(Format::Json) => {
-                if is_named_as_weights(&file) {
+                if has_weight_extension(&file) {
                     unread.push((
                         name.into_owned(),
                         "a file of no format that is read".to_owned(),
@@ -59,7 +59,7 @@ pub(super) fn list(folder: &Path) -> Result<Contents> {
                 Ok(contents) => parts.push((contents, format, file.clone())),
                 // Any program may have written a zip. Only a zip with one of PyTorch's extensions
                 // must be readable.
-                Err(why) if format == Format::Zip && !is_named_as_pytorch(&file) => {
+                Err(why) if format == Format::Zip && !has_pytorch_extension(&file) => {
                     unread.push((name.into_owned(), chain(&why)));
                 }
                 Err(why) => return Err(why),

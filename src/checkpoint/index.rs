@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use super::contents::Contents;
-use super::extensions::is_named_as_weights;
+use super::extensions::has_weight_extension;
 use super::format;
 use super::source::{Source, printable};
 use crate::error::{Error, Result};
@@ -39,7 +39,7 @@ fn is_plain_name(name: &str) -> bool {
 pub(super) fn list(source: &Source) -> Result<Contents> {
     let path = source.path();
     if source.len() > MAX_INDEX_LENGTH {
-        return Err(source.bad(format!("an index of {} bytes", source.len())));
+        return Err(source.format_error(format!("an index of {} bytes", source.len())));
     }
     let bytes = source.bytes(0, source.len())?;
     let index: Index = serde_json::from_slice(&bytes)
@@ -48,7 +48,7 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     let mut shards: BTreeMap<&str, BTreeMap<&str, bool>> = BTreeMap::new();
     for (tensor, shard) in &index.weight_map {
         if !is_plain_name(shard) {
-            return Err(source.bad(format!(
+            return Err(source.format_error(format!(
                 "tensor `{tensor}`: shard `{shard}` is not the name of a file beside the index"
             )));
         }
@@ -60,7 +60,7 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     if let Some(first) = shards.keys().find(is_missing)
         && missing == shards.len()
     {
-        return Err(source.bad(no_shard(first, missing, folder)));
+        return Err(source.format_error(no_shard_message(first, missing, folder)));
     }
     let mut all = Contents::default();
     for (shard, mut wanted) in shards {
@@ -89,7 +89,9 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
             }
         }
         if let Some((tensor, _)) = wanted.iter().find(|(_, seen)| !**seen) {
-            return Err(source.bad(format!("tensor `{tensor}` is not in its shard `{shard}`")));
+            return Err(
+                source.format_error(format!("tensor `{tensor}` is not in its shard `{shard}`"))
+            );
         }
     }
     all.strip_module();
@@ -98,25 +100,25 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
 
 /// The message for an index without any existing shard. It names the first shard and the weight
 /// files that do exist.
-fn no_shard(first: &str, count: usize, folder: &Path) -> String {
+fn no_shard_message(first: &str, count: usize, folder: &Path) -> String {
     let others = match count - 1 {
         0 => String::new(),
         1 => " (and 1 other)".to_owned(),
         others => format!(" (and {others} others)"),
     };
-    let offers = offers(folder);
-    if offers.is_empty() {
+    let existing_weight_files = existing_weight_files(folder);
+    if existing_weight_files.is_empty() {
         return format!("shard `{first}` is missing{others}");
     }
     format!(
         "shard `{first}` is missing{others}; weight files that are there: {}",
-        offers.join(", ")
+        existing_weight_files.join(", ")
     )
 }
 
 /// The names of the first five weight files of a folder.
-fn offers(folder: &Path) -> Vec<String> {
-    const FEW: usize = 5;
+fn existing_weight_files(folder: &Path) -> Vec<String> {
+    const MAX_LISTED: usize = 5;
     // `parent` returns an empty path for a bare file name.
     let folder = match folder {
         f if f == Path::new("") => Path::new("."),
@@ -125,13 +127,13 @@ fn offers(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten();
     let mut files: Vec<_> = entries
         .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.is_file() && is_named_as_weights(path))
+        .filter(|path| path.is_file() && has_weight_extension(path))
         .collect();
     files.sort();
     let name = |path: &PathBuf| format!("`{}`", path.file_name().unwrap_or_default().display());
-    let mut names: Vec<String> = files.iter().take(FEW).map(name).collect();
-    if files.len() > FEW {
-        names.push(format!("and {} more", files.len() - FEW));
+    let mut names: Vec<String> = files.iter().take(MAX_LISTED).map(name).collect();
+    if files.len() > MAX_LISTED {
+        names.push(format!("and {} more", files.len() - MAX_LISTED));
     }
     names
 }

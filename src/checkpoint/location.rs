@@ -93,9 +93,9 @@ impl Location {
             Some(strides) => {
                 // The stride of an axis with one value is never used.
                 let pairs = strides.iter().zip(&plain).zip(shape);
-                let as_it_should =
+                let is_row_major =
                     values == 0 || pairs.clone().all(|((a, b), &n)| n == 1 || a == b);
-                (!as_it_should).then_some(strides)
+                (!is_row_major).then_some(strides)
             }
             None => None,
         };
@@ -147,7 +147,8 @@ impl Location {
 
     /// Reads the values in row-major order.
     pub(super) fn read(&self, name: &str, shape: &[usize], dtype: &Dtype) -> Result<Vec<f64>> {
-        let bad = |cause: String| source::bad(&self.file, &format!("tensor `{name}`: {cause}"));
+        let bad =
+            |cause: String| source::format_error(&self.file, &format!("tensor `{name}`: {cause}"));
         let source = Source::open(&self.file)?;
         let length = self.span * self.size;
         if self.start + length > source.len() {

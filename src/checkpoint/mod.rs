@@ -103,17 +103,17 @@ impl Checkpoint {
         let path = path.as_ref();
         let metadata = std::fs::metadata(path).map_err(|e| Error::io(path, e))?;
         if metadata.is_dir() {
-            return Ok(Self::from_found(path, directory::list(path)?));
+            return Ok(Self::from_contents(path, directory::list(path)?));
         }
         let source = Source::open(path)?;
         let contents = match recognise(&source)? {
             Some(Format::Json) => index::list(&source)?,
             _ => format::list(&source, false)?,
         };
-        Ok(Self::from_found(path, contents))
+        Ok(Self::from_contents(path, contents))
     }
 
-    fn from_found(path: &Path, contents: Contents) -> Self {
+    fn from_contents(path: &Path, contents: Contents) -> Self {
         let mut skipped = contents.skipped;
         let mut names = HashSet::new();
         let mut first: HashMap<(PathBuf, u64, u64), String> = HashMap::new();

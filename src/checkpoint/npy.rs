@@ -26,14 +26,15 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
             let b = source.bytes(8, 4)?;
             (u64::from(u32::from_le_bytes([b[0], b[1], b[2], b[3]])), 12)
         }
-        v => return Err(source.bad(format!("byte 6: version {v} of the npy format"))),
+        v => return Err(source.format_error(format!("byte 6: version {v} of the npy format"))),
     };
     if length > MAX_HEADER_LENGTH {
-        return Err(source.bad(format!("byte 8: a header of {length} bytes")));
+        return Err(source.format_error(format!("byte 8: a header of {length} bytes")));
     }
     let header = source.bytes(at, length)?;
-    let header = String::from_utf8(header).map_err(|e| source.bad(format!("header: {e}")))?;
-    let header = parse(&header).map_err(|cause| source.bad(format!("header: {cause}")))?;
+    let header =
+        String::from_utf8(header).map_err(|e| source.format_error(format!("header: {e}")))?;
+    let header = parse(&header).map_err(|cause| source.format_error(format!("header: {cause}")))?;
     let stem = source.path().file_stem().unwrap_or_default();
     let name = stem.to_string_lossy().into_owned();
 
@@ -60,8 +61,8 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
         };
         shape.iter().map(&mut stride).collect()
     });
-    let location =
-        Location::new(source, storage, &dtype, &shape, strides, 0).map_err(|e| source.bad(e))?;
+    let location = Location::new(source, storage, &dtype, &shape, strides, 0)
+        .map_err(|e| source.format_error(e))?;
     contents.entries.push(Entry {
         name,
         dtype,
@@ -99,18 +100,18 @@ struct Header {
 fn parse(text: &str) -> Result<Header, String> {
     let mut rest = text.trim();
     let (mut descr, mut fortran_order, mut shape) = (None, None, None);
-    eat(&mut rest, "{")?;
+    expect_token(&mut rest, "{")?;
     while !rest.starts_with('}') {
-        let key = quoted(&mut rest)?;
-        eat(&mut rest, ":")?;
+        let key = parse_string(&mut rest)?;
+        expect_token(&mut rest, ":")?;
         match key {
-            "descr" => descr = Some(described(&mut rest)?),
-            "fortran_order" => fortran_order = Some(truth(&mut rest)?),
-            "shape" => shape = Some(tuple(&mut rest)?),
+            "descr" => descr = Some(parse_descr(&mut rest)?),
+            "fortran_order" => fortran_order = Some(parse_bool(&mut rest)?),
+            "shape" => shape = Some(parse_shape(&mut rest)?),
             _ => return Err(format!("unknown key `{key}`")),
         }
         if !rest.starts_with('}') {
-            eat(&mut rest, ",")?;
+            expect_token(&mut rest, ",")?;
         }
     }
     Ok(Header {
@@ -121,7 +122,7 @@ fn parse(text: &str) -> Result<Header, String> {
 }
 
 /// Removes `token` and the white space after it from the front of `rest`.
-fn eat(rest: &mut &str, token: &str) -> Result<(), String> {
+fn expect_token(rest: &mut &str, token: &str) -> Result<(), String> {
     let after = rest.strip_prefix(token).ok_or_else(|| {
         let seen: String = rest.chars().take(16).collect();
         format!("`{token}` expected before `{seen}`")
@@ -131,7 +132,7 @@ fn eat(rest: &mut &str, token: &str) -> Result<(), String> {
 }
 
 /// Removes a string in quotes from the front of `rest` and returns its content.
-fn quoted<'a>(rest: &mut &'a str) -> Result<&'a str, String> {
+fn parse_string<'a>(rest: &mut &'a str) -> Result<&'a str, String> {
     let quote = if rest.starts_with('"') { "\"" } else { "'" };
     let body = rest.strip_prefix(quote).ok_or("a string is missing")?;
     let (inside, after) = body.split_once(quote).ok_or("a string without an end")?;
@@ -140,9 +141,9 @@ fn quoted<'a>(rest: &mut &'a str) -> Result<&'a str, String> {
 }
 
 /// The name of a type. For a structured type, its whole description.
-fn described(rest: &mut &str) -> Result<String, String> {
+fn parse_descr(rest: &mut &str) -> Result<String, String> {
     if !rest.starts_with('[') {
-        return quoted(rest).map(str::to_owned);
+        return parse_string(rest).map(str::to_owned);
     }
     let end = rest.rfind(']').ok_or("a list without an end")?;
     let (inside, after) = rest.split_at(end + 1);
@@ -150,15 +151,15 @@ fn described(rest: &mut &str) -> Result<String, String> {
     Ok(inside.to_owned())
 }
 
-fn truth(rest: &mut &str) -> Result<bool, String> {
-    if eat(rest, "True").is_ok() {
+fn parse_bool(rest: &mut &str) -> Result<bool, String> {
+    if expect_token(rest, "True").is_ok() {
         return Ok(true);
     }
-    eat(rest, "False").map(|()| false)
+    expect_token(rest, "False").map(|()| false)
 }
 
-fn tuple(rest: &mut &str) -> Result<Vec<usize>, String> {
-    eat(rest, "(")?;
+fn parse_shape(rest: &mut &str) -> Result<Vec<usize>, String> {
+    expect_token(rest, "(")?;
     let mut sides = Vec::new();
     while !rest.starts_with(')') {
         let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
@@ -170,10 +171,10 @@ fn tuple(rest: &mut &str) -> Result<Vec<usize>, String> {
         // Python 2 wrote long integers as `64L`.
         *rest = after.strip_prefix('L').unwrap_or(after).trim_start();
         if !rest.starts_with(')') {
-            eat(rest, ",")?;
+            expect_token(rest, ",")?;
         }
     }
-    eat(rest, ")")?;
+    expect_token(rest, ")")?;
     Ok(sides)
 }
 

@@ -24,11 +24,11 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     let b = source.bytes(0, 8)?;
     let length = u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
     if length > MAX_HEADER_LENGTH {
-        return Err(source.bad(format!("byte 0: a header of {length} bytes")));
+        return Err(source.format_error(format!("byte 0: a header of {length} bytes")));
     }
     let header = source.bytes(8, length)?;
     let header: Header =
-        serde_json::from_slice(&header).map_err(|e| source.bad(format!("header: {e}")))?;
+        serde_json::from_slice(&header).map_err(|e| source.format_error(format!("header: {e}")))?;
     let data = 8 + length;
     let mut tensors = header.0;
     // The order of the values is the order in which they were written.
@@ -37,7 +37,7 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     let mut contents = Contents::default();
     let mut end = 0;
     for (name, tensor) in tensors {
-        let bad = |cause: String| source.bad(format!("tensor `{name}`: {cause}"));
+        let bad = |cause: String| source.format_error(format!("tensor `{name}`: {cause}"));
         let (from, to) = tensor.data_offsets;
         // The format allows no gaps and no overlaps.
         if from != end || to < from {
@@ -79,7 +79,7 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
         });
     }
     if data.checked_add(end) != Some(source.len()) {
-        return Err(source.bad(format!(
+        return Err(source.format_error(format!(
             "the header announces {end} bytes of values, the file holds {}: cut off or damaged",
             source.len() - data
         )));

@@ -16,7 +16,7 @@ const MAX_LINE_LENGTH: u64 = 1 << 16;
 const MAX_CAUSE_LENGTH: usize = 400;
 
 /// An error about the file `path`. Its cause can be printed safely.
-pub(super) fn bad(path: &Path, cause: &str) -> Error {
+pub(super) fn format_error(path: &Path, cause: &str) -> Error {
     Error::format(path, None, printable(cause))
 }
 
@@ -74,8 +74,8 @@ impl Source {
         self.len
     }
 
-    pub(super) fn bad(&self, cause: impl ToString) -> Error {
-        bad(&self.path, &cause.to_string())
+    pub(super) fn format_error(&self, cause: impl ToString) -> Error {
+        format_error(&self.path, &cause.to_string())
     }
 
     fn io(&self, source: std::io::Error) -> Error {
@@ -86,7 +86,7 @@ impl Source {
     fn check(&self, at: u64, count: u64) -> Result<()> {
         match at.checked_add(count) {
             Some(end) if end <= self.len => Ok(()),
-            _ => Err(self.bad(format!(
+            _ => Err(self.format_error(format!(
                 "{count} bytes at byte {at} lie beyond the end, {}: cut off or damaged",
                 self.len
             ))),
@@ -98,8 +98,10 @@ impl Source {
     pub(super) fn bytes(&self, at: u64, count: u64) -> Result<Vec<u8>> {
         self.check(at, count)?;
         let mut bytes = Vec::new();
-        let size = usize::try_from(count).map_err(|e| self.bad(e))?;
-        bytes.try_reserve_exact(size).map_err(|e| self.bad(e))?;
+        let size = usize::try_from(count).map_err(|e| self.format_error(e))?;
+        bytes
+            .try_reserve_exact(size)
+            .map_err(|e| self.format_error(e))?;
         bytes.resize(size, 0);
         self.read_into(at, &mut bytes)?;
         Ok(bytes)
@@ -144,8 +146,9 @@ impl Stream<'_> {
     }
 
     /// An error that names the current byte.
-    pub(super) fn bad(&self, cause: impl std::fmt::Display) -> Error {
-        self.source.bad(format!("byte {}: {cause}", self.at))
+    pub(super) fn format_error(&self, cause: impl std::fmt::Display) -> Error {
+        self.source
+            .format_error(format!("byte {}: {cause}", self.at))
     }
 
     /// Reads the next `N` bytes.
@@ -161,7 +164,7 @@ impl Stream<'_> {
     /// Reads the next `count` bytes.
     pub(super) fn take(&mut self, count: u64) -> Result<Vec<u8>> {
         self.reserve(count)?;
-        let size = usize::try_from(count).map_err(|e| self.bad(e))?;
+        let size = usize::try_from(count).map_err(|e| self.format_error(e))?;
         let mut bytes = vec![0; size];
         let read = self.reader.read_exact(&mut bytes);
         read.map_err(|e| self.source.io(e))?;
@@ -172,7 +175,7 @@ impl Stream<'_> {
     /// Skips the next `count` bytes.
     pub(super) fn skip(&mut self, count: u64) -> Result<()> {
         self.reserve(count)?;
-        let ahead = i64::try_from(count).map_err(|e| self.bad(e))?;
+        let ahead = i64::try_from(count).map_err(|e| self.format_error(e))?;
         let moved = self.reader.seek_relative(ahead);
         moved.map_err(|e| self.source.io(e))?;
         self.at += count;
@@ -191,7 +194,7 @@ impl Stream<'_> {
         read.map_err(|e| self.source.io(e))?;
         self.at += line.len() as u64;
         if line.pop() != Some(b'\n') {
-            return Err(self.bad("a line without an end"));
+            return Err(self.format_error("a line without an end"));
         }
         Ok(line)
     }
@@ -199,7 +202,7 @@ impl Stream<'_> {
     /// Returns an error if fewer than `count` bytes are left.
     fn reserve(&self, count: u64) -> Result<()> {
         if count > self.end - self.at {
-            return Err(self.bad(format!(
+            return Err(self.format_error(format!(
                 "{count} bytes are announced, {} are left: cut off or damaged",
                 self.end - self.at
             )));

@@ -1,7 +1,7 @@
 //! A bound on the change of α when a matrix moves. It lets the monitor skip an observation.
 
-use super::search::{SMALL, SMALL_TAIL, Search};
-use super::tail::{FLAT, FLOOR, logs, usable};
+use super::search::{MIN_TAIL, SMALL_SAMPLE, Search};
+use super::tail::{EQUALITY_TOLERANCE, RELATIVE_FLOOR, logs, usable};
 
 /// Whether α of a matrix that moved by ΔW is certainly within `tolerance` of its old α.
 ///
@@ -67,9 +67,9 @@ fn same_values(below: &[f64], x: &[f64], drift: f64, error: f64) -> bool {
     let under = below
         .last()
         .map_or(0.0, |v| lambda_interval_after(*v, drift, error).high);
-    low.low > FLOOR * top.high
-        && (below.is_empty() || under < FLOOR * top.low)
-        && low.high < (1.0 - FLAT) * top.low
+    low.low > RELATIVE_FLOOR * top.high
+        && (below.is_empty() || under < RELATIVE_FLOOR * top.low)
+        && low.high < (1.0 - EQUALITY_TOLERANCE) * top.low
 }
 
 /// A closed interval.
@@ -135,7 +135,7 @@ impl MovedBounds {
     fn slope(&self, i: usize) -> Option<Interval> {
         let n = self.logs.len();
         let m = (n - i) as f64;
-        let terms = if n < SMALL { m - 1.0 } else { m };
+        let terms = if n < SMALL_SAMPLE { m - 1.0 } else { m };
         let sum = |above: f64, first: f64| above - (m - 1.0) * first;
         let low = sum(self.above[i].low, self.logs[i].high);
         let high = sum(self.above[i].high, self.logs[i].low);
@@ -186,7 +186,11 @@ impl MovedBounds {
             .map(|k| self.distance(best.index, k, range).high)
             .fold(0.0, f64::max)
             + ROUNDING_ALLOWANCE;
-        let starts = if n < SMALL { n + 1 - SMALL_TAIL } else { n - 1 };
+        let starts = if n < SMALL_SAMPLE {
+            n + 1 - MIN_TAIL
+        } else {
+            n - 1
+        };
         (0..starts).all(|i| {
             let slope = self.slope(i);
             let loses = |s: Interval| (0..n - i).any(|k| self.distance(i, k, s).low > worst);

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::NoFit;
-use super::search::{SMALL_TAIL, Search};
+use super::search::{MIN_TAIL, Search};
 
 /// A power law fitted to the upper tail of a spectrum.
 ///
@@ -79,9 +79,9 @@ pub(crate) fn usable(eigenvalues: &[f64]) -> Result<&[f64], NoFit> {
     }
     let x = &eigenvalues[eigenvalues.partition_point(|&x| x <= RELATIVE_FLOOR * top)..];
     match x {
-        _ if x.len() < SMALL_TAIL => Err(NoFit::TooFew {
+        _ if x.len() < MIN_TAIL => Err(NoFit::TooFew {
             found: x.len(),
-            needed: SMALL_TAIL,
+            needed: MIN_TAIL,
         }),
         [low, ..] if top - low <= EQUALITY_TOLERANCE * top => Err(NoFit::AllEqual),
         _ => Ok(x),

@@ -86,9 +86,13 @@ pub(super) fn figure(trajectory: &Trajectory) -> Result<Figure, String> {
     };
     let mut draw =
         |top: f64, title: &str, remark: &str, value: fn(&Summary) -> Option<f64>, last| {
-            let heading = Type::new(HEADING, style::INK).bold();
+            let heading = TextStyle::new(HEADING, style::INK).bold();
             figure.text((LEFT, top - 34.0), title, heading);
-            figure.text((LEFT, top - 15.0), remark, Type::new(SMALL, style::MUTED));
+            figure.text(
+                (LEFT, top - 15.0),
+                remark,
+                TextStyle::new(SMALL, style::MUTED),
+            );
             let points: Vec<(f64, f64)> = summaries
                 .iter()
                 .filter_map(|(stamp, s)| Some((*places.get(stamp)?, value(s)?)))
@@ -107,7 +111,7 @@ pub(super) fn figure(trajectory: &Trajectory) -> Result<Figure, String> {
             };
             if points.is_empty() {
                 let middle = ((panel.left + panel.right) / 2.0, top + 82.0);
-                let kind = Type::new(HEADING, style::MUTED).middle();
+                let kind = TextStyle::new(HEADING, style::MUTED).middle();
                 figure.text(middle, "no layer has a value in this convention", kind);
                 return;
             }

@@ -176,7 +176,7 @@ pub(super) fn figure(chart: &Chart) -> Result<Figure, String> {
     for (i, note) in chart.note.lines().enumerate() {
         let note = style::truncate_start(note, SMALL, page - 36.0);
         let at = (20.0, 48.0 + LINE * i as f64);
-        figure.text(at, note, Type::new(SMALL, style::MUTED));
+        figure.text(at, note, TextStyle::new(SMALL, style::MUTED));
     }
     for (i, plane) in chart.planes.iter().enumerate() {
         let (row, column) = ((i / PER_ROW) as f64, (i % PER_ROW) as f64);
@@ -199,7 +199,7 @@ pub(super) fn figure(chart: &Chart) -> Result<Figure, String> {
             y: plane.y.axis(ys),
         };
         let title = style::truncate_start(&plane.title, HEADING, width + GAP - 8.0);
-        let kind = Type::new(HEADING, style::INK).bold();
+        let kind = TextStyle::new(HEADING, style::INK).bold();
         figure.text((left, top - 16.0), title, kind);
         panel.grid(&mut figure);
         for curve in &plane.curves {
@@ -257,7 +257,7 @@ fn draw(figure: &mut Figure, panel: &Panel, curve: &Curve) {
         before = at;
         if let CurveColor::Phase(phase) = curve.hue {
             figure.marker(at, marker, 7.5, color, false);
-            let kind = Type::new(9.5, style::ink_on(color)).bold().middle();
+            let kind = TextStyle::new(9.5, style::ink_on(color)).bold().middle();
             figure.text(at, phase.letter().to_string(), kind);
         } else {
             figure.marker(at, marker, 3.4, color, false);

@@ -95,7 +95,7 @@ fn entry(figure: &mut Figure, (x, y): Point, width: f64, key: Key, text: &str) {
         }
         Key::Tile(color, letter) => {
             figure.rect((x + 3.0, y - 8.0), (end - 3.0, y + 8.0), color);
-            let kind = Type::new(SMALL, style::ink_on(color)).bold().middle();
+            let kind = TextStyle::new(SMALL, style::ink_on(color)).bold().middle();
             figure.text((middle, y), letter.to_string(), kind);
         }
         Key::Hollow => figure.marker((middle, y), Marker::Circle, 4.5, style::MUTED, true),
@@ -113,5 +113,5 @@ fn entry(figure: &mut Figure, (x, y): Point, width: f64, key: Key, text: &str) {
         _ => (end + 8.0, style::INK),
     };
     let text = style::truncate_start(text, SMALL, width - (start - x));
-    figure.text((start, y), text, Type::new(SMALL, color));
+    figure.text((start, y), text, TextStyle::new(SMALL, color));
 }

@@ -162,7 +162,7 @@ impl Panel {
         figure.arrow((x, tip), up, color);
         if labelled {
             let label = style::digits(value).replace('-', "−");
-            let kind = Type::new(SMALL, color);
+            let kind = TextStyle::new(SMALL, color);
             // At the top, the label is above the frame. At the bottom, the tick labels are below
             // it.
             if up {
@@ -203,7 +203,7 @@ impl Panel {
         let corner = (self.left, self.bottom);
         let axes = vec![(self.left, self.top), corner, (self.right, self.bottom)];
         figure.path(axes, style::MUTED, 1.2);
-        let number = Type::new(SMALL, style::INK);
+        let number = TextStyle::new(SMALL, style::INK);
         for (value, label) in self.x.ticks(self.x_ticks()) {
             if let Some((x, _)) = self.inside(value, self.y.lo()) {
                 let y = self.bottom;
@@ -233,7 +233,7 @@ impl Panel {
                 figure.path(vec![(x - 3.0, y), (x, y)], style::MUTED, 0.8);
             }
         }
-        let title = Type::new(LABEL, style::INK).middle();
+        let title = TextStyle::new(LABEL, style::INK).middle();
         if let Some(label) = labels.x {
             let at = ((self.left + self.right) / 2.0, self.bottom + 36.0);
             figure.text(at, with_unit(label, self.x.exponent()), title);

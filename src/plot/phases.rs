@@ -1,13 +1,11 @@
 //! Figures of phases: tiles with a colour and a letter.
 
-use std::collections::BTreeSet;
-
 use super::canvas::{Figure, TextStyle};
 use super::legend::{self, Entry, Key};
 use super::style::{self, LABEL, SMALL};
 use super::table::{Table, field};
 use crate::phase::Phase;
-use crate::record::{Record, Stamp};
+use crate::record::Record;
 use crate::run::Trajectory;
 use crate::scene::Role;
 use crate::scene::timeline::{self, Layout, Row, Tile, Timeline, name_column};
@@ -172,7 +170,7 @@ pub(super) fn table(
         Table::default(),
     );
     figure.heading(title, "");
-    let kind = Type::new(LABEL, style::INK);
+    let kind = TextStyle::new(LABEL, style::INK);
     figure.text((left - 10.0, top - 16.0), axis, kind.bold().end());
     for (j, layer) in layers.iter().enumerate() {
         let name = style::truncate_start(layer, LABEL, tile - 6.0);
@@ -197,7 +195,7 @@ pub(super) fn table(
                 let gap = if most > 1 { 1.0 } else { 0.0 };
                 figure.rect((x, y + 1.0), (x + inner - gap, y + row_height - 1.0), color);
                 let middle = x + inner / 2.0;
-                let big = Type::new(if most > 1 { 14.0 } else { 17.0 }, ink);
+                let big = TextStyle::new(if most > 1 { 14.0 } else { 17.0 }, ink);
                 let at = (middle, y + row_height / 2.0 - 7.0);
                 figure.text(at, shown.letters(), big.bold().middle());
                 let alpha = match (cell.alpha, most) {
@@ -206,7 +204,7 @@ pub(super) fn table(
                     (Some(a), 1) => format!("α {a:.1}"),
                     (Some(a), _) => format!("{a:.1}"),
                 };
-                let small = Type::new(10.5, ink).middle();
+                let small = TextStyle::new(10.5, ink).middle();
                 figure.text((middle, y + row_height / 2.0 + 12.0), alpha, small);
                 numbers.row([
                     name.clone(),
@@ -221,7 +219,7 @@ pub(super) fn table(
     }
     if most > 1 {
         let remark = format!("{most} seeds a setting; number: α");
-        figure.text((20.0, 48.0), remark, Type::new(SMALL, style::MUTED));
+        figure.text((20.0, 48.0), remark, TextStyle::new(SMALL, style::MUTED));
     }
     figure.table = numbers;
     phase_legend(&mut figure, right + 26.0, top + 12.0, notes);

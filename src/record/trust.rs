@@ -220,20 +220,20 @@ pub enum BulkLaw {
     /// The distance is usual for noise: p > 0.05.
     MarchenkoPastur,
     /// The distribution differs a little.
-    Nearly,
+    NearlyMarchenkoPastur,
     /// The distribution is a different one.
-    Another,
+    NotMarchenkoPastur,
 }
 
 impl BulkLaw {
     /// Compares the distance `d` with its 95 % point `d95` for noise and its p-value `p`.
     pub fn new(d: f64, d95: f64, p: f64) -> Self {
         if d > (2.0 * d95).max(NEGLIGIBLE_DISTANCE) {
-            Self::Another
+            Self::NotMarchenkoPastur
         } else if p > 0.05 {
             Self::MarchenkoPastur
         } else {
-            Self::Nearly
+            Self::NearlyMarchenkoPastur
         }
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, Result};
-use crate::files::leads_to;
+use crate::files::refers_to;
 
 /// Number of attempts to take a lock that is held. A process that only checks the lock holds it
 /// briefly.
@@ -71,7 +71,7 @@ impl Lock {
     /// Whether this is the lock of the log. It is not if another folder has replaced the log's
     /// folder.
     pub(crate) fn locks(&self, log: &Path) -> bool {
-        leads_to(&lock_file(log), &self.file)
+        refers_to(&lock_file(log), &self.file)
     }
 
     /// Whether another process or sink holds the lock of a log.

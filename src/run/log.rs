@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::earlier;
 use crate::error::{Error, Result};
-use crate::files::identity;
+use crate::files::device_and_inode;
 use crate::record::{Line, SCHEMA};
 
 /// Longest line in bytes. A longer line counts as damaged, so that memory stays bounded.
@@ -61,7 +61,7 @@ pub struct LogReader {
     /// Length and modification time of the file at the last read.
     seen: Option<(u64, Option<SystemTime>)>,
     /// Identifies the file on systems that support it.
-    identity: Option<(u64, u64)>,
+    device_and_inode: Option<(u64, u64)>,
     schema: Option<u32>,
 }
 
@@ -74,7 +74,7 @@ impl LogReader {
             lines: 0,
             head: Vec::new(),
             seen: None,
-            identity: None,
+            device_and_inode: None,
             schema: None,
         }
     }
@@ -113,19 +113,19 @@ impl LogReader {
             return Ok(progress);
         };
         let state = (metadata.len(), metadata.modified().ok());
-        let identity = identity(&metadata);
+        let device_and_inode = device_and_inode(&metadata);
         if self.seen == Some(state) {
             progress.torn = self.end < metadata.len();
             return Ok(progress);
         }
         let continues = self.continues(&mut file, metadata.len());
         let continues = continues.map_err(|e| Error::io(&self.path, e))?;
-        let another = self.seen.is_some() && self.identity != identity;
+        let another = self.seen.is_some() && self.device_and_inode != device_and_inode;
         if !continues || another {
             *self = Self::new(std::mem::take(&mut self.path));
             progress.restarted = true;
         }
-        self.identity = identity;
+        self.device_and_inode = device_and_inode;
         let before = self.end;
         progress.torn = self.lines(file, &mut visit)?;
         progress.grown = self.end > before;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::Sink;
 use crate::error::{Error, Result};
-use crate::files::{append_pending, has_a_name, leads_to, open_for_append, write_atomically};
+use crate::files::{append_pending, is_linked, open_for_append, refers_to, write_atomically};
 use crate::record::field::{Cell, FIELDS};
 use crate::record::{Line, Record};
 use crate::run::Trajectory;
@@ -66,7 +66,7 @@ impl Sink for CsvSink {
 
     fn flush(&mut self) -> Result<()> {
         // A file that was moved is still written at its new place.
-        if !leads_to(&self.path, &self.file) && !has_a_name(&self.file) {
+        if !refers_to(&self.path, &self.file) && !is_linked(&self.file) {
             return Err(Error::FileReplaced {
                 path: self.path.clone(),
             });
@@ -82,7 +82,7 @@ impl Sink for CsvSink {
 
     fn rewrite(&mut self, run: &Trajectory) -> Result<()> {
         self.pending.clear();
-        if self.path.exists() && !leads_to(&self.path, &self.file) {
+        if self.path.exists() && !refers_to(&self.path, &self.file) {
             // The file at this path belongs to another process. Leave it alone, and stop collecting
             // rows in memory.
             return Err(Error::FileReplaced {

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use super::Sink;
 use crate::error::{Error, Result};
 use crate::files::{
-    append_pending, create_for_append, has_a_name, leads_to, open_for_append, write_atomically,
+    append_pending, create_for_append, is_linked, open_for_append, refers_to, write_atomically,
 };
 use crate::record::{Key, Line, SCHEMA};
 use crate::run::{Lock, LogEntry, LogReader, Trajectory};
@@ -112,7 +112,7 @@ impl JsonlSink {
     /// written.
     fn is_there(&self) -> bool {
         let length = self.file.metadata().map_or(0, |m| m.len());
-        leads_to(&self.path, &self.file) && length >= self.length
+        refers_to(&self.path, &self.file) && length >= self.length
     }
 
     /// Takes the right to write the log again, at the same path. If another run has taken the path,
@@ -121,7 +121,7 @@ impl JsonlSink {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder).map_err(|e| Error::io(folder, e))?;
         }
-        if !self.lock.is_of(&self.path) {
+        if !self.lock.locks(&self.path) {
             self.lock = match Lock::acquire(&self.path) {
                 Ok(lock) => lock,
                 Err(Error::Locked { .. }) => {
@@ -134,7 +134,7 @@ impl JsonlSink {
             };
         }
         // Keep a file that another process put there.
-        if self.path.exists() && !leads_to(&self.path, &self.file) {
+        if self.path.exists() && !refers_to(&self.path, &self.file) {
             let aside = (1..).map(|i| {
                 let mut name = self.path.as_os_str().to_owned();
                 name.push(format!(".replaced-{i}"));
@@ -167,7 +167,7 @@ impl Sink for JsonlSink {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let moved = !leads_to(&self.path, &self.file) && has_a_name(&self.file);
+        let moved = !refers_to(&self.path, &self.file) && is_linked(&self.file);
         if !moved && !self.is_there() {
             return Err(Error::FileReplaced {
                 path: self.path.clone(),
@@ -194,7 +194,7 @@ impl Sink for JsonlSink {
 
     /// Rewrites the log from memory if the file was lost.
     fn rewrite(&mut self, run: &Trajectory) -> Result<()> {
-        if self.is_there() || has_a_name(&self.file) && !leads_to(&self.path, &self.file) {
+        if self.is_there() || is_linked(&self.file) && !refers_to(&self.path, &self.file) {
             return Ok(());
         }
         self.claim()?;

@@ -29,9 +29,9 @@ pub(super) fn skip_duplicates(
             continue;
         }
         let key = (spectrum.lambda_max().to_bits(), spectrum.n());
-        let alike = by_top.entry(key).or_default();
-        let mut twin = None;
-        for &other in alike.iter() {
+        let candidates = by_top.entry(key).or_default();
+        let mut duplicate_of = None;
+        for &other in candidates.iter() {
             let Some((first, its)) = &sources[other] else {
                 continue;
             };
@@ -41,13 +41,13 @@ pub(super) fn skip_duplicates(
                     p.cut(&checkpoint.tensors()[i].shape, &checkpoint.read(i)?)
                 };
                 if cut(*index, part)?.primary.values() == cut(*first, its)?.primary.values() {
-                    twin = Some(rows[other].layer.clone());
+                    duplicate_of = Some(rows[other].layer.clone());
                     break;
                 }
             }
         }
-        match twin {
-            None => alike.push(row),
+        match duplicate_of {
+            None => candidates.push(row),
             Some(other) => {
                 let run = rows[row].run.clone();
                 let why = SkipReason::SameValues { to: other };

@@ -71,14 +71,14 @@ impl Survey {
 
 /// Summarises the rows that succeeded.
 pub fn summarise(run: &str, rows: &[Record]) -> Summary {
-    let good = rows.iter().filter(|r| r.is_success());
-    let good: Vec<Record> = good.cloned().collect();
-    Summary::new(run, Stamp::default(), &good, 0.0)
+    let succeeded = rows.iter().filter(|r| r.is_success());
+    let succeeded: Vec<Record> = succeeded.cloned().collect();
+    Summary::new(run, Stamp::default(), &succeeded, 0.0)
 }
 
 /// The factors of low-rank adapters: the position of each tensor and the name of its adapted layer.
 /// [`survey`] analyses the product of an adapter, not its factors.
-pub fn adapter_halves(tensors: &[TensorInfo]) -> HashMap<usize, String> {
+pub fn adapter_factors(tensors: &[TensorInfo]) -> HashMap<usize, String> {
     let halves = |a: Adapter| [(a.a, a.layer.clone()), (a.b, a.layer)];
     adapters(tensors).into_iter().flat_map(halves).collect()
 }
@@ -98,13 +98,13 @@ pub fn survey(
     let run = checkpoint.path().display().to_string();
     let mut plan = Plan::new(checkpoint, options, &run);
     if let Some((i, n)) = options.shard {
-        plan.keep_part(i, n);
+        plan.keep_shard(i, n);
     }
     let Plan {
         rows,
         mut sources,
         queue,
-        elsewhere,
+        other_shards,
     } = plan;
     let spectra = vec![None; rows.len()];
     let total = queue.len();
@@ -132,7 +132,7 @@ pub fn survey(
         ..
     } = done.unwrap_or_else(PoisonError::into_inner);
     skip_duplicates(checkpoint, &mut rows, &mut spectra, &sources)?;
-    let kept = |row: &usize| !elsewhere.contains(row);
+    let kept = |row: &usize| !other_shards.contains(row);
     let rows: Vec<Record> = (0..rows.len())
         .filter(kept)
         .map(|i| rows[i].clone())
@@ -167,7 +167,7 @@ struct Done {
 }
 
 /// A row's position, its record and its spectrum.
-type Judged = (usize, Record, Option<Spectrum>);
+type AnalysedRow = (usize, Record, Option<Spectrum>);
 
 /// What all threads of a survey share.
 struct Shared<'a> {
@@ -188,13 +188,13 @@ impl Shared<'_> {
             // One analyzer serves the parts of one tensor. A longer-lived analyzer would keep the
             // buffers of the largest tensor.
             let analyzer = Analyzer::new(self.config());
-            let judged = match job {
+            let analysed = match job {
                 Job::Tensor(tasks) => self.tensor(&analyzer, tasks),
                 Job::Adapter { adapter, rows } => self.adapter(&analyzer, &adapter, &rows),
             };
             let mut done = lock(&self.done);
             done.tensors += 1;
-            for (row, record, spectrum) in judged {
+            for (row, record, spectrum) in analysed {
                 done.rows[row] = record;
                 done.spectra[row] = spectrum;
             }
@@ -205,7 +205,7 @@ impl Shared<'_> {
     }
 
     /// Analyses the parts of one tensor.
-    fn tensor(&self, analyzer: &Analyzer, tasks: Vec<Task>) -> Vec<Judged> {
+    fn tensor(&self, analyzer: &Analyzer, tasks: Vec<Task>) -> Vec<AnalysedRow> {
         let Some(info) = tasks.first().map(|t| &self.checkpoint.tensors()[t.index]) else {
             return Vec::new();
         };
@@ -222,10 +222,10 @@ impl Shared<'_> {
         };
         let last = tasks.len() - 1;
         let scratch = analyzer.scratch();
-        let judge = |(i, task): (usize, &Task)| {
+        let analyse = |(i, task): (usize, &Task)| {
             let cuts = if i == last {
                 task.part
-                    .take(&info.shape, std::mem::take(&mut values), scratch)
+                    .cut_owned(&info.shape, std::mem::take(&mut values), scratch)
             } else {
                 task.part.cut_in(&info.shape, &values, scratch)
             };
@@ -234,11 +234,11 @@ impl Shared<'_> {
                 Err(why) => fail(task, why.into()),
             }
         };
-        tasks.iter().enumerate().map(judge).collect()
+        tasks.iter().enumerate().map(analyse).collect()
     }
 
     /// Analyses the product of an adapter, and the sum of the product and the base weight.
-    fn adapter(&self, analyzer: &Analyzer, adapter: &Adapter, rows: &[usize]) -> Vec<Judged> {
+    fn adapter(&self, analyzer: &Analyzer, adapter: &Adapter, rows: &[usize]) -> Vec<AnalysedRow> {
         let name = |kind| adapter.row(kind);
         let fail = |row: usize, kind, shape: &[usize], why: LayerError| {
             self.failed(row, &name(kind), shape, why)
@@ -262,7 +262,7 @@ impl Shared<'_> {
         else {
             return vec![fail(rows[0], "lora", &[], "the halves do not fit".into())];
         };
-        let judge = |row: usize, kind, values: &[f64]| {
+        let analyse = |row: usize, kind, values: &[f64]| {
             let scratch = analyzer.scratch();
             let layer = Cuts::in_scratch(&name(kind), Layout::Matrix, &shape, values, scratch);
             match layer.and_then(|cuts| self.layer(analyzer, row, &cuts)) {
@@ -270,8 +270,8 @@ impl Shared<'_> {
                 Err(why) => fail(row, kind, &shape, why.into()),
             }
         };
-        let mut judged = vec![judge(rows[0], "lora", &values)];
-        if let Some(values) = judged[0]
+        let mut analysed = vec![analyse(rows[0], "lora", &values)];
+        if let Some(values) = analysed[0]
             .1
             .values_mut()
             .filter(|_| rank < shape[0].min(shape[1]))
@@ -297,16 +297,16 @@ impl Shared<'_> {
                         for (value, weight) in values.iter_mut().zip(weights) {
                             *value += weight;
                         }
-                        judge(row, "merged", &values)
+                        analyse(row, "merged", &values)
                     }
                 },
             };
-            judged.push(merged);
+            analysed.push(merged);
         }
-        judged
+        analysed
     }
 
-    fn failed(&self, row: usize, name: &str, shape: &[usize], why: LayerError) -> Judged {
+    fn failed(&self, row: usize, name: &str, shape: &[usize], why: LayerError) -> AnalysedRow {
         let layer = layer_shape(name, shape);
         let record = Record::failed(self.run, Stamp::default(), row, layer, why);
         (row, record, None)
@@ -324,7 +324,7 @@ impl Shared<'_> {
         let report = analyzer.analyze_cuts(cuts, None)?;
         let mut record = Record::success(self.run, Stamp::default(), row, &report);
         if self.options.weightwatcher {
-            weightwatcher::conform(&mut record, &report);
+            weightwatcher::apply_conventions(&mut record, &report);
         }
         Ok((record, report.primary.spectrum))
     }

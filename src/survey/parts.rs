@@ -35,12 +35,12 @@ pub struct Part {
     pub layout: Layout,
     /// The shape of the part.
     pub shape: Vec<usize>,
-    select: Select,
+    select: Slice,
 }
 
 /// The values of a tensor that belong to a part.
 #[derive(Debug, Clone, PartialEq)]
-enum Select {
+enum Slice {
     Whole,
     /// Rows of a matrix, or indices of the first axis of a stack.
     Rows(Range<usize>),
@@ -65,7 +65,7 @@ pub fn parts<'a>(
                 name: name.to_owned(),
                 layout,
                 shape: shape.to_vec(),
-                select: Select::Whole,
+                select: Slice::Whole,
             }]
         })
     };
@@ -82,9 +82,9 @@ pub fn parts<'a>(
                 .into_iter()
                 .map(|(label, select)| {
                     let shape = match &select {
-                        Select::Columns(range) => vec![rows, range.len()],
-                        Select::Rows(range) => vec![range.len(), cols],
-                        Select::Whole => vec![rows, cols],
+                        Slice::Columns(range) => vec![rows, range.len()],
+                        Slice::Rows(range) => vec![range.len(), cols],
+                        Slice::Whole => vec![rows, cols],
                     };
                     cut_layout(Some(Layout::Matrix), &shape)?;
                     Ok(Part {
@@ -96,17 +96,17 @@ pub fn parts<'a>(
                 })
                 .collect()
         }
-        [count, rows, cols] if lower.contains("expert") || rows.min(cols) >= STACK => {
+        [count, rows, cols] if lower.contains("expert") || rows.min(cols) >= MIN_STACKED_SIDE => {
             cut_layout(Some(Layout::Matrix), &[rows, cols])?;
             let part = |i| Part {
                 name: format!("{name}[{i}]"),
                 layout: Layout::Matrix,
                 shape: vec![rows, cols],
-                select: Select::Rows(i..i + 1),
+                select: Slice::Rows(i..i + 1),
             };
             Ok((0..count).map(part).collect())
         }
-        _ if shape[2..].iter().any(|&k| k >= STACK) || shape.len() > 5 => {
+        _ if shape[2..].iter().any(|&k| k >= MIN_STACKED_SIDE) || shape.len() > 5 => {
             Err(SkipReason::UnknownLayout)
         }
         _ if ["transpose", "deconv", "convt"]
@@ -120,16 +120,16 @@ pub fn parts<'a>(
 }
 
 /// The side that separates kernels from stacks of matrices. Kernels have smaller sides.
-const STACK: usize = 32;
+const MIN_STACKED_SIDE: usize = 32;
 
 /// The label of a block and the values that belong to it.
-type Block = (String, Select);
+type Block = (String, Slice);
 
 /// Blocks of `size` rows each, one for each label.
 fn blocks(labels: &[&str], size: usize) -> Vec<Block> {
     let block = |(i, label): (usize, &&str)| {
         let range = i * size..(i + 1) * size;
-        ((*label).to_owned(), Select::Rows(range))
+        ((*label).to_owned(), Slice::Rows(range))
     };
     labels.iter().enumerate().map(block).collect()
 }
@@ -183,7 +183,7 @@ fn projections(lower: &str, rows: usize, cols: usize) -> Option<Vec<Block>> {
     }
     if cols == 3 * rows {
         let column = |(label, select): Block| match select {
-            Select::Rows(range) => (label, Select::Columns(range)),
+            Slice::Rows(range) => (label, Slice::Columns(range)),
             other => (label, other),
         };
         return Some(blocks(&labels, rows).into_iter().map(column).collect());
@@ -194,7 +194,7 @@ fn projections(lower: &str, rows: usize, cols: usize) -> Option<Vec<Block>> {
         .filter(|r| *r > 0 && r % 2 == 0 && r / 2 < cols)?;
     let key = cols + rest / 2;
     let ends = [0..cols, cols..key, key..rows];
-    let block = |(label, range): (&str, Range<usize>)| (label.to_owned(), Select::Rows(range));
+    let block = |(label, range): (&str, Range<usize>)| (label.to_owned(), Slice::Rows(range));
     Some(labels.into_iter().zip(ends).map(block).collect())
 }
 
@@ -221,9 +221,9 @@ pub fn heads(parts: Vec<Part>, count: usize) -> Vec<Part> {
         };
         let size = cols.checked_div(count).unwrap_or(0);
         let first = match &part.select {
-            Select::Whole => 0,
-            Select::Rows(range) => range.start,
-            Select::Columns(_) => return vec![part],
+            Slice::Whole => 0,
+            Slice::Rows(range) => range.start,
+            Slice::Columns(_) => return vec![part],
         };
         let divides = size > 1 && rows > size && cols % count == 0 && rows.is_multiple_of(size);
         if !divides || !projects(&part) {
@@ -235,7 +235,7 @@ pub fn heads(parts: Vec<Part>, count: usize) -> Vec<Part> {
                 name: format!("{}[head {i}]", part.name),
                 layout: Layout::Matrix,
                 shape: vec![size, cols],
-                select: Select::Rows(start..start + size),
+                select: Slice::Rows(start..start + size),
             }
         };
         (0..rows / size).map(head).collect()
@@ -253,16 +253,14 @@ impl Part {
     }
 
     /// Like [`cut`](Self::cut), but takes the values over, which avoids a copy of a whole matrix.
-    pub(super) fn take(
+    pub(super) fn cut_owned(
         &self,
         shape: &[usize],
         values: Vec<f64>,
         scratch: &Scratch,
     ) -> Result<Cuts> {
         match (&self.select, shape) {
-            (Select::Whole, &[rows, cols]) => {
-                Cuts::whole(&self.name, [rows, cols], values, scratch)
-            }
+            (Slice::Whole, &[rows, cols]) => Cuts::whole(&self.name, [rows, cols], values, scratch),
             _ => self.cut_in(shape, &values, scratch),
         }
     }
@@ -293,14 +291,12 @@ impl Part {
         }
         let row = shape[1..].iter().product::<usize>();
         match &self.select {
-            Select::Whole => {
-                Cuts::in_scratch(&self.name, self.layout, &self.shape, values, scratch)
-            }
-            Select::Rows(range) => {
+            Slice::Whole => Cuts::in_scratch(&self.name, self.layout, &self.shape, values, scratch),
+            Slice::Rows(range) => {
                 let values = &values[range.start * row..range.end * row];
                 Cuts::in_scratch(&self.name, self.layout, &self.shape, values, scratch)
             }
-            Select::Columns(range) => {
+            Slice::Columns(range) => {
                 let rows = values.chunks_exact(row.max(1));
                 let values: Vec<f64> = rows.flat_map(|r| &r[range.clone()]).copied().collect();
                 Cuts::in_scratch(&self.name, self.layout, &self.shape, &values, scratch)

@@ -41,7 +41,7 @@ pub(super) struct Plan {
     pub(super) sources: Vec<Option<(usize, Part)>>,
     pub(super) queue: VecDeque<Job>,
     /// The rows that belong to other parts of the survey.
-    pub(super) elsewhere: HashSet<usize>,
+    pub(super) other_shards: HashSet<usize>,
 }
 
 impl Plan {
@@ -132,12 +132,12 @@ impl Plan {
             rows,
             sources,
             queue,
-            elsewhere: HashSet::new(),
+            other_shards: HashSet::new(),
         }
     }
 
     /// Keeps every n-th job. Rows without a job belong to part 0.
-    pub(super) fn keep_part(&mut self, i: usize, n: usize) {
+    pub(super) fn keep_shard(&mut self, i: usize, n: usize) {
         let mut idle: HashSet<usize> = (0..self.rows.len()).collect();
         let jobs = std::mem::take(&mut self.queue);
         for (at, job) in jobs.into_iter().enumerate() {
@@ -145,7 +145,7 @@ impl Plan {
             for row in job.rows() {
                 idle.remove(&row);
                 if !mine {
-                    self.elsewhere.insert(row);
+                    self.other_shards.insert(row);
                 }
             }
             if mine {
@@ -153,7 +153,7 @@ impl Plan {
             }
         }
         if i > 0 {
-            self.elsewhere.extend(idle);
+            self.other_shards.extend(idle);
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::record::{CutRecord, Record, Values, Warning};
 use crate::spectrum::Spectrum;
 
 /// WeightWatcher's absolute lower limit of eigenvalues for the power-law fit, in the scale of WᵀW.
-const CUT: f64 = 1e-5;
+const MIN_EIGENVALUE: f64 = 1e-5;
 
 /// Puts the values in WeightWatcher's conventions into a record's columns.
 ///
@@ -17,7 +17,7 @@ const CUT: f64 = 1e-5;
 /// For a convolution it is the pooled spectrum of its slices. heavytail computes some values for
 /// the unfolding only: bulk, phase, α of noise, full analysis. These values do not exist for the
 /// slices and become null.
-pub(super) fn conform(record: &mut Record, report: &LayerReport) {
+pub(super) fn apply_conventions(record: &mut Record, report: &LayerReport) {
     let Some(values) = record.values_mut() else {
         return;
     };
@@ -38,7 +38,11 @@ pub(super) fn conform(record: &mut Record, report: &LayerReport) {
     let sum: f64 = evals.iter().sum();
     let log = |x: f64| (x > 0.0).then(|| x.log10());
 
-    let kept: Vec<f64> = evals.iter().copied().filter(|x| *x > CUT).collect();
+    let kept: Vec<f64> = evals
+        .iter()
+        .copied()
+        .filter(|x| *x > MIN_EIGENVALUE)
+        .collect();
     let tail = fit_tail(&kept);
     let fit = tail.as_ref().ok();
     let rank = rank(&evals, n);

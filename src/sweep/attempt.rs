@@ -16,7 +16,7 @@ pub enum Attempt {
     /// The attempt finished the run.
     Finished,
     /// The run was done before. Nothing was executed.
-    DoneBefore,
+    AlreadyDone,
     /// Another worker holds the lock of the run. Nothing was executed.
     Busy,
     /// The work returned this error. Its text and the texts of its causes are kept in `FAILED.txt`.
@@ -49,7 +49,7 @@ where
     let run = RunFolder::new(folder.as_ref(), &entry.id);
     let (done, failed) = (run.done(), run.failed());
     if done.exists() {
-        return Ok(Attempt::DoneBefore);
+        return Ok(Attempt::AlreadyDone);
     }
     std::fs::create_dir_all(run.path()).map_err(|e| Error::io(run.path(), e))?;
     let Some(_lock) = run.lock()? else {
@@ -57,7 +57,7 @@ where
     };
     // Another worker may have finished the run between the first check and the lock.
     if done.exists() {
-        return Ok(Attempt::DoneBefore);
+        return Ok(Attempt::AlreadyDone);
     }
     if failed.exists() {
         std::fs::remove_file(&failed).map_err(|e| Error::io(&failed, e))?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::error::{Error, Result};
 
 /// The number of attempts to lock a folder before it counts as locked by another worker.
-const LOOKS: usize = 6;
+const LOCK_ATTEMPTS: usize = 6;
 
 /// The folder `<folder>/<id>` of one run.
 pub(super) struct RunFolder {
@@ -45,11 +45,11 @@ impl RunFolder {
     pub(super) fn lock(&self) -> Result<Option<File>> {
         let path = self.lock_file();
         let file = File::create(&path).map_err(|e| Error::io(&path, e))?;
-        for patience in (0..LOOKS).rev() {
+        for remaining in (0..LOCK_ATTEMPTS).rev() {
             match file.try_lock() {
                 Ok(()) => return Ok(Some(file)),
                 // A merge holds the lock for a moment when it checks the folder.
-                Err(TryLockError::WouldBlock) if patience > 0 => {
+                Err(TryLockError::WouldBlock) if remaining > 0 => {
                     std::thread::sleep(Duration::from_millis(20));
                 }
                 Err(TryLockError::WouldBlock) => break,

@@ -31,12 +31,12 @@ pub struct Unfinished {
     /// The run's [`PlanEntry::id`].
     pub id: String,
     /// The state of the run.
-    pub state: EntryState,
+    pub state: RunStatus,
 }
 
 /// The state of a run without a result.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EntryState {
+pub enum RunStatus {
     /// No worker has begun the run.
     Missing,
     /// A worker is working on the run.
@@ -51,10 +51,10 @@ impl std::fmt::Display for Unfinished {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "run {} ({}) ", self.index, self.id)?;
         match &self.state {
-            EntryState::Missing => f.write_str("is missing"),
-            EntryState::Running => f.write_str("is running"),
-            EntryState::Interrupted => f.write_str("was interrupted"),
-            EntryState::Failed(cause) => write!(f, "failed: {cause}"),
+            RunStatus::Missing => f.write_str("is missing"),
+            RunStatus::Running => f.write_str("is running"),
+            RunStatus::Interrupted => f.write_str("was interrupted"),
+            RunStatus::Failed(cause) => write!(f, "failed: {cause}"),
         }
     }
 }
@@ -125,20 +125,20 @@ fn result_of<S>(entry: &PlanEntry<S>, folder: &Path) -> Result<Option<Value>> {
 }
 
 /// The state of an unfinished run in the given folders.
-fn state_of(id: &str, folders: &[impl AsRef<Path>]) -> Result<EntryState> {
-    let mut state = EntryState::Missing;
+fn state_of(id: &str, folders: &[impl AsRef<Path>]) -> Result<RunStatus> {
+    let mut state = RunStatus::Missing;
     for folder in folders {
         let run = RunFolder::new(folder.as_ref(), id);
         if !run.path().exists() {
             continue;
         }
         if run.is_locked() {
-            return Ok(EntryState::Running);
+            return Ok(RunStatus::Running);
         }
         let failed = run.failed();
         state = match std::fs::read_to_string(&failed) {
-            Ok(text) => EntryState::Failed(text.trim_end().to_owned()),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => EntryState::Interrupted,
+            Ok(text) => RunStatus::Failed(text.trim_end().to_owned()),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => RunStatus::Interrupted,
             Err(e) => return Err(Error::io(&failed, e)),
         };
     }
@@ -263,7 +263,7 @@ mod tests {
         assert!(matches!(merged, Ok(Attempt::Finished)));
         assert!(matches!(
             attempt(dir.path(), at(3), |_| work(0)),
-            Ok(Attempt::DoneBefore)
+            Ok(Attempt::AlreadyDone)
         ));
         // A failed run is tried again. Its success removes the failure.
         assert!(matches!(

@@ -39,5 +39,5 @@ mod merge;
 mod plan;
 
 pub use attempt::{Attempt, attempt};
-pub use merge::{EntryState, Merged, Unfinished, is_timing, merge, read_results};
+pub use merge::{Merged, RunStatus, Unfinished, is_timing, merge, read_results};
 pub use plan::{INDEX_VARIABLES, Plan, PlanEntry, index_from};

@@ -1,7 +1,7 @@
 //! What a full analysis says is reproducible, does not depend on scale, and means what it says.
 
 use crate::ensembles;
-use crate::ensembles::{Breadth, Entries, rng, specimen};
+use crate::ensembles::{Breadth, Entries, random_matrix, rng};
 use heavytail::law::{Law, TracyWidom};
 use heavytail::{Config, Depth, LayerReport, Phase, WeightMatrix, analyze};
 
@@ -15,7 +15,7 @@ fn full(n: usize, m: usize, w: &[f64]) -> LayerReport {
 
 #[test]
 fn the_same_seed_gives_the_same_doubt_at_any_scale() {
-    let w = specimen(Phase::HeavyTailed, Breadth::Family, 200, 80, &mut rng(1, 1));
+    let w = random_matrix(Phase::HeavyTailed, Breadth::Family, 200, 80, &mut rng(1, 1));
     let small: Vec<f64> = w.iter().map(|x| x * 2f64.powi(-20)).collect();
     let (a, b) = (full(200, 80, &w), full(200, 80, &small));
     assert_eq!(a.phase, full(200, 80, &w).phase);
@@ -30,7 +30,7 @@ fn the_same_seed_gives_the_same_doubt_at_any_scale() {
 
 #[test]
 fn live_and_full_agree_on_everything_but_the_doubt() {
-    let w = specimen(
+    let w = random_matrix(
         Phase::BulkPlusSpikes,
         Breadth::Family,
         200,
@@ -60,7 +60,7 @@ fn live_and_full_agree_on_everything_but_the_doubt() {
 
 #[test]
 fn vectors_are_examined_on_request() {
-    let w = specimen(
+    let w = random_matrix(
         Phase::BulkPlusSpikes,
         Breadth::Family,
         100,
@@ -86,7 +86,7 @@ fn outliers_have_p_values_and_noise_has_none() {
     assert_eq!(noise.num_spikes, 0);
     assert!(noise.lambda_max_p > 0.01 && noise.d_p > 0.01, "{noise:?}");
     let edge = ensembles::edge(n, m);
-    ensembles::plant(
+    ensembles::add_spikes(
         &mut w,
         n,
         m,
@@ -114,7 +114,7 @@ fn the_top_of_noise_is_tracy_widom() {
     let mut rng = rng(1, 5);
     let mut p: Vec<f64> = (0..400)
         .map(|_| {
-            let x = ensembles::laguerre(n, m, &mut rng);
+            let x = ensembles::wishart_eigenvalues(n, m, &mut rng);
             let (centre, scale) = heavytail::law::noise_edge(n, m).unwrap();
             TracyWidom.cdf((x[m - 1] - centre) / scale)
         })

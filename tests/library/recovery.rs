@@ -28,7 +28,7 @@ fn noise(n: usize, deviations: &[f64], rng: &mut Pcg64) -> Vec<f64> {
 }
 
 /// Adds rank-one signals whose eigenvalues will lie at `ratios` times the edge λ₊ of unit noise.
-fn plant(w: &mut [f64], n: usize, m: usize, ratios: &[f64], rng: &mut Pcg64) {
+fn add_spikes(w: &mut [f64], n: usize, m: usize, ratios: &[f64], rng: &mut Pcg64) {
     let c = m as f64 / n as f64;
     let edge = (1.0 + c.sqrt()).powi(2);
     for ratio in ratios {
@@ -67,7 +67,7 @@ fn variance_and_spikes() {
     ] {
         let mut rng = rng(17);
         let mut w = noise(n, &vec![1.0; m], &mut rng);
-        plant(&mut w, n, m, &ratios, &mut rng);
+        add_spikes(&mut w, n, m, &ratios, &mut rng);
         let bulk = report(n, m, w).bulk.unwrap();
         assert_eq!(bulk.num_spikes, ratios.len(), "{n}×{m}: {bulk:?}");
         assert!(
@@ -131,7 +131,7 @@ fn scaling_and_transposing_change_no_verdict() {
     let (n, m) = (300, 120);
     let mut rng = rng(4);
     let mut w = noise(n, &vec![1.0; m], &mut rng);
-    plant(&mut w, n, m, &[2.0, 6.0], &mut rng);
+    add_spikes(&mut w, n, m, &[2.0, 6.0], &mut rng);
     let one = report(n, m, w.clone());
     let transposed = (0..n * m).map(|i| w[(i % n) * m + i / n]).collect();
     for other in [
@@ -168,7 +168,7 @@ fn phases() {
                 (400, 100)
             };
             let mut rng = ensembles::rng(77, 100 * phase as u64 + case);
-            let w = ensembles::specimen(phase, Breadth::Family, n, m, &mut rng);
+            let w = ensembles::random_matrix(phase, Breadth::Family, n, m, &mut rng);
             let verdict = live(n, m, w).unwrap().phase.unwrap();
             assert!(!verdict.evidence.is_empty(), "a verdict shows its evidence");
             assert!((verdict.probabilities.iter().sum::<f64>() - 1.0).abs() < 1e-6);
@@ -220,7 +220,7 @@ fn soft_collapse_needs_the_initial_weights() {
     let (n, m) = (300, 120);
     let mut rng = rng(6);
     let mut w = noise(n, &vec![1.0; m], &mut rng);
-    plant(&mut w, n, m, &[40.0, 60.0, 90.0, 300.0, 500.0], &mut rng);
+    add_spikes(&mut w, n, m, &[40.0, 60.0, 90.0, 300.0, 500.0], &mut rng);
     let w: Vec<f32> = w.iter().map(|x| (0.01 * x) as f32).collect();
     let tensor = LayerTensor {
         name: "w".into(),
@@ -266,7 +266,7 @@ fn huge_entries_are_no_collapse() {
     }
     // Directions that all weights share, and one row that outgrows the others.
     let mut spread = noise(n, &vec![1.0; m], &mut rng(9));
-    plant(&mut spread, n, m, &[1e4, 2e4], &mut rng(10));
+    add_spikes(&mut spread, n, m, &[1e4, 2e4], &mut rng(10));
     let mut row = noise(n, &vec![1.0; m], &mut rng(11));
     row[..m].iter_mut().for_each(|x| *x *= 1e3);
     for w in [spread, row] {
@@ -279,7 +279,7 @@ fn huge_entries_are_no_collapse() {
     // Noise and ordinary spikes have no such remark.
     let mut spiked = noise(n, &vec![1.0; m], &mut rng(12));
     assert!(live(spiked.clone(), None).annotations.is_empty());
-    plant(&mut spiked, n, m, &[1.2, 4.0], &mut rng(13));
+    add_spikes(&mut spiked, n, m, &[1.2, 4.0], &mut rng(13));
     assert!(live(spiked, None).annotations.is_empty());
 }
 

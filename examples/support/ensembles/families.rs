@@ -6,11 +6,11 @@ use rand::RngExt;
 use rand_distr::{Distribution, Gamma};
 
 use super::{
-    Entries, Rng, edge, eigenvalues, log_uniform, noise, normal, pick, plant, scale_columns,
+    Entries, Rng, add_spikes, edge, eigenvalues, log_uniform, noise, normal, pick, scale_columns,
     scale_rows, uniform,
 };
 
-/// The range of matrices that [`specimen`] may generate for a phase.
+/// The range of matrices that [`random_matrix`] may generate for a phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Breadth {
     /// The ranges that the documentation of the parent module lists.
@@ -28,7 +28,13 @@ pub enum Breadth {
 }
 
 /// A random matrix of a phase's family, n ≥ m, row-major.
-pub fn specimen(phase: Phase, breadth: Breadth, n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
+pub fn random_matrix(
+    phase: Phase,
+    breadth: Breadth,
+    n: usize,
+    m: usize,
+    rng: &mut Rng,
+) -> Vec<f64> {
     let relative = breadth == Breadth::Relatives && pick(rng, 3) == 0;
     let mut w = match phase {
         Phase::RandomLike => background(n, m, relative, rng),
@@ -65,7 +71,7 @@ fn bleeding(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
     let lambdas: Vec<f64> = (0..count)
         .map(|_| uniform(rng, low, high.max(1.02 * low)))
         .collect();
-    plant(&mut w, n, m, &lambdas, rng);
+    add_spikes(&mut w, n, m, &lambdas, rng);
     w
 }
 
@@ -84,7 +90,7 @@ fn spiked(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
             let u = rng.random::<f64>().powf(power);
             lambdas.push((1.02 + (top - 1.02) * u) * edge(n, m));
         }
-        plant(&mut w, n, m, &lambdas, rng);
+        add_spikes(&mut w, n, m, &lambdas, rng);
         return w;
     }
     let (most, top, apart) = if relative {
@@ -106,7 +112,7 @@ fn spiked(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
         }
     }
     let lambdas: Vec<f64> = ratios.iter().map(|r| r * edge(n, m)).collect();
-    plant(&mut w, n, m, &lambdas, rng);
+    add_spikes(&mut w, n, m, &lambdas, rng);
     w
 }
 
@@ -144,7 +150,7 @@ fn shoulder(n: usize, m: usize, relative: bool, rng: &mut Rng) -> Vec<f64> {
             let lambdas: Vec<f64> = (0..1 + pick(rng, 3))
                 .map(|_| uniform(rng, 2.0, 6.0) * edge(n, m))
                 .collect();
-            plant(&mut w, n, m, &lambdas, rng);
+            add_spikes(&mut w, n, m, &lambdas, rng);
         }
         let (share, r) = beyond(n, m, &w, 1.0);
         if (0.04..=0.15).contains(&share) && (least..=6.5).contains(&r) {

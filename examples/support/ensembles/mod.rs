@@ -35,9 +35,9 @@ use rand_distr::{Distribution, StandardNormal};
 use rand_pcg::Pcg64;
 
 pub use entries::{Entries, noise};
-pub use families::{Breadth, specimen};
+pub use families::{Breadth, random_matrix};
 pub use structure::{
-    edge, eigenvalues, laguerre, plant, rotate_columns, scale_columns, scale_rows,
+    add_spikes, edge, eigenvalues, rotate_columns, scale_columns, scale_rows, wishart_eigenvalues,
 };
 
 /// The random number generator of this module.

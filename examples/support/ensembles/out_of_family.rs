@@ -6,7 +6,7 @@ use heavytail::Phase;
 use rand_distr::{Distribution, Gamma};
 
 use super::{
-    Entries, Rng, edge, noise, normal, pick, plant, rotate_columns, scale_columns, scale_rows,
+    Entries, Rng, add_spikes, edge, noise, normal, pick, rotate_columns, scale_columns, scale_rows,
     uniform,
 };
 
@@ -127,7 +127,7 @@ pub const OUT_OF_FAMILY: &[OutOfFamily] = &[
         expected: is(Phase::BulkPlusSpikes),
         draw: |n, m, r| {
             let mut w = noise(n, m, r);
-            plant(&mut w, n, m, &[3.0 * edge(n, m); 3], r);
+            add_spikes(&mut w, n, m, &[3.0 * edge(n, m); 3], r);
             w
         },
     },
@@ -158,7 +158,7 @@ pub const OUT_OF_FAMILY: &[OutOfFamily] = &[
                 .map(|i| 1.03 + 1.27 * (i as f64 / (count - 1) as f64).powf(1.2))
                 .map(|ratio| ratio * edge(n, m))
                 .collect();
-            plant(&mut w, n, m, &at, r);
+            add_spikes(&mut w, n, m, &at, r);
             w
         },
     },
@@ -167,7 +167,7 @@ pub const OUT_OF_FAMILY: &[OutOfFamily] = &[
         expected: is(Phase::BulkPlusSpikes),
         draw: |n, m, r| {
             let mut w = noise(n, m, r);
-            plant(&mut w, n, m, &[1000.0 * edge(n, m), 2.0 * edge(n, m)], r);
+            add_spikes(&mut w, n, m, &[1000.0 * edge(n, m), 2.0 * edge(n, m)], r);
             w
         },
     },
@@ -181,7 +181,7 @@ pub const OUT_OF_FAMILY: &[OutOfFamily] = &[
                 .map(|i| edge(n, m) * (1.02 + 1.2 * (i as f64 / count as f64).powi(2)))
                 .collect();
             at.extend([2.5, 3.3, 4.5].map(|s| s * edge(n, m)));
-            plant(&mut w, n, m, &at, r);
+            add_spikes(&mut w, n, m, &at, r);
             w
         },
     },

@@ -20,7 +20,7 @@ fn unit(len: usize, rng: &mut Rng) -> Vec<f64> {
 }
 
 /// Adds rank-one signals whose eigenvalues of X = WᵀW/N lie near `lambdas`.
-pub fn plant(w: &mut [f64], n: usize, m: usize, lambdas: &[f64], rng: &mut Rng) {
+pub fn add_spikes(w: &mut [f64], n: usize, m: usize, lambdas: &[f64], rng: &mut Rng) {
     for &lambda in lambdas {
         let theta = (strength(lambda, m as f64 / n as f64) * n as f64).sqrt();
         let (u, v) = (unit(n, rng), unit(m, rng));
@@ -82,7 +82,7 @@ pub fn eigenvalues(n: usize, m: usize, w: &[f64]) -> Vec<f64> {
 /// The eigenvalues of X = WᵀW/N for Gaussian noise with variance 1, without making W. They are
 /// computed from a bidiagonal m×m matrix of χ variables with the same singular values (Silverstein
 /// 1985; Dumitriu and Edelman 2002).
-pub fn laguerre(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
+pub fn wishart_eigenvalues(n: usize, m: usize, rng: &mut Rng) -> Vec<f64> {
     let mut b = vec![0.0; m * m];
     for i in 0..m {
         b[i * m + i] = chi((n - i) as f64, rng);

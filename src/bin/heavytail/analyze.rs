@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::ended::Ended;
-use crate::judging::Judging;
-use crate::output::{Printing, Sheet, print};
+use crate::exit::Exit;
+use crate::output::{ModelTable, Printing, print};
 use crate::shard;
+use crate::survey_args::SurveyArgs;
 
 #[derive(Args)]
 pub struct Options {
@@ -16,7 +16,7 @@ pub struct Options {
     #[arg(required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    judging: Judging,
+    args: SurveyArgs,
     #[command(flatten)]
     printing: Printing,
     /// Analyse only part I of N (counted from 0) and write it to the folder --parts, for
@@ -28,23 +28,23 @@ pub struct Options {
     parts: Option<PathBuf>,
 }
 
-pub fn run(options: &Options) -> Result<Ended> {
+pub fn run(options: &Options) -> Result<Exit> {
     if let (Some(part), Some(folder)) = (options.shard, &options.parts) {
         let [file] = options.files.as_slice() else {
             bail!("--shard takes one model");
         };
-        return shard::run(file, &options.judging, part, folder);
+        return shard::run(file, &options.args, part, folder);
     }
     let mut sheets = Vec::new();
     for file in &options.files {
-        let (_, survey) = options.judging.survey(file)?;
-        let compat = options.judging.compat();
-        sheets.push(Sheet::new(file, survey.rows, survey.summary, compat));
+        let (_, survey) = options.args.survey(file)?;
+        let compat = options.args.compat();
+        sheets.push(ModelTable::new(file, survey.rows, survey.summary, compat));
     }
     print(&sheets, &options.printing)?;
-    Ok(if sheets.iter().any(Sheet::has_failed_layers) {
-        Ended::WithFailedLayers
+    Ok(if sheets.iter().any(ModelTable::has_failed_layers) {
+        Exit::FailedLayers
     } else {
-        Ended::Well
+        Exit::Success
     })
 }

@@ -12,10 +12,10 @@ use heavytail::survey::Survey;
 use heavytail::{Phase, Record};
 use serde::Serialize;
 
-use crate::ended::Ended;
-use crate::judging::Judging;
+use crate::exit::Exit;
 use crate::output::{short, write};
 use crate::scores;
+use crate::survey_args::SurveyArgs;
 
 #[derive(Args)]
 pub struct Options {
@@ -30,7 +30,7 @@ pub struct Options {
     #[arg(long, requires = "scores", value_name = "SVG|PNG")]
     figure: Option<PathBuf>,
     #[command(flatten)]
-    judging: Judging,
+    args: SurveyArgs,
     #[arg(long, value_enum, default_value_t = Order::Change)]
     sort: Order,
     /// Print one JSON object
@@ -51,7 +51,7 @@ enum Order {
 
 /// The statistics of one layer in two models: the base first, the other second.
 #[derive(Serialize)]
-struct Pair {
+struct LayerComparison {
     name: String,
     /// The name in the other model. `None` if both names are equal.
     matched_with: Option<String>,
@@ -76,7 +76,7 @@ struct Pair {
 struct Comparison {
     base: String,
     other: String,
-    layers: Vec<Pair>,
+    layers: Vec<LayerComparison>,
     only_in_base: Vec<String>,
     only_in_other: Vec<String>,
 }
@@ -87,10 +87,10 @@ struct Model {
     survey: Survey,
 }
 
-pub fn run(options: &Options) -> Result<Ended> {
+pub fn run(options: &Options) -> Result<Exit> {
     let mut models = Vec::new();
     for file in &options.files {
-        let (checkpoint, survey) = options.judging.survey(file)?;
+        let (checkpoint, survey) = options.args.survey(file)?;
         let name = file.display().to_string();
         models.push(Model {
             name,
@@ -124,14 +124,14 @@ pub fn run(options: &Options) -> Result<Ended> {
     };
     write(&text, options.output.as_deref())?;
     Ok(if failed {
-        Ended::WithFailedLayers
+        Exit::FailedLayers
     } else {
-        Ended::Well
+        Exit::Success
     })
 }
 
 /// The positions of the rows that succeeded.
-fn good(survey: &Survey) -> Vec<usize> {
+fn succeeded_rows(survey: &Survey) -> Vec<usize> {
     let rows = survey.rows.iter().enumerate();
     rows.filter(|(_, r)| r.is_success())
         .map(|(i, _)| i)
@@ -141,7 +141,7 @@ fn good(survey: &Survey) -> Vec<usize> {
 /// Pairs the layers of two models: first by name, then the remaining ones by shape, in file order.
 /// Returns the pairs, the rows only in `a` and the rows only in `b`.
 fn matches(a: &Survey, b: &Survey) -> (Vec<(usize, usize)>, Vec<usize>, Vec<usize>) {
-    let mut right = good(b);
+    let mut right = succeeded_rows(b);
     let mut pairs = Vec::new();
     let mut take = |left: Vec<usize>, same: &dyn Fn(&Record, &Record) -> bool| {
         let mut rest = Vec::new();
@@ -153,7 +153,7 @@ fn matches(a: &Survey, b: &Survey) -> (Vec<(usize, usize)>, Vec<usize>, Vec<usiz
         }
         rest
     };
-    let left = take(good(a), &|x, y| x.layer == y.layer);
+    let left = take(succeeded_rows(a), &|x, y| x.layer == y.layer);
     let left = take(left, &|x, y| x.shape == y.shape);
     pairs.sort_unstable();
     (pairs, left, right)
@@ -176,7 +176,7 @@ fn compare(base: &Model, other: &Model, order: Order) -> Result<Comparison> {
             both(&|r| Some(get(&r.values()?.primary)))
         };
         let spikes = |r: &Record| r.values()?.num_spikes;
-        layers.push(Pair {
+        layers.push(LayerComparison {
             name: x.layer.clone(),
             matched_with: (x.layer != y.layer).then(|| y.layer.clone()),
             shape: x.shape.clone(),
@@ -192,7 +192,8 @@ fn compare(base: &Model, other: &Model, order: Order) -> Result<Comparison> {
         });
     }
     if order == Order::Change {
-        let change = |p: &Pair| p.weight_distance.or(p.spectral_distance).unwrap_or(-1.0);
+        let change =
+            |p: &LayerComparison| p.weight_distance.or(p.spectral_distance).unwrap_or(-1.0);
         layers.sort_by(|p, q| change(q).total_cmp(&change(p)));
     }
     let names = |survey: &Survey, rows: Vec<usize>| {

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::Result;
 use clap::Args;
 use heavytail::checkpoint::Checkpoint;
-use heavytail::survey::{adapter_halves, parts};
+use heavytail::survey::{adapter_factors, parts};
 use serde_json::{Value, json};
 
-use crate::ended::Ended;
+use crate::exit::Exit;
 use crate::output::{short, write};
 
 #[derive(Args)]
@@ -25,7 +25,7 @@ pub struct Options {
     output: Option<PathBuf>,
 }
 
-pub fn run(options: &Options) -> Result<Ended> {
+pub fn run(options: &Options) -> Result<Exit> {
     let mut text = String::new();
     for file in &options.files {
         let checkpoint = Checkpoint::open(file)?;
@@ -36,14 +36,14 @@ pub fn run(options: &Options) -> Result<Ended> {
         }
     }
     write(&text, options.output.as_deref())?;
-    Ok(Ended::Well)
+    Ok(Exit::Success)
 }
 
 /// The matrices of each tensor, or the reason why it has none.
-fn fates(checkpoint: &Checkpoint) -> Vec<Result<Vec<String>, String>> {
+fn matrices_of_tensors(checkpoint: &Checkpoint) -> Vec<Result<Vec<String>, String>> {
     let all = checkpoint.tensors();
     let shapes = || all.iter().map(|t| (t.name.as_str(), t.shape.as_slice()));
-    let halves = adapter_halves(all);
+    let halves = adapter_factors(all);
     all.iter()
         .enumerate()
         .map(|(i, t)| {
@@ -73,12 +73,15 @@ fn not_read(checkpoint: &Checkpoint) -> impl Iterator<Item = &(String, String)> 
 }
 
 fn as_json(checkpoint: &Checkpoint) -> Value {
-    let tensors = checkpoint.tensors().iter().zip(fates(checkpoint));
+    let tensors = checkpoint
+        .tensors()
+        .iter()
+        .zip(matrices_of_tensors(checkpoint));
     let tensors: Vec<Value> = tensors
-        .map(|(t, fate)| {
+        .map(|(t, matrices)| {
             json!({
                 "name": t.name, "shape": t.shape, "dtype": t.dtype.to_string(),
-                "matrices": fate.as_ref().ok(), "reason": fate.as_ref().err(),
+                "matrices": matrices.as_ref().ok(), "reason": matrices.as_ref().err(),
             })
         })
         .collect();
@@ -99,11 +102,11 @@ fn table(text: &mut String, checkpoint: &Checkpoint) {
         "tensor", "shape", "dtype"
     );
     let mut parameters = 0usize;
-    let mut matrices = 0;
-    for (t, fate) in tensors.iter().zip(fates(checkpoint)) {
+    let mut count = 0;
+    for (t, matrices) in tensors.iter().zip(matrices_of_tensors(checkpoint)) {
         parameters += t.shape.iter().product::<usize>();
-        matrices += fate.as_ref().map_or(0, Vec::len);
-        let fate = match fate {
+        count += matrices.as_ref().map_or(0, Vec::len);
+        let matrices = match matrices {
             Ok(parts) if parts.len() > 4 => {
                 format!("{} … ({})", parts[..3].join(", "), parts.len())
             }
@@ -114,7 +117,7 @@ fn table(text: &mut String, checkpoint: &Checkpoint) {
         let dtype = t.dtype.to_string();
         let _ = writeln!(
             text,
-            "  {:<wide$} {shape:<22} {dtype:<5} {fate}",
+            "  {:<wide$} {shape:<22} {dtype:<5} {matrices}",
             short(&t.name)
         );
     }
@@ -129,7 +132,7 @@ fn table(text: &mut String, checkpoint: &Checkpoint) {
     }
     let _ = writeln!(
         text,
-        "\n  {} tensors, {parameters} numbers, {matrices} matrices\n",
+        "\n  {} tensors, {parameters} numbers, {count} matrices\n",
         tensors.len()
     );
 }

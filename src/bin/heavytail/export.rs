@@ -8,7 +8,7 @@ use heavytail::run::RunDir;
 use heavytail::sink::{csv, tensorboard};
 use heavytail::{FileNames, Record, Trajectory};
 
-use crate::ended::Ended;
+use crate::exit::Exit;
 use crate::output::write;
 
 #[derive(ValueEnum, Clone, Copy)]
@@ -34,7 +34,7 @@ pub struct Options {
     output: PathBuf,
 }
 
-pub fn run(options: &Options) -> Result<Ended> {
+pub fn run(options: &Options) -> Result<Exit> {
     let runs = options.runs.iter().map(|folder| read(folder));
     let runs = runs.collect::<Result<Vec<Trajectory>>>()?;
     for (i, run) in runs.iter().enumerate() {
@@ -66,7 +66,7 @@ pub fn run(options: &Options) -> Result<Ended> {
         .map(|p| format!("{}\n", p.display()))
         .collect();
     write(&lines, None)?;
-    Ok(Ended::Well)
+    Ok(Exit::Success)
 }
 
 fn read(folder: &Path) -> Result<Trajectory> {

@@ -3,9 +3,8 @@
 mod analyze;
 mod compare;
 mod describe;
-mod ended;
+mod exit;
 mod export;
-mod judging;
 mod numbers;
 mod output;
 mod plot;
@@ -13,6 +12,7 @@ mod repair;
 mod report;
 mod scores;
 mod shard;
+mod survey_args;
 #[cfg(all(test, feature = "watch"))]
 mod views_tests;
 #[cfg(feature = "watch")]
@@ -23,7 +23,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use ended::Ended;
+use exit::Exit;
 use heavytail::error::chain;
 
 /// Spectra of weight matrices: power-law tails, Marchenko-Pastur bulks and the phases of training.
@@ -66,8 +66,8 @@ enum Command {
 
 fn main() -> ExitCode {
     match run(Options::parse().command) {
-        Ok(Ended::Well) => ExitCode::SUCCESS,
-        Ok(Ended::WithFailedLayers) => ExitCode::from(3),
+        Ok(Exit::Success) => ExitCode::SUCCESS,
+        Ok(Exit::FailedLayers) => ExitCode::from(3),
         Err(error) => {
             // A program that reads only the first lines closes the pipe. This is no failure.
             let pipe = error
@@ -85,7 +85,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command) -> Result<Ended> {
+fn run(command: Command) -> Result<Exit> {
     match command {
         Command::Describe(options) => describe::run(&options),
         Command::Analyze(options) => analyze::run(&options),
@@ -100,7 +100,7 @@ fn run(command: Command) -> Result<Ended> {
         Command::Completions { shell } => {
             let mut command = self::Options::command();
             clap_complete::generate(shell, &mut command, "heavytail", &mut std::io::stdout());
-            Ok(Ended::Well)
+            Ok(Exit::Success)
         }
     }
 }

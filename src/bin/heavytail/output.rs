@@ -58,7 +58,7 @@ impl Printing {
 }
 
 /// The rows of one model with their summary.
-pub struct Sheet {
+pub struct ModelTable {
     pub model: String,
     rows: Vec<Record>,
     summary: Summary,
@@ -67,14 +67,14 @@ pub struct Sheet {
 }
 
 /// The columns that describe a moment of a training run. A file has no such moment.
-const OF_A_RUN: [&str; 5] = ["run", "epoch", "step", "unix_time", "seconds_snapshot"];
+const RUN_COLUMNS: [&str; 5] = ["run", "epoch", "step", "unix_time", "seconds_snapshot"];
 
-/// All registered columns except those of [`OF_A_RUN`].
+/// All registered columns except those of [`RUN_COLUMNS`].
 fn columns() -> impl Iterator<Item = &'static Field<Record>> {
-    FIELDS.iter().filter(|f| !OF_A_RUN.contains(&f.name))
+    FIELDS.iter().filter(|f| !RUN_COLUMNS.contains(&f.name))
 }
 
-impl Sheet {
+impl ModelTable {
     pub fn new(path: &Path, rows: Vec<Record>, summary: Summary, compat: bool) -> Self {
         Self {
             model: path.display().to_string(),
@@ -96,11 +96,11 @@ impl Sheet {
             // A file in alphabetical order lists layer 10 before layer 2. A file in any other order
             // keeps it.
             if rows.is_sorted_by_key(|r| r.layer.as_str()) {
-                rows.sort_by_cached_key(|r| natural(&r.layer));
+                rows.sort_by_cached_key(|r| natural_sort_key(&r.layer));
             }
             return Ok(rows);
         };
-        let Some(field) = field(column).filter(|f| !OF_A_RUN.contains(&f.name)) else {
+        let Some(field) = field(column).filter(|f| !RUN_COLUMNS.contains(&f.name)) else {
             bail!("--sort: there is no column `{column}`");
         };
         rows.sort_by(|a, b| match (field.cell(a), field.cell(b)) {
@@ -155,7 +155,7 @@ fn json_row(record: &Record) -> Result<Object<'_>> {
                 // A list holds more than the codes that the column shows.
                 Some(at) if nested => row[at].1 = value,
                 Some(_) => {}
-                None if OF_A_RUN.contains(&key.as_str()) || key == "layer" => {}
+                None if RUN_COLUMNS.contains(&key.as_str()) || key == "layer" => {}
                 None if record.is_success() || nested => row.push((key.into(), value)),
                 None => {}
             }
@@ -175,7 +175,7 @@ struct Model<'a> {
     layers: Vec<Object<'a>>,
 }
 
-fn json_model<'a>(sheet: &'a Sheet, sort: Option<&str>) -> Result<Model<'a>> {
+fn json_model<'a>(sheet: &'a ModelTable, sort: Option<&str>) -> Result<Model<'a>> {
     let rows = sheet.sorted(sort)?;
     Ok(Model {
         schema: SCHEMA,
@@ -187,16 +187,16 @@ fn json_model<'a>(sheet: &'a Sheet, sort: Option<&str>) -> Result<Model<'a>> {
     })
 }
 
-fn json_summary(sheet: &Sheet) -> Result<Object<'_>> {
+fn json_summary(sheet: &ModelTable) -> Result<Object<'_>> {
     let means = SUMMARY_FIELDS.iter();
-    let means = means.filter(|f| !OF_A_RUN.contains(&f.name));
+    let means = means.filter(|f| !RUN_COLUMNS.contains(&f.name));
     let mut summary: Vec<(Cow<'_, str>, Value)> = means
         .map(|f| (f.name.into(), json_cell(f.cell(&sheet.summary))))
         .collect();
     let known = |key: &str, all: &[(Cow<'_, str>, Value)]| all.iter().any(|(k, _)| k == key);
     if let Value::Object(rest) = serde_json::to_value(&sheet.summary)? {
         for (key, value) in rest {
-            if !known(&key, &summary) && !OF_A_RUN.contains(&key.as_str()) {
+            if !known(&key, &summary) && !RUN_COLUMNS.contains(&key.as_str()) {
                 summary.push((key.into(), value));
             }
         }
@@ -220,7 +220,7 @@ fn json_summary(sheet: &Sheet) -> Result<Object<'_>> {
     Ok(Object(summary))
 }
 
-pub fn print(sheets: &[Sheet], printing: &Printing) -> Result<()> {
+pub fn print(sheets: &[ModelTable], printing: &Printing) -> Result<()> {
     let sort = printing.sort.as_deref();
     let mut text = String::new();
     match printing.format {
@@ -264,7 +264,7 @@ pub fn print(sheets: &[Sheet], printing: &Printing) -> Result<()> {
 }
 
 /// A sort key for names in which numbers are ordered by their value.
-fn natural(name: &str) -> Vec<(u64, String)> {
+fn natural_sort_key(name: &str) -> Vec<(u64, String)> {
     let mut parts = vec![(0u64, String::new())];
     for c in name.chars() {
         let last = parts.len() - 1;
@@ -325,7 +325,7 @@ fn mark(record: &Record, subject: DoubtSubject) -> &'static str {
     }
 }
 
-fn table(text: &mut String, sheet: &Sheet, sort: Option<&str>) -> Result<()> {
+fn table(text: &mut String, sheet: &ModelTable, sort: Option<&str>) -> Result<()> {
     let rows = sheet.sorted(sort)?;
     let wide = rows.iter().map(|r| short(&r.layer).chars().count()).max();
     let wide = wide.unwrap_or(5).max(5);
@@ -484,7 +484,7 @@ mod tests {
     #[test]
     fn layers_are_ordered_by_depth() {
         let mut names = ["h.10.w", "h.2.w", "h.1.w", "emb", "h.2.b"];
-        names.sort_by_cached_key(|n| natural(n));
+        names.sort_by_cached_key(|n| natural_sort_key(n));
         assert_eq!(names, ["emb", "h.1.w", "h.2.b", "h.2.w", "h.10.w"]);
     }
 }

@@ -8,9 +8,9 @@ use heavytail::plot::{self, Chart, ChartAxis, ChartPanel, Curve, CurveColor, Pha
 use heavytail::spectrum::Spectrum;
 use heavytail::{FileNames, Phase, Record};
 
-use crate::ended::Ended;
-use crate::judging::Judging;
+use crate::exit::Exit;
 use crate::output::write;
+use crate::survey_args::SurveyArgs;
 
 #[derive(Args)]
 pub struct Options {
@@ -18,7 +18,7 @@ pub struct Options {
     #[arg(required = true)]
     files: Vec<PathBuf>,
     #[command(flatten)]
-    judging: Judging,
+    args: SurveyArgs,
     /// Folder for the figures
     #[arg(short, long)]
     output: PathBuf,
@@ -27,7 +27,7 @@ pub struct Options {
     png: bool,
 }
 
-pub fn run(options: &Options) -> Result<Ended> {
+pub fn run(options: &Options) -> Result<Exit> {
     let extension = if options.png { "png" } else { "svg" };
     let folder = &options.output;
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
@@ -43,7 +43,7 @@ pub fn run(options: &Options) -> Result<Ended> {
     let mut failed = false;
     let mut all: Vec<(String, Vec<Record>)> = Vec::new();
     for ((file, model), stem) in options.files.iter().zip(models).zip(stems) {
-        let (_, survey) = options.judging.survey(file)?;
+        let (_, survey) = options.args.survey(file)?;
         failed |= survey.rows.iter().any(|r| r.is_failed());
         let rows: Vec<&Record> = survey.rows.iter().filter(|r| r.is_success()).collect();
         ensure!(
@@ -75,7 +75,7 @@ pub fn run(options: &Options) -> Result<Ended> {
             plot::esd_loglog(&row.layer, &one, log_log)?;
             written.extend([linear.clone(), log_log.clone()]);
         }
-        say(&written)?;
+        print_paths(&written)?;
         let rows = survey.rows.into_iter().filter(|r| r.is_success());
         all.push((model, rows.collect()));
     }
@@ -83,17 +83,17 @@ pub fn run(options: &Options) -> Result<Ended> {
         .iter()
         .any(|(_, rows)| rows.iter().any(|r| r.alpha().is_some()))
     {
-        plot::chart(&together(&all), &of_all[0])?;
-        say(&of_all)?;
+        plot::chart(&all_exponents(&all), &of_all[0])?;
+        print_paths(&of_all)?;
     }
     Ok(if failed {
-        Ended::WithFailedLayers
+        Exit::FailedLayers
     } else {
-        Ended::Well
+        Exit::Success
     })
 }
 
-fn say(paths: &[PathBuf]) -> Result<()> {
+fn print_paths(paths: &[PathBuf]) -> Result<()> {
     let lines: String = paths.iter().map(|p| format!("{}\n", p.display())).collect();
     write(&lines, None)
 }
@@ -175,7 +175,7 @@ fn exponents(model: &str, rows: &[&Record]) -> Chart {
 
 /// A chart of the exponents of all layers of all models. It shows the distribution of α, and the
 /// logarithmic stable rank against α (eq. 6 of the papers).
-fn together(models: &[(String, Vec<Record>)]) -> Chart {
+fn all_exponents(models: &[(String, Vec<Record>)]) -> Chart {
     let curves = |points: fn(&[Record]) -> Vec<(f64, f64)>, line| {
         let curve = move |(i, (name, rows)): (usize, &(String, Vec<Record>))| Curve {
             name: name.clone(),

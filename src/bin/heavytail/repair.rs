@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use heavytail::run::{RunDir, repair};
 
-use crate::Ended;
+use crate::Exit;
 use crate::output::write;
 
 #[derive(Args)]
@@ -15,11 +15,11 @@ pub struct Options {
     run: PathBuf,
 }
 
-pub fn run(options: &Options) -> Result<Ended> {
+pub fn run(options: &Options) -> Result<Exit> {
     let repaired = repair(&RunDir::new(&options.run))?;
     let Some(original) = &repaired.original else {
         write("nothing to repair\n", None)?;
-        return Ok(Ended::Well);
+        return Ok(Exit::Success);
     };
     let mut text = String::new();
     for number in &repaired.lines {
@@ -30,5 +30,5 @@ pub fn run(options: &Options) -> Result<Ended> {
     }
     text += &format!("the log as it was: {}\n", original.display());
     write(&text, None)?;
-    Ok(Ended::Well)
+    Ok(Exit::Success)
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use heavytail::report::{self, Folder};
 use heavytail::run::{RunDir, RunState};
 
-use crate::ended::Ended;
+use crate::exit::Exit;
 use crate::output::write;
 
 #[derive(Args)]
@@ -32,7 +32,7 @@ fn folder(text: &str) -> Result<Folder, String> {
     })
 }
 
-pub fn run(options: &Options) -> Result<Ended> {
+pub fn run(options: &Options) -> Result<Exit> {
     let path = match (&options.output, options.runs.as_slice()) {
         (Some(path), _) => path.clone(),
         (None, [one]) => one.path.join("report.html"),
@@ -45,5 +45,5 @@ pub fn run(options: &Options) -> Result<Ended> {
     {
         eprintln!("heavytail: the run goes on; its monitor writes this page anew");
     }
-    Ok(Ended::Well)
+    Ok(Exit::Success)
 }

@@ -10,9 +10,9 @@ use heavytail::survey::summarise;
 use heavytail::sweep::{Attempt, Plan, attempt, merge};
 use serde::{Deserialize, Serialize};
 
-use crate::ended::Ended;
-use crate::judging::Judging;
-use crate::output::{Printing, Sheet, print};
+use crate::exit::Exit;
+use crate::output::{ModelTable, Printing, print};
+use crate::survey_args::SurveyArgs;
 
 #[derive(Args)]
 pub struct Options {
@@ -25,7 +25,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR", required = true)]
     parts: Vec<PathBuf>,
     #[command(flatten)]
-    judging: Judging,
+    args: SurveyArgs,
     #[command(flatten)]
     printing: Printing,
 }
@@ -35,7 +35,7 @@ pub struct Options {
 #[derive(Serialize, Deserialize)]
 struct Part {
     model: String,
-    judging: String,
+    settings: String,
     part: usize,
     of: usize,
 }
@@ -50,12 +50,12 @@ pub fn parse(text: &str) -> Result<(usize, usize), String> {
     }
 }
 
-fn plan(file: &Path, judging: &Judging, of: usize) -> Result<Plan<Part>> {
+fn plan(file: &Path, args: &SurveyArgs, of: usize) -> Result<Plan<Part>> {
     let model = file.file_name().context("a model has a file name")?;
     let model = model.to_string_lossy().into_owned();
     let part = |part| Part {
         model: model.clone(),
-        judging: judging.signature(),
+        settings: args.signature(),
         part,
         of,
     };
@@ -63,30 +63,30 @@ fn plan(file: &Path, judging: &Judging, of: usize) -> Result<Plan<Part>> {
 }
 
 /// Analyses one part and writes it to the folder.
-pub fn run(file: &Path, judging: &Judging, (i, n): (usize, usize), folder: &Path) -> Result<Ended> {
-    let plan = plan(file, judging, n)?;
+pub fn run(file: &Path, args: &SurveyArgs, (i, n): (usize, usize), folder: &Path) -> Result<Exit> {
+    let plan = plan(file, args, n)?;
     let mut failed = false;
     let work = |_: &Path| {
-        let (_, survey) = judging.survey_part(file, Some((i, n)))?;
+        let (_, survey) = args.survey_part(file, Some((i, n)))?;
         failed = survey.rows.iter().any(|r| r.is_failed());
         anyhow::Ok(survey.rows)
     };
     match attempt(folder, plan.entry(i)?, work)? {
         Attempt::Finished => eprintln!("part {i} of {n} is done"),
-        Attempt::DoneBefore => eprintln!("part {i} of {n} was done before"),
+        Attempt::AlreadyDone => eprintln!("part {i} of {n} was done before"),
         Attempt::Busy => bail!("part {i} of {n} is another process's"),
         Attempt::Failed(error) => return Err(anyhow::Error::from_boxed(error)),
     }
     Ok(if failed {
-        Ended::WithFailedLayers
+        Exit::FailedLayers
     } else {
-        Ended::Well
+        Exit::Success
     })
 }
 
-pub fn merge_parts(options: &Options) -> Result<Ended> {
+pub fn merge_parts(options: &Options) -> Result<Exit> {
     ensure!(options.of > 0, "--of must be at least 1");
-    let plan = plan(&options.file, &options.judging, options.of)?;
+    let plan = plan(&options.file, &options.args, options.of)?;
     let merged = merge(&plan, &options.parts)?;
     if !merged.unfinished.is_empty() {
         let names: Vec<String> = merged
@@ -107,13 +107,13 @@ pub fn merge_parts(options: &Options) -> Result<Ended> {
     rows.sort_by_key(|r| r.layer_id);
     let run = options.file.display().to_string();
     let summary = summarise(&run, &rows);
-    let compat = options.judging.compat();
-    let sheets = [Sheet::new(&options.file, rows, summary, compat)];
+    let compat = options.args.compat();
+    let sheets = [ModelTable::new(&options.file, rows, summary, compat)];
     print(&sheets, &options.printing)?;
-    Ok(if sheets.iter().any(Sheet::has_failed_layers) {
-        Ended::WithFailedLayers
+    Ok(if sheets.iter().any(ModelTable::has_failed_layers) {
+        Exit::FailedLayers
     } else {
-        Ended::Well
+        Exit::Success
     })
 }
 

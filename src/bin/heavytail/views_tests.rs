@@ -6,7 +6,7 @@ use heavytail::report::{Run, html};
 use heavytail::sink::{Sink, TensorBoardSink, csv};
 use heavytail::{Config, Phase, Record, Trajectory, WeightMatrix, analyze};
 
-use crate::output::{Format, Printing, Sheet, print};
+use crate::output::{Format, ModelTable, Printing, print};
 use crate::watch;
 
 /// The report and record of a noise matrix. Its α lies within the range of noise, and it has no
@@ -49,7 +49,7 @@ fn views(report: &heavytail::LayerReport, record: &Record) -> Vec<(&'static str,
     // The table of `analyze`.
     let path = dir.path().join("table.txt");
     let printing = Printing::to_file(Format::Table, path.clone());
-    let sheet = Sheet::new(
+    let sheet = ModelTable::new(
         "model".as_ref(),
         vec![record.clone()],
         run.summaries()[0].clone(),

@@ -16,7 +16,7 @@ impl<'a> Cbor<'a> {
         Self { bytes, at: 0 }
     }
 
-    fn bad(&self, cause: &str) -> String {
+    fn format_error(&self, cause: &str) -> String {
         format!("metadata byte {}: {cause}", self.at)
     }
 
@@ -25,7 +25,8 @@ impl<'a> Cbor<'a> {
             .ok()
             .and_then(|count| self.at.checked_add(count));
         let taken = end.and_then(|end| self.bytes.get(self.at..end));
-        let taken = taken.ok_or_else(|| self.bad(&format!("{count} bytes are missing")))?;
+        let taken =
+            taken.ok_or_else(|| self.format_error(&format!("{count} bytes are missing")))?;
         self.at += taken.len();
         Ok(taken)
     }
@@ -39,7 +40,7 @@ impl<'a> Cbor<'a> {
                 let bytes = self.take(1 << (width - 24))?;
                 bytes.iter().fold(0, |n, &b| n << 8 | u64::from(b))
             }
-            _ => return Err(self.bad("an item of indefinite length")),
+            _ => return Err(self.format_error("an item of indefinite length")),
         };
         Ok((first >> 5, argument))
     }
@@ -48,7 +49,7 @@ impl<'a> Cbor<'a> {
     fn expect(&mut self, major: u8, what: &str) -> Result<u64, String> {
         let (found, argument) = self.head()?;
         if found != major {
-            return Err(self.bad(&format!("{what} expected, major type {found} found")));
+            return Err(self.format_error(&format!("{what} expected, major type {found} found")));
         }
         Ok(argument)
     }
@@ -60,7 +61,7 @@ impl<'a> Cbor<'a> {
     pub(super) fn text(&mut self) -> Result<&'a str, String> {
         let length = self.expect(3, "text")?;
         let bytes = self.take(length)?;
-        std::str::from_utf8(bytes).map_err(|e| self.bad(&e.to_string()))
+        std::str::from_utf8(bytes).map_err(|e| self.format_error(&e.to_string()))
     }
 
     /// Reads the head of an array and returns its length.

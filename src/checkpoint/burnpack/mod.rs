@@ -34,17 +34,17 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     let head = source.bytes(0, HEADER)?;
     let version = u16::from_le_bytes([head[4], head[5]]);
     if version != VERSION {
-        return Err(source.bad(format!("byte 4: version {version} of burnpack")));
+        return Err(source.format_error(format!("byte 4: version {version} of burnpack")));
     }
     let length = u64::from(u32::from_le_bytes([head[6], head[7], head[8], head[9]]));
     let metadata = source.bytes(HEADER, length)?;
-    let mut tensors = parse(&metadata).map_err(|cause| source.bad(cause))?;
+    let mut tensors = parse(&metadata).map_err(|cause| source.format_error(cause))?;
     tensors.sort_by_key(|t| t.range);
     let data = (HEADER + length).next_multiple_of(ALIGNMENT);
 
     let mut contents = Contents::default();
     for tensor in tensors {
-        let bad = |cause: String| source.bad(format!("tensor `{}`: {cause}", tensor.name));
+        let bad = |cause: String| source.format_error(format!("tensor `{}`: {cause}", tensor.name));
         if is_optimizer_state(&tensor) {
             contents.skip(tensor.name, "state of an optimizer");
             continue;

@@ -59,11 +59,11 @@ pub(super) fn is_legacy(head: &[u8]) -> bool {
 pub(super) fn list_zip(source: &Source, is_shard: bool) -> Result<Contents> {
     let zip = Zip::open(source)?;
     let Some(folder) = zip.folder().filter(|f| f.len() <= MAX_FOLDER_LENGTH) else {
-        return Err(source.bad("a zip without `data.pkl`: not made by torch.save"));
+        return Err(source.format_error("a zip without `data.pkl`: not made by torch.save"));
     };
     let entry = |name: &str| zip.locate(source, &format!("{folder}{name}"));
     let Some((start, len)) = entry("data.pkl")? else {
-        return Err(source.bad("the zip has lost its `data.pkl`"));
+        return Err(source.format_error("the zip has lost its `data.pkl`"));
     };
     let values = pickle::parse(&mut source.stream(start, len)?)?;
     let big_endian = match entry("byteorder")? {
@@ -87,7 +87,7 @@ pub(super) fn list_legacy(source: &Source, is_shard: bool) -> Result<Contents> {
     pickle::parse(&mut stream)?;
     let protocol = pickle::parse(&mut stream)?;
     if protocol.int(protocol.root) != Some(1001) {
-        return Err(stream.bad("a stream of pickles of unknown protocol"));
+        return Err(stream.format_error("a stream of pickles of unknown protocol"));
     }
     pickle::parse(&mut stream)?;
     let values = pickle::parse(&mut stream)?;
@@ -118,7 +118,7 @@ fn legacy_storages(stream: &mut Stream<'_>, values: &Values) -> Result<HashMap<S
         let key = keys.text(key).unwrap_or_default();
         let count = u64::from_le_bytes(stream.array()?);
         let Some(len) = sizes.get(key).and_then(|size| count.checked_mul(*size)) else {
-            return Err(stream.bad(format!("storage `{key}` has no known size")));
+            return Err(stream.format_error(format!("storage `{key}` has no known size")));
         };
         let start = stream.at();
         stream.skip(len)?;
@@ -140,14 +140,14 @@ fn list(
     is_shard: bool,
     storage_of: impl Fn(&str) -> Result<Option<Storage>>,
 ) -> Result<Contents> {
-    let state = StateDict::find(values).map_err(|cause| source.bad(cause))?;
+    let state = StateDict::find(values).map_err(|cause| source.format_error(cause))?;
     let mut contents = Contents {
         entries: Vec::new(),
         skipped: state.skipped,
         missing: Vec::new(),
     };
     for (name, id) in state.tensors {
-        let bad = |cause: String| source.bad(format!("tensor `{name}`: {cause}"));
+        let bad = |cause: String| source.format_error(format!("tensor `{name}`: {cause}"));
         let Tensor {
             dtype,
             key,
@@ -209,9 +209,9 @@ fn describe(values: &Values, id: Id) -> Result<Tensor<'_>, String> {
     };
     let name = if dtype == NONE { name } else { dtype };
     let (dtype, _) = kind(values.text(name).unwrap_or("unknown"));
-    let natural = |id: Id, what: &str| {
+    let non_negative = |id: Id, what: &str| {
         let int = values.int(id).and_then(|int| u64::try_from(int).ok());
-        int.ok_or_else(|| format!("its {what} is no natural number"))
+        int.ok_or_else(|| format!("its {what} is no non_negative number"))
     };
     let all = |id: Id, what: &str| {
         let items = values.items(id).unwrap_or_default();
@@ -220,13 +220,13 @@ fn describe(values: &Values, id: Id) -> Result<Tensor<'_>, String> {
         }
         items
             .iter()
-            .map(|&item| natural(item, what))
+            .map(|&item| non_negative(item, what))
             .collect::<Result<Vec<_>, _>>()
     };
-    let mut offset = natural(offset, "offset")?;
+    let mut offset = non_negative(offset, "offset")?;
     // An old file may describe a storage as a part of another one.
     if let Some(&[_, first, _]) = values.items(view) {
-        let first = natural(first, "view")?;
+        let first = non_negative(first, "view")?;
         offset = offset.checked_add(first).ok_or("its offset is too large")?;
     }
     let shape = all(size, "size")?;

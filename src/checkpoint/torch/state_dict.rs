@@ -99,7 +99,7 @@ impl<'a> StateDict<'a> {
                 let Some(key) = self.values.text(key).filter(|&key| key != wrapper) else {
                     continue;
                 };
-                self.spend_name(key)?;
+                self.count_name(key)?;
                 if self.is_optimizer(key, value) {
                     self.skip(key, "state of an optimizer".to_owned())?;
                 } else if self.holds_tensors(value)? {
@@ -122,7 +122,7 @@ impl<'a> StateDict<'a> {
     }
 
     /// Counts the length of a name, up to the limit.
-    fn spend_name(&mut self, name: &str) -> Result<(), String> {
+    fn count_name(&mut self, name: &str) -> Result<(), String> {
         self.name_bytes += name.len();
         if self.name_bytes > MAX_NAME_BYTES {
             return Err("its names are too long".to_owned());
@@ -131,7 +131,7 @@ impl<'a> StateDict<'a> {
     }
 
     fn skip(&mut self, name: &str, reason: String) -> Result<(), String> {
-        self.spend_name(name)?;
+        self.count_name(name)?;
         if self.skipped.len() >= MAX_SKIPPED {
             return Err("too many values that are no weights".to_owned());
         }
@@ -178,7 +178,7 @@ impl<'a> StateDict<'a> {
     fn walk(&mut self, id: Id, name: &str) -> Result<(), String> {
         self.step()?;
         if let Value::Tensor { .. } = self.values.get(id) {
-            self.spend_name(name)?;
+            self.count_name(name)?;
             if self.tensors.len() >= MAX_TENSORS {
                 return Err(format!("more than {MAX_TENSORS} tensors"));
             }
@@ -206,8 +206,8 @@ impl<'a> StateDict<'a> {
 
     /// The name `name.key`. It counts towards the limit even if no tensor is found under it.
     fn join(&mut self, name: &str, key: &str) -> Result<String, String> {
-        self.spend_name(name)?;
-        self.spend_name(key)?;
+        self.count_name(name)?;
+        self.count_name(key)?;
         Ok(if name.is_empty() {
             key.to_owned()
         } else {

@@ -17,7 +17,7 @@ const LOCATOR_64: &[u8] = b"PK\x06\x07";
 /// The length in bytes of the end record without its comment.
 const END_LEN: usize = 22;
 /// The length in bytes of the end record with the longest comment.
-const END_LONGEST: u64 = 22 + 0xffff;
+const MAX_END_LEN: u64 = 22 + 0xffff;
 const LOCATOR_LEN: usize = 20;
 
 /// The entries of an archive by name.
@@ -56,12 +56,12 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
 
 /// The first byte of the central directory and its length.
 fn directory(source: &Source) -> Result<(u64, u64)> {
-    let tail_len = source.len().min(END_LONGEST);
+    let tail_len = source.len().min(MAX_END_LEN);
     let tail = source.bytes(source.len() - tail_len, tail_len)?;
     let end = (0..=tail.len().saturating_sub(END_LEN))
         .rev()
         .find(|&at| tail[at..].starts_with(END))
-        .ok_or_else(|| source.bad("a zip without its end record: cut off or damaged"))?;
+        .ok_or_else(|| source.format_error("a zip without its end record: cut off or damaged"))?;
     let record = &tail[end..];
     let (len, start) = (u32_at(record, 12), u32_at(record, 16));
     let locator = end.checked_sub(LOCATOR_LEN).map(|at| &tail[at..end]);
@@ -71,7 +71,7 @@ fn directory(source: &Source) -> Result<(u64, u64)> {
     let at = u64_at(locator, 8);
     let record = source.bytes(at, 56)?;
     if !record.starts_with(END_64) {
-        return Err(source.bad(format!("byte {at}: no end record of a 64-bit zip")));
+        return Err(source.format_error(format!("byte {at}: no end record of a 64-bit zip")));
     }
     Ok((u64_at(&record, 48), u64_at(&record, 40)))
 }
@@ -90,7 +90,7 @@ impl Zip {
             let [name_len, extra_len, comment_len] = sizes;
             let end = 46 + name_len + extra_len + comment_len;
             if end > rest.len() {
-                return Err(source.bad("an entry of the zip's directory is cut off"));
+                return Err(source.format_error("an entry of the zip's directory is cut off"));
             }
             let name = String::from_utf8_lossy(&rest[46..46 + name_len]).into_owned();
             let extra = &rest[46 + name_len..46 + name_len + extra_len];
@@ -99,9 +99,9 @@ impl Zip {
                 header: u64::from(u32_at(rest, 42)),
                 len: u64::from(u32_at(rest, 24)),
             };
-            widen(&mut entry, u32_at(rest, 20), extra);
+            read_zip64_fields(&mut entry, u32_at(rest, 20), extra);
             let is_pickle = name == "data.pkl" || name.ends_with("/data.pkl");
-            if is_pickle && is_nearer(&zip.pickle, &name) {
+            if is_pickle && is_closer_to_root(&zip.pickle, &name) {
                 zip.pickle = Some(name.clone());
             }
             zip.entries.insert(name, entry);
@@ -122,11 +122,11 @@ impl Zip {
         };
         if entry.method != 0 {
             let cause = "is compressed; torch.save stores entries as they are";
-            return Err(source.bad(format!("entry `{name}` {cause}")));
+            return Err(source.format_error(format!("entry `{name}` {cause}")));
         }
         let header = source.bytes(entry.header, 30)?;
         if !header.starts_with(MAGIC) {
-            return Err(source.bad(format!("byte {}: no entry of a zip", entry.header)));
+            return Err(source.format_error(format!("byte {}: no entry of a zip", entry.header)));
         }
         let names = u64::from(u16_at(&header, 26)) + u64::from(u16_at(&header, 28));
         let start = entry.header + 30 + names;
@@ -135,7 +135,7 @@ impl Zip {
             .is_none_or(|end| end > source.len())
         {
             let cause = "lies beyond the end of the file: cut off or damaged";
-            return Err(source.bad(format!("entry `{name}` {cause}")));
+            return Err(source.format_error(format!("entry `{name}` {cause}")));
         }
         Ok(Some((start, entry.len)))
     }
@@ -143,7 +143,7 @@ impl Zip {
 
 /// Whether a `data.pkl` has fewer folders above it than the one found before. A model may contain
 /// another `data.pkl`.
-fn is_nearer(known: &Option<String>, name: &str) -> bool {
+fn is_closer_to_root(known: &Option<String>, name: &str) -> bool {
     let depth = |name: &str| name.matches('/').count();
     known
         .as_deref()
@@ -152,7 +152,7 @@ fn is_nearer(known: &Option<String>, name: &str) -> bool {
 
 /// Reads the 64-bit values of an entry. A field of 32 bits with all bits set has its value in an
 /// extra field. The extra field holds the values in this order: length, packed length, header.
-fn widen(entry: &mut Entry, packed_len: u32, mut extra: &[u8]) {
+fn read_zip64_fields(entry: &mut Entry, packed_len: u32, mut extra: &[u8]) {
     while extra.len() >= 4 {
         let (id, len) = (u16_at(extra, 0), usize::from(u16_at(extra, 2)));
         let Some(mut field) = extra.get(4..4 + len) else {

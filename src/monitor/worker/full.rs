@@ -80,7 +80,7 @@ fn analyze(run: &str, live: FullRequest, config: &Config) -> Line {
     } = live;
     let full = catch_panics(|| {
         let mut live = config.clone();
-        (live.depth, live.slices) = (Depth::FullRequest, false);
+        (live.depth, live.slices) = (Depth::Live, false);
         // The analyzer is for this layer only, so that its memory is freed between full analyses.
         let analyzer = Analyzer::new(live);
         let mut report = match report {

@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::super::Snapshot;
 use super::super::carry_forward::CarryForward;
 use super::super::journal::{Journal, SinkFailure};
-use super::full::{FullWorker, Live};
+use super::full::{FullRequest, FullWorker};
 use super::pending::Pending;
 use super::queue::{Job, Shared};
 use crate::analysis::{Analyzer, LayerReport};

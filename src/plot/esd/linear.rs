@@ -269,7 +269,7 @@ fn draw_linear(
             figure.rect((a.0 + inset, a.1), (b.0 - inset, b.1), color);
             if density > panel.y.hi() {
                 let at = (b.0 + 5.0, panel.top + 8.0);
-                let kind = Type::new(SMALL - 1.0, style::MUTED);
+                let kind = TextStyle::new(SMALL - 1.0, style::MUTED);
                 figure.text(at, format!("↑ {}", digits(density)), kind);
             }
         }
@@ -279,11 +279,11 @@ fn draw_linear(
     let first = format!("λmax = {}", unit(lambda_max));
     if part.beyond > 0 {
         let y = panel.top + 12.0;
-        let note = Type::new(SMALL, style::VERMILLION).bold().end();
+        let note = TextStyle::new(SMALL, style::VERMILLION).bold().end();
         let text = format!("{} off the axis →", part.beyond);
         figure.text((panel.right - 4.0, y), text, note);
         let text = format!("up to λ = {}", unit(lambda_max));
-        let plain = Type {
+        let plain = TextStyle {
             bold: false,
             ..note
         };

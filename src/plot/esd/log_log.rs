@@ -185,7 +185,7 @@ fn draw_tail(figure: &mut Figure, panel: &Panel, tail: &TailFit, spectrum: &Spec
     if let Some((x, _)) = panel.inside(tail.xmin, panel.y.hi()) {
         let text = format!("xmin = {}", digits(tail.xmin));
         let room = panel.right - x > style::text_width(&text, SMALL, false) + 10.0;
-        let kind = Type::new(SMALL, style::INK);
+        let kind = TextStyle::new(SMALL, style::INK);
         let at = if room { x + 6.0 } else { x - 6.0 };
         let kind = if room { kind } else { kind.end() };
         figure.text((at, panel.top + 8.0), text, kind);

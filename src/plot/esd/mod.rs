@@ -70,11 +70,11 @@ fn header(figure: &mut Figure, panel: &Panel, title: &str, lines: [&str; 2]) {
     figure.text(
         (panel.left, panel.top - 48.0),
         title,
-        Type::new(HEADING, style::INK).bold(),
+        TextStyle::new(HEADING, style::INK).bold(),
     );
     for (i, line) in lines.into_iter().enumerate() {
         let y = panel.top - 29.0 + 15.0 * i as f64;
-        let kind = Type::new(SMALL - 0.5, style::MUTED);
+        let kind = TextStyle::new(SMALL - 0.5, style::MUTED);
         figure.text(
             (panel.left, y),
             style::truncate_start(line, SMALL - 0.5, width),
@@ -105,7 +105,7 @@ fn page(title: &str, spectra: &[(String, Spectrum)], panels: &Panels, table: Tab
             .all(|(_, t)| (t.n(), t.m()) == (s.n(), s.m()))
     {
         let shape = format!("{} × {}, Q = {:.2}", s.n(), s.m(), s.q());
-        figure.text((20.0, 48.0), shape, Type::new(SMALL, style::MUTED));
+        figure.text((20.0, 48.0), shape, TextStyle::new(SMALL, style::MUTED));
     }
     figure
 }

@@ -28,12 +28,12 @@ impl Colors {
                 (Color::Rgb(rgb.0, rgb.1, rgb.2), rgb)
             }
         };
-        let ink = if shown.needs_dark_text() {
+        let text_color = if shown.needs_dark_text() {
             BLACK
         } else {
             WHITE
         };
-        Style::new().bg(color).fg(ink)
+        Style::new().bg(color).fg(text_color)
     }
 }
 

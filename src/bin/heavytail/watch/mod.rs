@@ -20,12 +20,12 @@ use ratatui::buffer::Buffer;
 use ratatui::crossterm::event::{self, Event, KeyEventKind};
 use ratatui::layout::Rect;
 
-use crate::ended::Ended;
+use crate::exit::Exit;
 use crate::output::write;
 use colors::Colors;
 use follow::Follower;
-use screen::View;
-use state::{Asked, State};
+use screen::ViewData;
+use state::{KeyAction, ViewState};
 
 #[derive(Args)]
 pub struct Options {
@@ -37,41 +37,41 @@ pub struct Options {
 }
 
 /// The time between two checks of the log.
-const LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 /// The longest time between two drawings. The picture shows how long ago the last observation was.
-const STAND: Duration = Duration::from_secs(1);
+const REDRAW_INTERVAL: Duration = Duration::from_secs(1);
 
-pub fn run(options: &Options) -> Result<Ended> {
+pub fn run(options: &Options) -> Result<Exit> {
     let mut follower = Follower::new(options.run.clone());
     follower.poll()?;
     if options.once || !std::io::stdout().is_terminal() {
         let path = follower.path().display();
         ensure!(!follower.is_missing(), "{path}: there is no log yet");
         write(&once(&follower), None)?;
-        return Ok(Ended::Well);
+        return Ok(Exit::Success);
     }
     // `try_init` also installs a hook that restores the terminal after a panic.
     let mut terminal = ratatui::try_init()?;
     let ended = follow(&mut terminal, &mut follower);
     ratatui::try_restore()?;
     ended?;
-    Ok(Ended::Well)
+    Ok(Exit::Success)
 }
 
 fn follow(terminal: &mut DefaultTerminal, follower: &mut Follower) -> Result<()> {
     let colors = colors();
-    let mut state = State::default();
+    let mut state = ViewState::default();
     loop {
         let view = view(follower, colors);
         terminal.draw(|frame| {
             screen::draw(&view, &mut state, frame.area(), frame.buffer_mut());
         })?;
         let drawn = Instant::now();
-        while drawn.elapsed() < STAND {
-            if event::poll(LOOK)? {
+        while drawn.elapsed() < REDRAW_INTERVAL {
+            if event::poll(POLL_INTERVAL)? {
                 match event::read()? {
                     Event::Key(key) if key.kind != KeyEventKind::Release => {
-                        if state.key(key, &follower.run) == Asked::Quit {
+                        if state.key(key, &follower.run) == KeyAction::Quit {
                             return Ok(());
                         }
                         break;
@@ -87,11 +87,11 @@ fn follow(terminal: &mut DefaultTerminal, follower: &mut Follower) -> Result<()>
     }
 }
 
-fn view(follower: &Follower, colors: Colors) -> View<'_> {
+fn view(follower: &Follower, colors: Colors) -> ViewData<'_> {
     let since = |from: SystemTime, to: SystemTime| to.duration_since(from).ok();
     let header = follower.run.header();
     let began = header.map(|h| UNIX_EPOCH + Duration::from_secs(h.unix_time));
-    View {
+    ViewData {
         run: &follower.run,
         path: follower.path().display().to_string(),
         state: follower.state,
@@ -110,7 +110,7 @@ fn once(follower: &Follower) -> String {
     let wide: u16 = columns.unwrap_or(80).clamp(40, 500);
     let area = Rect::new(0, 0, wide, screen::height(&view));
     let mut buffer = Buffer::empty(area);
-    screen::draw(&view, &mut State::default(), area, &mut buffer);
+    screen::draw(&view, &mut ViewState::default(), area, &mut buffer);
     screen::plain(&buffer)
 }
 
@@ -126,8 +126,8 @@ fn colors() -> Colors {
 }
 
 #[cfg(test)]
-fn view_of(run: &heavytail::Trajectory) -> View<'_> {
-    View {
+fn view_of(run: &heavytail::Trajectory) -> ViewData<'_> {
+    ViewData {
         run,
         path: "log.jsonl".to_owned(),
         state: heavytail::run::RunState::Running,
@@ -143,16 +143,16 @@ pub fn once_as_text(run: &heavytail::Trajectory) -> String {
     let view = view_of(run);
     let area = Rect::new(0, 0, 160, screen::height(&view));
     let mut buffer = Buffer::empty(area);
-    screen::draw(&view, &mut State::default(), area, &mut buffer);
+    screen::draw(&view, &mut ViewState::default(), area, &mut buffer);
     screen::plain(&buffer)
 }
 
 /// The details of the run's first layer, as text.
 #[cfg(test)]
 pub fn details_as_text(run: &heavytail::Trajectory) -> String {
-    let mut state = State {
+    let mut state = ViewState {
         details: Some(0),
-        ..State::default()
+        ..ViewState::default()
     };
     let area = Rect::new(0, 0, 160, 100);
     let mut buffer = Buffer::empty(area);

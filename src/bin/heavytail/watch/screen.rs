@@ -13,12 +13,12 @@ use ratatui::text::{Line, Span};
 
 use super::colors::{Colors, bold, dim};
 use super::details;
-use super::state::{Row, State, rows};
+use super::state::{Row, ViewState, rows};
 use super::text::{clean, left, right, seconds, sparkline, tail, width};
 use crate::numbers::{number, short};
 
 /// The data that the picture shows.
-pub struct View<'a> {
+pub struct ViewData<'a> {
     pub run: &'a Trajectory,
     /// The path of the log.
     pub path: String,
@@ -35,15 +35,15 @@ pub struct View<'a> {
 const NOTICES: usize = 4;
 
 /// The number of rows of a complete picture, at most 2000.
-pub fn height(view: &View) -> u16 {
+pub fn height(view: &ViewData) -> u16 {
     let layers = rows(view.run, Default::default()).len();
     let notices = (view.run.alarms().len() + view.run.notices().len()).min(NOTICES);
     (6 + layers.max(1) + notices + usize::from(notices > 0)).min(2000) as u16
 }
 
 /// Draws the whole picture. A selection or scroll position that is no longer valid is corrected.
-pub fn draw(view: &View, state: &mut State, area: Rect, buffer: &mut Buffer) {
-    let mut pen = Pen::new(area, buffer);
+pub fn draw(view: &ViewData, state: &mut ViewState, area: Rect, buffer: &mut Buffer) {
+    let mut pen = LineWriter::new(area, buffer);
     for line in header(view, state, area.width as usize) {
         pen.line(line);
     }
@@ -53,7 +53,7 @@ pub fn draw(view: &View, state: &mut State, area: Rect, buffer: &mut Buffer) {
         pen.line(Line::raw(waiting(view)));
         "q quit"
     } else if let Some(start) = &mut state.details {
-        let row = &rows[State::selected_in(&state.selected, &rows)];
+        let row = &rows[ViewState::selected_in(&state.selected, &rows)];
         let lines = details::lines(view.run, row, view.colors, wide);
         let room = pen.room(1);
         *start = (*start).min(lines.len().saturating_sub(room));
@@ -68,7 +68,7 @@ pub fn draw(view: &View, state: &mut State, area: Rect, buffer: &mut Buffer) {
         // The layers come first. Notices take the rows that are left after at least six layers.
         let spare = pen.room(1).saturating_sub(1 + rows.len().min(6));
         let shown = notices.len().min(spare);
-        let selected = State::selected_in(&state.selected, &rows);
+        let selected = ViewState::selected_in(&state.selected, &rows);
         table(&mut pen, view, &rows, selected, shown + 1);
         notices.into_iter().take(shown).for_each(|l| pen.line(l));
         "↑↓ select  Enter details  s sort  p pause  q quit  α? see details"
@@ -77,13 +77,13 @@ pub fn draw(view: &View, state: &mut State, area: Rect, buffer: &mut Buffer) {
 }
 
 /// Writes lines from the top of the area.
-struct Pen<'b> {
+struct LineWriter<'b> {
     area: Rect,
     y: u16,
     buffer: &'b mut Buffer,
 }
 
-impl<'b> Pen<'b> {
+impl<'b> LineWriter<'b> {
     fn new(area: Rect, buffer: &'b mut Buffer) -> Self {
         Self {
             area,
@@ -111,7 +111,7 @@ impl<'b> Pen<'b> {
     }
 }
 
-fn waiting(view: &View) -> String {
+fn waiting(view: &ViewData) -> String {
     if view.state == RunState::Empty {
         format!("waiting for {}", clean(&view.path))
     } else {
@@ -119,7 +119,7 @@ fn waiting(view: &View) -> String {
     }
 }
 
-fn header(view: &View, state: &State, wide: usize) -> [Line<'static>; 4] {
+fn header(view: &ViewData, state: &ViewState, wide: usize) -> [Line<'static>; 4] {
     let mut first = match view.run.run() {
         "" => "heavytail".to_owned(),
         name => clean(name),
@@ -176,7 +176,7 @@ fn scalars(run: &Trajectory) -> String {
 /// The time that observations take, for the last one and in total. Snapshots take time on the
 /// training thread. The analysis runs on another thread. The shares refer to the time from the
 /// run's beginning to the log's last change.
-fn cost(view: &View) -> String {
+fn cost(view: &ViewData) -> String {
     let Some(last) = view.run.summaries().last() else {
         return String::new();
     };
@@ -207,7 +207,7 @@ fn cost(view: &View) -> String {
 }
 
 /// The newest alarms, followed by the newest notices, below a title.
-fn notices(view: &View, wide: usize) -> Vec<Line<'static>> {
+fn notices(view: &ViewData, wide: usize) -> Vec<Line<'static>> {
     let all = view.run.notices();
     let newest = all[all.len().saturating_sub(NOTICES)..].iter().rev();
     let alarms = view.run.alarms().iter().rev().map(|alarm| {
@@ -276,7 +276,7 @@ impl Widths {
     }
 }
 
-fn table(pen: &mut Pen, view: &View, rows: &[Row], selected: usize, kept: usize) {
+fn table(pen: &mut LineWriter, view: &ViewData, rows: &[Row], selected: usize, kept: usize) {
     let names: Vec<String> = rows.iter().map(|r| clean(&r.record.layer)).collect();
     let longest = names.iter().map(|n| width(n)).max().unwrap_or(0);
     let history = rows.iter().map(|r| r.alphas.len()).max().unwrap_or(0);

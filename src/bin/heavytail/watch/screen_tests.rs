@@ -13,8 +13,8 @@ use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ratatui::style::Color;
 
 use super::colors::Colors;
-use super::screen::{View, draw, height, plain};
-use super::state::{Asked, Sort, State};
+use super::screen::{ViewData, draw, height, plain};
+use super::state::{KeyAction, Sort, ViewState};
 use std::time::Duration;
 
 const LONG: &str = "encoder.layers.11.self_attention.output_projection.weight";
@@ -88,8 +88,8 @@ fn training() -> Trajectory {
     lines.into_iter().collect()
 }
 
-fn view(run: &Trajectory) -> View<'_> {
-    View {
+fn view(run: &Trajectory) -> ViewData<'_> {
+    ViewData {
         run,
         path: "runs/demo/log.jsonl".into(),
         state: RunState::Running,
@@ -99,18 +99,18 @@ fn view(run: &Trajectory) -> View<'_> {
     }
 }
 
-fn picture(view: &View, state: &mut State, wide: u16, high: u16) -> Buffer {
+fn picture(view: &ViewData, state: &mut ViewState, wide: u16, high: u16) -> Buffer {
     let mut terminal = Terminal::new(TestBackend::new(wide, high)).unwrap();
     let draw = |frame: &mut ratatui::Frame| draw(view, state, frame.area(), frame.buffer_mut());
     terminal.draw(draw).unwrap();
     terminal.backend().buffer().clone()
 }
 
-fn text(run: &Trajectory, state: &mut State, wide: u16, high: u16) -> String {
+fn text(run: &Trajectory, state: &mut ViewState, wide: u16, high: u16) -> String {
     plain(&picture(&view(run), state, wide, high))
 }
 
-fn press(state: &mut State, run: &Trajectory, key: KeyCode) -> Asked {
+fn press(state: &mut ViewState, run: &Trajectory, key: KeyCode) -> KeyAction {
     state.key(KeyEvent::new(key, KeyModifiers::NONE), run)
 }
 
@@ -128,7 +128,7 @@ fn alarms_come_before_notices() {
         AlarmRule::NotFinite,
         evidence,
     )));
-    let text = text(&run, &mut State::default(), 80, 24);
+    let text = text(&run, &mut ViewState::default(), 80, 24);
     let lines: Vec<&str> = text.lines().collect();
     let title = lines
         .iter()
@@ -143,7 +143,7 @@ fn alarms_come_before_notices() {
 #[test]
 fn everything_is_there_at_80_by_24() {
     let run = training();
-    let text = text(&run, &mut State::default(), 80, 24);
+    let text = text(&run, &mut ViewState::default(), 80, 24);
     let lines: Vec<&str> = text.lines().collect();
     assert!(
         lines[0].contains("epoch 4 · step 400 · observed 12 s ago"),
@@ -189,10 +189,10 @@ fn it_fits_every_terminal_and_nothing_commands_it() {
             for details in [None, Some(0), Some(1000)] {
                 for run in [&run, &empty] {
                     let selected = Some(HOSTILE.to_owned());
-                    let mut state = State {
+                    let mut state = ViewState {
                         selected,
                         details,
-                        ..State::default()
+                        ..ViewState::default()
                     };
                     let buffer = picture(&view(run), &mut state, wide, high);
                     let control = |c: char| c.is_control() || c == '\u{202e}';
@@ -207,7 +207,7 @@ fn it_fits_every_terminal_and_nothing_commands_it() {
             }
         }
     }
-    let narrow = text(&run, &mut State::default(), 60, 24);
+    let narrow = text(&run, &mut ViewState::default(), 60, 24);
     for word in [
         "conv1.weight",
         "R  Random-like",
@@ -216,7 +216,7 @@ fn it_fits_every_terminal_and_nothing_commands_it() {
     ] {
         assert!(narrow.contains(word), "{narrow}");
     }
-    let wide = text(&run, &mut State::default(), 160, 24);
+    let wide = text(&run, &mut ViewState::default(), 160, 24);
     assert!(wide.contains(LONG) && wide.contains("α of noise"), "{wide}");
 }
 
@@ -224,11 +224,11 @@ fn it_fits_every_terminal_and_nothing_commands_it() {
 fn colour_is_never_alone() {
     let run = training();
     let tile = |colors: Colors| {
-        let view = View {
+        let view = ViewData {
             colors,
             ..view(&run)
         };
-        let buffer = picture(&view, &mut State::default(), 80, 24);
+        let buffer = picture(&view, &mut ViewState::default(), 80, 24);
         let cell = buffer
             .content
             .iter()
@@ -243,8 +243,8 @@ fn colour_is_never_alone() {
 #[test]
 fn keys_select_sort_and_open_a_layer() {
     let run = training();
-    let mut state = State::default();
-    let mark = |state: &mut State| {
+    let mut state = ViewState::default();
+    let mark = |state: &mut ViewState| {
         let text = text(&run, state, 100, 24);
         let line = text.lines().find(|l| l.starts_with('>')).expect(&text);
         line.split_whitespace().nth(1).unwrap().to_owned()
@@ -286,13 +286,13 @@ fn keys_select_sort_and_open_a_layer() {
     for word in words {
         assert!(details.contains(word), "{word}:\n{details}");
     }
-    assert_eq!(press(&mut state, &run, KeyCode::Esc), Asked::Nothing);
+    assert_eq!(press(&mut state, &run, KeyCode::Esc), KeyAction::Nothing);
     press(&mut state, &run, KeyCode::Char('p'));
     assert!(text(&run, &mut state, 80, 24).contains("PAUSED"));
-    assert_eq!(press(&mut state, &run, KeyCode::Esc), Asked::Quit);
-    assert_eq!(press(&mut state, &run, KeyCode::Char('q')), Asked::Quit);
+    assert_eq!(press(&mut state, &run, KeyCode::Esc), KeyAction::Quit);
+    assert_eq!(press(&mut state, &run, KeyCode::Char('q')), KeyAction::Quit);
     let interrupt = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
-    assert_eq!(state.key(interrupt, &run), Asked::Quit);
+    assert_eq!(state.key(interrupt, &run), KeyAction::Quit);
 }
 
 #[test]
@@ -302,7 +302,7 @@ fn a_layer_that_was_not_analysed_again_says_so() {
     record.stamp = Stamp::from_epoch(7);
     record.carried = Some(Carried::new(Stamp::from_epoch(5), 0.0012, 0.25, 1.0));
     run.push(Line::Layer(Box::new(record)));
-    let mut state = State::default();
+    let mut state = ViewState::default();
     press(&mut state, &run, KeyCode::Enter);
     let text = text(&run, &mut state, 160, 40);
     assert!(
@@ -314,11 +314,11 @@ fn a_layer_that_was_not_analysed_again_says_so() {
 #[test]
 fn it_waits_for_what_is_not_there_yet() {
     let run = Trajectory::default();
-    let missing = View {
+    let missing = ViewData {
         state: RunState::Empty,
         ..view(&run)
     };
-    let text = plain(&picture(&missing, &mut State::default(), 80, 24));
+    let text = plain(&picture(&missing, &mut ViewState::default(), 80, 24));
     assert!(text.contains("waiting for runs/demo/log.jsonl"), "{text}");
 }
 
@@ -326,7 +326,12 @@ fn it_waits_for_what_is_not_there_yet() {
 fn one_picture_has_every_layer() {
     let run = training();
     let view = view(&run);
-    let text = plain(&picture(&view, &mut State::default(), 80, height(&view)));
+    let text = plain(&picture(
+        &view,
+        &mut ViewState::default(),
+        80,
+        height(&view),
+    ));
     for word in ["conv1.weight", "fc1.weight", "broken", "notices (1)", "NaN"] {
         assert!(text.contains(word), "{text}");
     }

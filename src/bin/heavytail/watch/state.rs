@@ -88,14 +88,14 @@ pub fn rows(run: &Trajectory, sort: Sort) -> Vec<Row<'_>> {
 
 /// What the program must do after a key, apart from a new drawing.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum KeyAction {
     Nothing,
     Quit,
 }
 
 /// The choices of the user.
 #[derive(Debug, Default)]
-pub struct State {
+pub struct ViewState {
     /// The name of the selected layer. `None` selects the first layer. A new order does not change
     /// the selection.
     pub selected: Option<String>,
@@ -106,7 +106,7 @@ pub struct State {
     pub paused: bool,
 }
 
-impl State {
+impl ViewState {
     /// The position of the selected layer in the rows.
     pub fn selected_in(selected: &Option<String>, rows: &[Row]) -> usize {
         let is = |row: &Row| Some(&row.record.layer) == selected.as_ref();
@@ -114,13 +114,13 @@ impl State {
     }
 
     /// Changes the state according to a key.
-    pub fn key(&mut self, key: KeyEvent, run: &Trajectory) -> Asked {
+    pub fn key(&mut self, key: KeyEvent, run: &Trajectory) -> KeyAction {
         match key.code {
             KeyCode::Char('c') if key.modifiers.contains(KeyModifiers::CONTROL) => {
-                return Asked::Quit;
+                return KeyAction::Quit;
             }
-            KeyCode::Char('q') => return Asked::Quit,
-            KeyCode::Esc if self.details.take().is_none() => return Asked::Quit,
+            KeyCode::Char('q') => return KeyAction::Quit,
+            KeyCode::Esc if self.details.take().is_none() => return KeyAction::Quit,
             KeyCode::Esc => {}
             KeyCode::Enter if self.details.take().is_none() => self.details = Some(0),
             KeyCode::Enter => {}
@@ -132,7 +132,7 @@ impl State {
             KeyCode::PageDown => self.go(10, run),
             _ => {}
         }
-        Asked::Nothing
+        KeyAction::Nothing
     }
 
     /// Moves the selection or scrolls the details by this number of lines.

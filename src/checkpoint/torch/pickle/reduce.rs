@@ -14,7 +14,7 @@ const MAX_ARGUMENTS: usize = 8;
 
 impl Vm<'_, '_> {
     /// The first [`MAX_ARGUMENTS`] items of a tuple.
-    fn few(&self, id: Id) -> Vec<Id> {
+    fn first_arguments(&self, id: Id) -> Vec<Id> {
         self.items(id).iter().take(MAX_ARGUMENTS).copied().collect()
     }
 
@@ -33,8 +33,8 @@ impl Vm<'_, '_> {
     }
 
     /// Pushes the result of a call of `class`, or of `class.__new__`.
-    pub(super) fn call(&mut self, class: Id, args: Id) -> Result<()> {
-        let items = self.few(args);
+    pub(super) fn push_call_result(&mut self, class: Id, args: Id) -> Result<()> {
+        let items = self.first_arguments(args);
         let item = |index: usize| items.get(index).copied().unwrap_or(NONE);
         match (self.text(class), items.as_slice()) {
             // Protocols 0 and 1 pass the pairs as the argument.
@@ -70,7 +70,7 @@ impl Vm<'_, '_> {
             (name @ "torch._tensor._rebuild_from_type_v2", &[function, _, args, ..])
                 if self.text(function) != name =>
             {
-                self.call(function, args)
+                self.push_call_result(function, args)
             }
             // Protocols 0 and 1 make objects by this call: (class, base, state).
             ("copy_reg._reconstructor" | "copyreg._reconstructor", &[class, ..]) => {
@@ -81,20 +81,20 @@ impl Vm<'_, '_> {
     }
 
     /// Pushes the value of a persistent id, PyTorch's reference to data outside the pickle.
-    pub(super) fn persistent(&mut self, id: Id) -> Result<()> {
-        let items = self.few(id);
+    pub(super) fn push_persistent(&mut self, id: Id) -> Result<()> {
+        let items = self.first_arguments(id);
         let what = items.first().map_or("", |&what| self.text(what));
         match (what, items.as_slice()) {
             ("storage", &[_, kind, key, ..]) => {
                 if self.text(key).is_empty() || self.text(key).len() > MAX_KEY_LENGTH {
-                    return self.bad("a storage's name is no name");
+                    return self.format_error("a storage's name is no name");
                 }
                 let view = items.get(5).copied().unwrap_or(NONE);
                 self.push_new(Value::Storage { kind, key, view })
             }
             // A class with its source code. Saved whole modules contain it.
             ("module", &[_, class, ..]) => self.push(class),
-            _ => self.bad("a reference to something outside that is no storage"),
+            _ => self.format_error("a reference to something outside that is no storage"),
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::error::Result;
 /// The largest number of values that one pickle may build. A tensor takes about 16.
 const MAX_VALUES: usize = 1 << 21;
 /// The largest number of items in all containers of a pickle together.
-const MAX_MEMBERS: usize = 1 << 23;
+const MAX_ITEMS: usize = 1 << 23;
 /// The largest height of the stack, marks included.
 const MAX_STACK_HEIGHT: usize = 1 << 20;
 /// The longest name of a class or function in bytes. A short opcode can repeat a name.
@@ -59,13 +59,13 @@ pub(super) struct Vm<'a, 'f> {
 
 impl Vm<'_, '_> {
     /// An error that names the current byte.
-    pub(super) fn bad<T>(&self, cause: impl std::fmt::Display) -> Result<T> {
-        Err(self.stream.bad(format!("pickle: {cause}")))
+    pub(super) fn format_error<T>(&self, cause: impl std::fmt::Display) -> Result<T> {
+        Err(self.stream.format_error(format!("pickle: {cause}")))
     }
 
     pub(super) fn push(&mut self, id: Id) -> Result<()> {
         if self.stack.len() + self.marks.len() >= MAX_STACK_HEIGHT {
-            return self.bad("its stack is too high");
+            return self.format_error("its stack is too high");
         }
         self.stack.push(id);
         Ok(())
@@ -74,7 +74,7 @@ impl Vm<'_, '_> {
     /// Adds a value to the list of all values and returns its number.
     fn add(&mut self, value: Value) -> Result<Id> {
         if self.values.len() >= MAX_VALUES {
-            return self.bad(format!("more than {MAX_VALUES} values"));
+            return self.format_error(format!("more than {MAX_VALUES} values"));
         }
         self.values.push(value);
         Ok((self.values.len() - 1) as Id)
@@ -89,7 +89,7 @@ impl Vm<'_, '_> {
     fn pop(&mut self) -> Result<Id> {
         let floor = self.marks.last().copied().unwrap_or(0);
         if self.stack.len() <= floor {
-            return self.bad("its stack is empty");
+            return self.format_error("its stack is empty");
         }
         Ok(self.stack.pop().unwrap_or(NONE))
     }
@@ -104,7 +104,7 @@ impl Vm<'_, '_> {
     /// Pops the last mark and everything above it.
     fn since_mark(&mut self) -> Result<Vec<Id>> {
         let Some(mark) = self.marks.pop() else {
-            return self.bad("a mark is missing");
+            return self.format_error("a mark is missing");
         };
         self.count(self.stack.len() - mark)?;
         Ok(self.stack.split_off(mark))
@@ -113,8 +113,8 @@ impl Vm<'_, '_> {
     /// Counts new items of containers, up to the limit.
     pub(super) fn count(&mut self, members: usize) -> Result<()> {
         self.members += members;
-        if self.members > MAX_MEMBERS {
-            return self.bad(format!("more than {MAX_MEMBERS} members of containers"));
+        if self.members > MAX_ITEMS {
+            return self.format_error(format!("more than {MAX_ITEMS} members of containers"));
         }
         Ok(())
     }
@@ -171,7 +171,7 @@ impl Vm<'_, '_> {
     fn memoize(&mut self, key: u64) -> Result<()> {
         let id = self.top()?;
         if self.memo.len() >= MAX_VALUES && !self.memo.contains_key(&key) {
-            return self.bad("its memo is too large");
+            return self.format_error("its memo is too large");
         }
         self.memo.insert(key, id);
         Ok(())
@@ -181,14 +181,14 @@ impl Vm<'_, '_> {
     fn recall(&mut self, key: u64) -> Result<()> {
         match self.memo.get(&key) {
             Some(&id) => self.push(id),
-            None => self.bad(format!("nothing is kept as {key}")),
+            None => self.format_error(format!("nothing is kept as {key}")),
         }
     }
 
     fn key_line(&mut self) -> Result<u64> {
         let line = self.line()?;
         line.parse()
-            .or_else(|_| self.bad(format!("`{line}` is no key of its memo")))
+            .or_else(|_| self.format_error(format!("`{line}` is no key of its memo")))
     }
 
     fn append(&mut self, list: Id, items: Vec<Id>) {
@@ -215,14 +215,14 @@ impl Vm<'_, '_> {
         Ok(())
     }
 
-    fn dict_of(&mut self, items: &[Id]) -> Result<()> {
+    fn push_dict(&mut self, items: &[Id]) -> Result<()> {
         let pairs = items.chunks_exact(2).map(|p| (p[0], p[1])).collect();
         self.push_new(Value::Dict(pairs))
     }
 
     fn global(&mut self, module: &str, name: &str) -> Result<()> {
         if module.len() + name.len() > MAX_NAME_LENGTH {
-            return self.bad("a name is too long");
+            return self.format_error("a name is too long");
         }
         self.push_new(Value::Global(format!("{module}.{name}").into()))
     }
@@ -354,7 +354,7 @@ impl Vm<'_, '_> {
             b'}' => self.push_new(Value::Dict(Vec::new())),
             b'd' => {
                 let items = self.since_mark()?;
-                self.dict_of(&items)
+                self.push_dict(&items)
             }
             b's' => {
                 let value = self.pop()?;
@@ -387,12 +387,12 @@ impl Vm<'_, '_> {
             b'R' | 0x81 => {
                 let args = self.pop()?;
                 let class = self.pop()?;
-                self.call(class, args)
+                self.push_call_result(class, args)
             }
             0x92 => {
                 let (_, args) = (self.pop()?, self.pop()?);
                 let class = self.pop()?;
-                self.call(class, args)
+                self.push_call_result(class, args)
             }
             b'i' => {
                 let (module, name) = (self.line()?, self.line()?);
@@ -409,13 +409,13 @@ impl Vm<'_, '_> {
             b'b' => self.build(),
             b'Q' => {
                 let id = self.pop()?;
-                self.persistent(id)
+                self.push_persistent(id)
             }
             b'P' => {
                 let line = self.line()?;
-                self.bad(format!("a reference to `{line}` outside"))
+                self.format_error(format!("a reference to `{line}` outside"))
             }
-            _ => self.bad(format!("opcode {op:#04x} is unknown or not allowed")),
+            _ => self.format_error(format!("opcode {op:#04x} is unknown or not allowed")),
         }
     }
 }

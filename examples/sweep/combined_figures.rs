@@ -9,7 +9,7 @@ use heavytail::{
     plot::{self, Chart, ChartAxis, ChartPanel, Curve, CurveColor},
 };
 
-use crate::figures::{Experiment, Knob, LAYER, band, last, spectrum};
+use crate::figures::{Experiment, LAYER, VariedSetting, band, last, spectrum};
 use crate::support::sweep::{LayerResult, Row};
 
 /// Draws soft rank and phase against lr/batch, for experiments that vary different settings.
@@ -79,9 +79,9 @@ pub fn gallery(experiments: &[Experiment], path: &Path) -> Result<()> {
             continue;
         };
         let knob = match experiment.knob {
-            Knob::BatchSize => format!("batch size {}", row.run.batch_size),
-            Knob::LearningRate => format!("lr {}", row.run.lr),
-            Knob::WeightDecay => format!("weight decay {}", row.run.weight_decay),
+            VariedSetting::BatchSize => format!("batch size {}", row.run.batch_size),
+            VariedSetting::LearningRate => format!("lr {}", row.run.lr),
+            VariedSetting::WeightDecay => format!("weight decay {}", row.run.weight_decay),
         };
         spectra.push((format!("{}: {knob}", phase.title()), spectrum(layer)?));
     }

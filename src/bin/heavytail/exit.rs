@@ -1,7 +1,7 @@
 //! The outcome of a command, from which its exit code follows.
 
 /// The outcome of a command that did not return an error.
-pub enum Ended {
-    Well,
-    WithFailedLayers,
+pub enum Exit {
+    Success,
+    FailedLayers,
 }

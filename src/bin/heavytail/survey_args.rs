@@ -14,7 +14,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 /// The options that choose the layers and the analysis.
 #[derive(Args, Clone)]
-pub struct Judging {
+pub struct SurveyArgs {
     /// Only layers whose name matches one of these regular expressions
     #[arg(long, value_name = "REGEX")]
     include: Vec<String>,
@@ -27,8 +27,8 @@ pub struct Judging {
     /// live: one spectrum and its fits. full: also bootstrap intervals, goodness of fit,
     /// alternative distributions, and reruns with permuted and equalised matrices. full takes about
     /// ten times as long
-    #[arg(long, value_enum, default_value_t = Deep::Live)]
-    depth: Deep,
+    #[arg(long, value_enum, default_value_t = DepthArg::Live)]
+    depth: DepthArg,
     /// Fill the shared columns in the conventions of this tool
     #[arg(long, value_enum, value_name = "TOOL")]
     compat: Option<Tool>,
@@ -48,7 +48,7 @@ pub struct Judging {
 }
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq)]
-enum Deep {
+enum DepthArg {
     Live,
     Full,
 }
@@ -59,14 +59,14 @@ enum Tool {
     WeightWatcher,
 }
 
-impl Judging {
+impl SurveyArgs {
     pub fn options(&self) -> Result<SurveyOptions> {
         if self.jobs == Some(0) || self.min_evals == 0 {
             bail!("--jobs and --min-evals must be at least 1");
         }
         let mut options = SurveyOptions::default();
         options.config = Config::live();
-        if self.deep() {
+        if self.is_full() {
             options.config.depth = Depth::Full;
         }
         options.selection = Selection::new(&self.include, &self.exclude)?;
@@ -90,7 +90,7 @@ impl Judging {
             self.include,
             self.exclude,
             self.min_evals,
-            self.deep(),
+            self.is_full(),
             self.compat(),
             self.base,
             self.lora_alpha,
@@ -102,8 +102,8 @@ impl Judging {
         self.compat.is_some()
     }
 
-    fn deep(&self) -> bool {
-        self.depth == Deep::Full
+    fn is_full(&self) -> bool {
+        self.depth == DepthArg::Full
     }
 
     /// Analyses one model and shows a progress bar if the standard error is a terminal.
