@@ -198,7 +198,7 @@ impl RunResult {
         let summary = |get: fn(&heavytail::record::Summary) -> Option<f64>| {
             let at = |epoch: &usize| {
                 trajectory
-                    .summaries
+                    .summaries()
                     .iter()
                     .find(|s| s.stamp.epoch == *epoch)
             };

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     batch::{Batch, ImageBatcher},
-    checkpoint::{Checkpoints, KEPT, PARTS, ResumableLoader},
+    checkpoint::{Checkpoints, KEPT_CHECKPOINTS, PARTS, ResumableLoader},
     cifar,
     data::Images,
     screen::{Screen, Table},
@@ -301,11 +301,11 @@ fn supervised<M: Network>(
     let Some(checkpoints) = checkpoints else {
         return SupervisedTraining::new(out, train, valid);
     };
-    let train = Continued::new(train, device.clone(), settings.seed, checkpoints.epoch);
+    let train = ResumableLoader::new(train, device.clone(), settings.seed, checkpoints.epoch);
     let [model, optim, scheduler] = PARTS.map(|part| checkpoints.writer(part));
     let training = SupervisedTraining::new(out, Arc::new(train), valid)
         .with_custom_checkpointers(model, optim, scheduler)
-        .with_checkpointing_strategy(KeepLastNCheckpoints::new(KEPT));
+        .with_checkpointing_strategy(KeepLastNCheckpoints::new(KEPT_CHECKPOINTS));
     match checkpoints.epoch {
         0 => training,
         epoch => training.checkpoint(epoch),

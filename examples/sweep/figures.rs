@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, ensure};
 use heavytail::{
     Phase,
-    correlation::{Correlation, kendall},
     plot::{self, Chart, ChartAxis, ChartPanel, Curve, CurveColor, PhaseCell},
+    rank_correlation::{Correlation, kendall},
     spectrum::Spectrum,
     sweep::read_results,
 };

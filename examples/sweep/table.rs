@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use heavytail::{
     Phase,
-    correlation::{Correlation, spearman},
+    rank_correlation::{Correlation, spearman},
 };
 
 use crate::figures::{Experiment, LAYER, cell, extent, last};

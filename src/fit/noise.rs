@@ -27,7 +27,6 @@ pub const LEVELS: [f64; 7] = [0.05, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99];
 
 /// Simulated quantiles over a grid of shapes.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
 pub struct Table {
     /// How the table was made.
     pub provenance: String,
