@@ -77,7 +77,7 @@ fn memory(_: &mut Criterion) {
             at(200)
         );
     } else {
-        println!("    this system does not tell its resident memory");
+        println!("    resident memory is not available on this system");
     }
 }
 

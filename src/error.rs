@@ -66,7 +66,7 @@ pub enum Error {
     #[error("the analysis worker stopped: {0}")]
     Worker(String),
     /// Another process writes to this log.
-    #[error("{}: a run is being written there ({holder}); wait for its end or choose another folder", path.display())]
+    #[error("{}: another process is writing this run ({holder}). Wait until it ends, or choose another folder", path.display())]
     Locked {
         /// The log.
         path: PathBuf,
@@ -74,13 +74,13 @@ pub enum Error {
         holder: String,
     },
     /// Another process deleted, truncated or replaced a file of a sink.
-    #[error("{}: the file was deleted, cut back or replaced", path.display())]
+    #[error("{}: the file was deleted, truncated or replaced", path.display())]
     FileReplaced {
         /// The file.
         path: PathBuf,
     },
     /// A file of a sink was moved. The sink continues to write to it at its new path.
-    #[error("{}: the file was moved; it is written on where it is now", path.display())]
+    #[error("{}: the file was moved. Output continues at its new path", path.display())]
     FileMoved {
         /// Its old path.
         path: PathBuf,
@@ -123,7 +123,7 @@ pub enum LayerError {
         cols: usize,
     },
     /// The number of values does not match the shape.
-    #[error("shape {expected:?} does not fit {found} values")]
+    #[error("shape {expected:?} does not match {found} values")]
     WrongLength {
         /// The shape.
         expected: Vec<usize>,
@@ -136,14 +136,14 @@ pub enum LayerError {
         /// The reason.
         why: SkipReason,
     },
-    /// An eigenvalue is negative or not finite. Usually the weights leave the range of f64.
-    #[error("an eigenvalue is {value}: the weights leave the range of f64")]
+    /// An eigenvalue is negative or not finite. Usually the eigenvalues exceed the range of f64.
+    #[error("an eigenvalue is {value}, which is negative or outside the range of f64")]
     OutOfRange {
         /// The eigenvalue, as text because JSON has no infinity.
         value: String,
     },
     /// The number of eigenvalues does not match the shape of the matrix.
-    #[error("{count} eigenvalues do not make the spectrum of a {n}×{m} matrix")]
+    #[error("{count} eigenvalues do not fit an {n}×{m} matrix")]
     NotASpectrum {
         /// Number of eigenvalues.
         count: usize,

@@ -32,9 +32,9 @@ pub struct FileNames {
 }
 
 impl FileNames {
-    /// The file name of each of `names`, in the same order: the prefix, the safe_name name, and a number
-    /// if it is taken. It has no extension. Names that are already safe_name take precedence, so they
-    /// stay unchanged. The prefix itself must be safe_name.
+    /// The file name of each of `names`, in the same order: the prefix, the safe name, and a number
+    /// if it is taken. It has no extension. Names that are already safe take precedence, so they
+    /// stay unchanged. The prefix itself must be safe.
     pub fn stems<'a>(
         &mut self,
         prefix: &str,
@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(stems(names), names);
         let longest = "x".repeat(MAX_BYTES);
         assert_eq!(stems([&longest]), [longest.as_str()]);
-        // A safe_name name stays unchanged behind another that becomes the same.
+        // A safe name stays unchanged behind another that becomes the same.
         assert_eq!(stems(["a:b", "a_b"]), ["a_b-2", "a_b"]);
     }
 

@@ -5,7 +5,7 @@
 //! problems*, Biometrika 33, 1945). Spearman's ρ is the correlation of the ranks, where tied values
 //! share the mean of their ranks.
 //!
-//! A p-value is the share of random permutations with a coefficient as as_extreme from zero, on either
+//! A p-value is the share of random permutations with a coefficient as far from zero, on either
 //! side. Intervals are those of Fieller, Hartley and Pearson (*Tests for rank correlation
 //! coefficients*, Biometrika 44, 1957): atanh of the coefficient is nearly normal, with variance
 //! .437/(n − 4) for τ and 1.06/(n − 3) for ρ.
@@ -21,7 +21,7 @@ pub struct Correlation {
     pub value: f64,
     /// Number of pairs.
     pub n: usize,
-    /// p-value: the share of 2,000 random pairings and the given one that are as as_extreme from zero. It
+    /// p-value: the share of 2,000 random pairings and the given one that are as far from zero. It
     /// is never below 1/2001. It is an estimate (for few pairs, of k/n!) with a standard error of
     /// up to .011.
     pub p: f64,
@@ -152,7 +152,7 @@ mod tests {
         let up: Vec<(f64, f64)> = (0..4).map(|i| (f64::from(i), f64::from(i * i))).collect();
         let t = kendall(&up).unwrap();
         assert_eq!((t.value, t.n), (1.0, 4));
-        // Two of 24 orders are as as_extreme from zero.
+        // Two of 24 orders are as far from zero.
         assert!((t.p - 2.0 / 24.0).abs() < 0.02, "{}", t.p);
         let down: Vec<(f64, f64)> = (0..12).map(|i| (f64::from(i), -f64::from(i))).collect();
         assert_eq!(spearman(&down).unwrap().value, -1.0);

@@ -35,7 +35,7 @@ use heavytail::fit::REPLICATES;
 use serde::Serialize;
 
 #[derive(Parser)]
-#[command(about = "Judge the classifier and the fits on matrices of known phase")]
+#[command(about = "Measure the classifier and the fits on matrices of known phase")]
 struct Options {
     /// Run this part only
     #[arg(long)]

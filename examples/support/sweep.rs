@@ -314,7 +314,7 @@ impl Spec {
 
     /// Trains in `folder`, or continues a training there, and returns the result.
     pub fn run(&self, folder: &Path, data: Option<&Path>, backend: Backend) -> Result<RunResult> {
-        ensure!(self.batch_size > 0, "a batch size of 0 trains nothing");
+        ensure!(self.batch_size > 0, "the batch size must be at least 1");
         let start = Instant::now();
         let data = match self.data {
             Data::Embedded => None,
@@ -356,7 +356,7 @@ impl Spec {
                 train(&settings, &task, build, folder, Some(&checkpoints))?
             }
         };
-        let outcome = outcome.context("the run was not watched")?;
+        let outcome = outcome.context("the run has no monitor")?;
         if let Some(failure) = outcome.failures.into_iter().next() {
             return Err(failure.error.into());
         }

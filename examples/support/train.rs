@@ -266,7 +266,7 @@ pub fn train<M: Network>(
             builder = builder.resume().starting_epoch(checkpoints.epoch);
         }
     }
-    let monitor = builder.build().context("cannot watch the run")?;
+    let monitor = builder.build().context("cannot start the monitor")?;
     let training = supervised(settings, task, &device, out, checkpoints)
         .with_metric_logger(monitor.metric_logger(out.join("burn")))
         .metric_valid_numeric(monitor.alpha_metric())

@@ -89,7 +89,7 @@ impl Grid {
             return Ok(self.epochs);
         };
         let items = self.train_items.context("--steps needs --train-items")?;
-        ensure!(batch_size > 0, "a batch size of 0 trains nothing");
+        ensure!(batch_size > 0, "the batch size must be at least 1");
         let each = items.div_ceil(batch_size);
         ensure!(
             steps.is_multiple_of(each),

@@ -49,10 +49,7 @@ pub(super) fn list(folder: &Path) -> Result<Contents> {
             // The folder holds no index, so a JSON file holds settings.
             None | Some(Format::Json) => {
                 if has_weight_extension(&file) {
-                    unread.push((
-                        name.into_owned(),
-                        "a file of no format that is read".to_owned(),
-                    ));
+                    unread.push((name.into_owned(), "its format is not supported".to_owned()));
                 }
             }
             Some(format) => match format::list(&source, false) {

@@ -50,9 +50,11 @@ pub(super) fn list(source: &Source, is_shard: bool) -> Result<Contents> {
         Some(Format::Legacy) => torch::list_legacy(source, is_shard),
         Some(Format::Burnpack) => burnpack::list(source),
         Some(Format::Npy) => npy::list(source),
-        Some(Format::Json) => Err(source.format_error("an index of shards, where a shard should be")),
+        Some(Format::Json) => {
+            Err(source.format_error("expected a shard, found an index of shards"))
+        }
         None => Err(source.format_error(
-            "no weight file that is read here (safetensors, PyTorch, burnpack or NumPy), by its first bytes",
+            "not a weight file of a supported format (safetensors, PyTorch, burnpack, NumPy)",
         )),
     }
 }

@@ -43,13 +43,13 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     }
     let bytes = source.bytes(0, source.len())?;
     let index: Index = serde_json::from_slice(&bytes)
-        .map_err(|e| Error::format(path, Some(e.line()), format!("no index of shards: {e}")))?;
+        .map_err(|e| Error::format(path, Some(e.line()), format!("not an index of shards: {e}")))?;
     // For each shard: the tensors that it should hold, and whether it holds them.
     let mut shards: BTreeMap<&str, BTreeMap<&str, bool>> = BTreeMap::new();
     for (tensor, shard) in &index.weight_map {
         if !is_plain_name(shard) {
             return Err(source.format_error(format!(
-                "tensor `{tensor}`: shard `{shard}` is not the name of a file beside the index"
+                "tensor `{tensor}`: shard `{shard}` is not a plain file name"
             )));
         }
         shards.entry(shard).or_default().insert(tensor, false);
@@ -111,7 +111,7 @@ fn no_shard_message(first: &str, count: usize, folder: &Path) -> String {
         return format!("shard `{first}` is missing{others}");
     }
     format!(
-        "shard `{first}` is missing{others}; weight files that are there: {}",
+        "shard `{first}` is missing{others}; existing weight files: {}",
         existing_weight_files.join(", ")
     )
 }

@@ -71,7 +71,7 @@ impl Location {
         strides: Option<Vec<u64>>,
         offset: u64,
     ) -> Result<Self, String> {
-        let size = dtype.size().ok_or("its type is not read")?;
+        let size = dtype.size().ok_or("its type is not supported")?;
         if shape.len() > MAX_AXES {
             return Err(format!("{} axes", shape.len()));
         }

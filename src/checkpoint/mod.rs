@@ -121,7 +121,7 @@ impl Checkpoint {
         let mut locations = Vec::new();
         for entry in contents.entries {
             if !names.insert(entry.name.clone()) {
-                skipped.push((entry.name, "a second tensor of this name".to_owned()));
+                skipped.push((entry.name, "another tensor has this name".to_owned()));
                 continue;
             }
             let file = entry.location.file().to_owned();

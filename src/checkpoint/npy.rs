@@ -41,7 +41,10 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     let mut contents = Contents::default();
     let (dtype, big_endian) = dtype(&header.descr);
     if let Dtype::Other(descr) = &dtype {
-        contents.skip(name, format!("values of type `{descr}`, no floats"));
+        contents.skip(
+            name,
+            format!("values of type `{descr}`, which is not supported"),
+        );
         return Ok(contents);
     }
     let start = at + length;
@@ -135,7 +138,7 @@ fn expect_token(rest: &mut &str, token: &str) -> Result<(), String> {
 fn parse_string<'a>(rest: &mut &'a str) -> Result<&'a str, String> {
     let quote = if rest.starts_with('"') { "\"" } else { "'" };
     let body = rest.strip_prefix(quote).ok_or("a string is missing")?;
-    let (inside, after) = body.split_once(quote).ok_or("a string without an end")?;
+    let (inside, after) = body.split_once(quote).ok_or("unterminated string")?;
     *rest = after.trim_start();
     Ok(inside)
 }
@@ -145,7 +148,7 @@ fn parse_descr(rest: &mut &str) -> Result<String, String> {
     if !rest.starts_with('[') {
         return parse_string(rest).map(str::to_owned);
     }
-    let end = rest.rfind(']').ok_or("a list without an end")?;
+    let end = rest.rfind(']').ok_or("unterminated list")?;
     let (inside, after) = rest.split_at(end + 1);
     *rest = after.trim_start();
     Ok(inside.to_owned())

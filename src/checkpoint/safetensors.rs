@@ -51,14 +51,17 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
             "F16" => Dtype::F16,
             "BF16" => Dtype::BF16,
             other => {
-                contents.skip(&name, format!("values of type {other}, which is not read"));
+                contents.skip(
+                    &name,
+                    format!("values of type {other}, which is not supported"),
+                );
                 continue;
             }
         };
         let storage = Storage {
             start: data
                 .checked_add(from)
-                .ok_or_else(|| bad("a range beyond all files".into()))?,
+                .ok_or_else(|| bad("its data offset is too large".into()))?,
             len: to - from,
             big_endian: false,
         };

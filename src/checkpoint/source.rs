@@ -194,7 +194,7 @@ impl Stream<'_> {
         read.map_err(|e| self.source.io(e))?;
         self.at += line.len() as u64;
         if line.pop() != Some(b'\n') {
-            return Err(self.format_error("a line without an end"));
+            return Err(self.format_error("unterminated line"));
         }
         Ok(line)
     }

@@ -13,7 +13,7 @@ use super::tail::{EQUALITY_TOLERANCE, RELATIVE_FLOOR, logs, usable};
 /// With σ = √λ: no σ moves by more than `drift` (Weyl), and Σ(Δσ)² ≤ drift² (Mirsky). So each ln
 /// λ_j lies in a known interval. By Cauchy's inequality Σ_{j>i} ln λ_j moves by at most
 /// 2·drift·√(Σ_{j>i} 1/(σ_j − drift)²). Both intervals are widened by the error of the solver
-/// before and lambda_interval_after the move.
+/// before and after the move.
 ///
 /// These intervals bound α_i and D_i of every start i of the tail. The old best start can reach
 /// some largest D. A start whose D_i must stay above it cannot win. Every other start must keep its
@@ -49,7 +49,7 @@ pub(crate) fn alpha_change_is_within(
     }
 }
 
-/// The interval of values that the solver may return for λ lambda_interval_after the move.
+/// The interval of values that the solver may return for λ after the move.
 fn lambda_interval_after(lambda: f64, drift: f64, error: f64) -> Interval {
     let low = ((lambda - error).max(0.0).sqrt() - drift).max(0.0);
     let high = (lambda + error).sqrt() + drift;
@@ -59,7 +59,7 @@ fn lambda_interval_after(lambda: f64, drift: f64, error: f64) -> Interval {
     }
 }
 
-/// Whether the fit uses the same eigenvalues lambda_interval_after the move: none crosses the floor, and they stay
+/// Whether the fit uses the same eigenvalues after the move: none crosses the floor, and they stay
 /// unequal.
 fn same_values(below: &[f64], x: &[f64], drift: f64, error: f64) -> bool {
     let low = lambda_interval_after(x[0], drift, error);
@@ -79,7 +79,7 @@ struct Interval {
     high: f64,
 }
 
-/// The intervals of ln λ and of its sums lambda_interval_after the move, relative to the old λmax.
+/// The intervals of ln λ and of its sums after the move, relative to the old λmax.
 struct MovedBounds {
     logs: Vec<Interval>,
     /// Σ_{j>i} ln λ_j for each start i.
@@ -115,7 +115,7 @@ impl MovedBounds {
         let (mut sum, mut steepness, mut off) = (0.0, 0.0, 0.0);
         for i in (0..x.len() - 1).rev() {
             let lambda = x[i + 1];
-            // The true σ is at least this large, before and lambda_interval_after the move.
+            // The true σ is at least this large, before and after the move.
             let sigma = (lambda - error).sqrt() - drift;
             sum += ln(lambda);
             steepness += sigma.powi(-2);

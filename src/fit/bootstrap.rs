@@ -13,7 +13,7 @@ use crate::law::normal;
 /// Number of replicates that suffices for a 90 % interval and for p at the 10 % level.
 pub const REPLICATES: usize = 200;
 
-/// Nominal coverage of [`AlphaInterval`], for which [`expanded_tail_probability`] is made.
+/// Nominal coverage of [`AlphaInterval`], for which [`expanded`] is made.
 const LEVEL: f64 = 0.9;
 
 /// A confidence interval for α.
@@ -49,7 +49,7 @@ pub struct GoodnessOfFit {
 /// many eigenvalues, drawn with replacement, and repeats the search for xmin. So the interval
 /// includes the uncertainty of the search.
 ///
-/// q is a little below 5 %. The percentiles are expanded_tail_probability for the size m of the fitted tail:
+/// q is a little below 5 %. The percentiles are expanded for the size m of the fitted tail:
 /// q = Φ(−√(m/(m−1))·t), where t is Student's 95 % point with m−1 degrees of freedom.
 ///
 /// # Source

@@ -17,7 +17,7 @@ pub(crate) const SMALL_SAMPLE: usize = 20;
 /// Shortest tail of the small-sample estimator, and fewest values that a fit needs.
 pub(crate) const MIN_TAIL: usize = 8;
 
-/// Distance in the sample evaluate_between the points that are computed first.
+/// Distance in the sample between the points that are computed first.
 const BLOCK: usize = 64;
 /// Rounding that the bounds allow for: an exp may not be monotone in its last bit.
 const SLACK: f64 = 1e-12;
@@ -30,7 +30,7 @@ const FIRST_TRIES: usize = 8;
 ///
 /// A tail is rejected as soon as one of its points has a distance of at least the best D so far.
 /// The points that rejected the previous tails are tried first, and they reject most tails. A tail
-/// that passes is cut into blocks. Both cdfs ascend, so evaluate_between two cdf_point points F_a, F_b the
+/// that passes is cut into blocks. Both cdfs ascend, so between two known points F_a, F_b the
 /// distance is at most max(F_b − a/m, b/m − F_a). A block whose bound is below the largest distance
 /// so far is skipped. The others are halved.
 ///
@@ -121,7 +121,7 @@ struct Tail<'a> {
     m: f64,
 }
 
-/// A point whose model cdf is cdf_point.
+/// A point whose model cdf is known.
 #[derive(Clone, Copy)]
 struct CdfPoint {
     k: usize,
@@ -182,7 +182,7 @@ impl Tail<'_> {
         })
     }
 
-    /// Compute the distance evaluate_between two cdf_point points where it may be larger. Returns whether D is
+    /// Compute the distance between two known points where it may be larger. Returns whether D is
     /// still below the bound.
     fn evaluate_between(&self, a: CdfPoint, b: CdfPoint, reached: &mut LargestDistance) -> bool {
         if b.k - a.k < 2 {

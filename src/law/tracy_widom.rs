@@ -125,7 +125,7 @@ impl Law for TracyWidom {
 ///
 /// Fails unless n ≥ m ≥ 1.
 pub fn noise_edge(n: usize, m: usize) -> Result<(f64, f64)> {
-    const NAME: &str = "edge of noise";
+    const NAME: &str = "noise edge";
     require(m > 0, NAME, "m", m as f64, "at least 1")?;
     require(n >= m, NAME, "n", n as f64, "at least m")?;
     Ok(edge(n, m))

@@ -22,7 +22,7 @@ pub enum Placement {
     /// Rows and columns drawn without replacement. Neurons that are stored side by side, such as
     /// the channels of one attention head, are then not kept together.
     Random {
-        /// Seed of the sample_indices.
+        /// Seed of the sample.
         seed: u64,
     },
 }
@@ -90,7 +90,7 @@ impl Default for FarmsConfig {
 pub struct FarmsFit {
     /// Hill's α of the pooled eigenvalues.
     pub alpha: f64,
-    /// Standard sample_sd of the windows' own Hill α. `None` if fewer than two windows have one.
+    /// Standard deviation of the windows' own Hill α. `None` if fewer than two windows have one.
     pub alpha_spread: Option<f64>,
     /// Longer side of a window.
     pub window_n: usize,
@@ -133,7 +133,7 @@ pub fn farms_alpha(
     let alpha = hill_alpha(&pooled).ok_or_else(|| {
         Error::layer(
             matrix.name(),
-            "half of the windows' eigenvalues are zero or all are equal: no upper half to fit",
+            "α cannot be fitted: half of the windows' eigenvalues are zero, or the larger half are equal",
         )
     })?;
     Ok(FarmsFit {
@@ -154,7 +154,7 @@ fn window(matrix: &WeightMatrix, config: &FarmsConfig) -> Result<(usize, usize)>
         return refuse("q", format!("an aspect ratio is at least 1, got {q}"));
     }
     if config.max_windows == 0 {
-        return refuse("max_windows", "no window, no eigenvalues".into());
+        return refuse("max_windows", "must be at least 1".into());
     }
     if let Some(size @ 0..NEEDED) = config.window {
         return refuse(
@@ -244,7 +244,7 @@ fn submatrix(matrix: &WeightMatrix, long: &[usize], short: &[usize]) -> Vec<f64>
         .collect()
 }
 
-/// Standard sample_sd of the values. `None` for fewer than two.
+/// Standard deviation of the values. `None` for fewer than two.
 fn sample_sd(values: &[f64]) -> Option<f64> {
     let n = values.len() as f64;
     let mean = values.iter().sum::<f64>() / n;

@@ -98,7 +98,9 @@ pub fn top_vectors(matrix: &WeightMatrix, k: usize) -> Result<Vec<VectorStats>> 
     all_finite(matrix)?;
     let largest = matrix.values().iter().fold(0f64, |a, v| a.max(v.abs()));
     if largest == 0.0 {
-        return Err(fail("every weight is zero: no singular vectors".into()));
+        return Err(fail(
+            "every weight is zero, so there are no singular vectors".into(),
+        ));
     }
     // A power of two keeps every digit, and it keeps the squares in range.
     let scale = (-largest.log2().floor()).min(1000.0).exp2();
@@ -127,7 +129,7 @@ pub fn top_vectors(matrix: &WeightMatrix, k: usize) -> Result<Vec<VectorStats>> 
             let j = kept - 1 - index;
             let lambda = eigenvalues[m - 1 - index] / matrix.n() as f64 / scale / scale;
             if !lambda.is_finite() {
-                return Err(fail("the weights leave the range of f64".into()));
+                return Err(fail("the eigenvalues exceed the range of f64".into()));
             }
             let (a, b) = (shape(long.as_ref(), j), shape(short, j));
             let (left, right) = if wide { (b, a) } else { (a, b) };

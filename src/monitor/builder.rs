@@ -314,7 +314,7 @@ impl Opened {
                     log.display()
                 );
                 return Err(Error::Config {
-                    option: "out",
+                    option: "dir",
                     cause,
                 });
             }
@@ -337,7 +337,7 @@ impl Opened {
         let header = trajectory.header().map(|h| h.run.clone());
         let name = match (name, header) {
             (Some(name), Some(run)) if name != run => {
-                let cause = format!("{} is of run `{run}`", dir.log().display());
+                let cause = format!("{} belongs to run `{run}`", dir.log().display());
                 return Err(Error::Config {
                     option: "run",
                     cause,

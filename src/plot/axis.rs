@@ -91,6 +91,11 @@ impl Axis {
         self.hi
     }
 
+    /// Whether the axis has a position for a value: a finite one, above 0 if it is logarithmic.
+    pub(super) fn has(&self, value: f64) -> bool {
+        value.is_finite() && (!self.log || value > 0.0)
+    }
+
     /// Position of a value on the axis: 0 at the low end, 1 at the high end. A logarithmic axis
     /// treats values ≤ 0 and NaN as 1e-300.
     pub(super) fn fraction(&self, value: f64) -> f64 {

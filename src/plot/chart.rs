@@ -240,14 +240,15 @@ fn draw(figure: &mut Figure, panel: &Panel, curve: &Curve) {
         }
         _ => panel.band(figure, &curve.band, style::faint(color, 0.18)),
     }
+    let is_shown = |&(x, y): &(f64, f64)| panel.x.has(x) && panel.y.has(y);
     if curve.line {
-        for run in curve.points.split(|p| !p.0.is_finite() || !p.1.is_finite()) {
+        for run in curve.points.split(|p| !is_shown(p)) {
             panel.line(figure, run, color, 1.9);
         }
     }
     // Leave out markers that would touch each other and look like a thick line.
     let mut before = (f64::NEG_INFINITY, f64::NEG_INFINITY);
-    for &(x, y) in &curve.points {
+    for &(x, y) in curve.points.iter().filter(|p| is_shown(p)) {
         let Some(at) = panel.at(x, y).and(panel.inside(x, y)) else {
             continue;
         };

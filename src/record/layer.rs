@@ -418,7 +418,7 @@ impl Record {
         }
     }
 
-    /// The numbers, mutable. Call [`Values::assess`] after a change.
+    /// The numbers, mutable. Call [`Values::update_doubts`] after a change.
     pub fn values_mut(&mut self) -> Option<&mut Values> {
         match &mut self.outcome {
             LayerOutcome::Success(values) => Some(values),

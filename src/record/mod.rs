@@ -8,9 +8,9 @@
 mod alarm;
 pub mod field;
 mod layer;
-mod narrative;
 mod notice;
 mod phrase;
+mod sentences;
 mod summary;
 pub mod trust;
 

@@ -26,9 +26,9 @@ mod citations;
 mod colors;
 mod data;
 mod esd;
-mod narrative;
 mod noscript;
 mod page_budget;
+mod run_summary;
 mod sink;
 mod svg;
 
@@ -160,8 +160,8 @@ fn strip(record: &mut Record) {
 #[derive(Serialize)]
 struct NoScript<'a> {
     name: &'a str,
-    headline: narrative::Sentence,
-    sentences: Vec<narrative::Sentence>,
+    headline: run_summary::Sentence,
+    sentences: Vec<run_summary::Sentence>,
     log: Option<String>,
     timeline: Value,
     rows: &'a [noscript::Row],
@@ -202,7 +202,7 @@ pub fn html(runs: &[Run]) -> Result<String> {
         status_class => status_class,
         runs => runs_without_script,
         sources => citations::sources(runs),
-        glossary => narrative::glossary(),
+        glossary => run_summary::glossary(),
         notes => &data.notes,
         version => env!("CARGO_PKG_VERSION"),
         style => Value::from_safe_string(colors::style() + STYLE),
@@ -226,8 +226,8 @@ fn noscript<'a>(run: &'a Run, fallback: &'a noscript::Fallback) -> NoScript<'a> 
     let notices = run.trajectory.notices().iter().rev().take(NOTICES);
     NoScript {
         name: &run.name,
-        headline: narrative::headline(run),
-        sentences: narrative::summary(run),
+        headline: run_summary::headline(run),
+        sentences: run_summary::summary(run),
         log: run.log.clone(),
         timeline: Value::from_safe_string(fallback.timeline.clone()),
         rows: &fallback.rows,

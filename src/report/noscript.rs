@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::Run;
 use super::esd::rounded;
-use super::narrative::probability;
+use super::run_summary::probability;
 use super::svg::svg;
 use crate::record::{DoubtSubject, Record, Stamp};
 use crate::scene::timeline::{self, Layout, Timeline};

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::{Run, html};
 use crate::error::{Error, Result};
 use crate::files::write_atomically;
-use crate::record::{Line, Stamp};
+use crate::record::{Ending, Line, Stamp};
 use crate::run::{RunState, Trajectory};
 use crate::sink::Sink;
 use crate::spectrum::Spectrum;
@@ -91,8 +91,13 @@ impl Sink for HtmlSink {
         Ok(())
     }
 
-    fn finish(&mut self, _: &Trajectory) -> Result<()> {
-        self.run.state = RunState::Ended;
+    fn finish(&mut self, run: &Trajectory) -> Result<()> {
+        let panicked = run.end().is_some_and(|end| end.how == Ending::Panicked);
+        self.run.state = if panicked {
+            RunState::Died
+        } else {
+            RunState::Ended
+        };
         self.write()
     }
 }

@@ -404,9 +404,9 @@ fn a_carried_layer_says_since_when_and_has_its_anchor_s_spectrum() {
 fn says(records: impl IntoIterator<Item = Record>) -> Vec<String> {
     let mut run = run_of(records);
     run.state = RunState::Ended;
-    narrative::summary(&run)
+    run_summary::summary(&run)
         .iter()
-        .map(|s| narrative::plain(s))
+        .map(|s| run_summary::plain(s))
         .collect()
 }
 

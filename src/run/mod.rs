@@ -18,11 +18,13 @@ mod earlier;
 mod lock;
 mod log;
 mod repair;
+mod state;
 mod trajectory;
 
-pub use dir::{RunDir, RunState};
+pub use dir::RunDir;
 pub(crate) use lock::Lock;
 pub use log::{LogEntry, LogReader, Progress};
 pub use repair::{Repaired, repair};
+pub use state::RunState;
 pub(crate) use trajectory::PhaseTracker;
 pub use trajectory::{Trajectory, Transition};

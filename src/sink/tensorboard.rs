@@ -316,7 +316,7 @@ fn record_values(record: &Record) -> Vec<Value> {
 fn verdict_of(record: &Record) -> Value {
     Value {
         tag: format!("verdict/{}", record.layer),
-        description: "the phase and what speaks for it".to_owned(),
+        description: "the phase and its evidence".to_owned(),
         shown: Shown::Text(verdict(record)),
     }
 }

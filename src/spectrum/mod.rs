@@ -5,23 +5,23 @@
 
 mod band;
 mod chase;
-mod dense;
 mod kernels;
 #[cfg(feature = "lapack")]
 mod lapack;
 mod null;
+mod reduction;
 mod reflect;
-mod routes;
+mod solvers;
 mod square;
 mod tridiagonal;
 
 use serde::{Deserialize, Serialize};
 
-use dense::{Gram, GramF32, Svd};
 #[cfg(feature = "lapack")]
 use lapack::Lapack;
 pub(crate) use null::null_directions;
 use null::{Moments, count_nonzero_vectors};
+use solvers::{Gram, GramF32, Svd};
 
 use crate::error::{Error, LayerError, Result};
 use crate::matrix::{Cut, WeightMatrix};
@@ -101,7 +101,7 @@ impl Eigensolver for MissingLapack {
     }
 
     fn eigenvalues(&self, _: usize, _: usize, _: &[f64], _: &Scratch) -> Result<Vec<f64>, String> {
-        Err("this build has no feature `lapack`".to_owned())
+        Err("the program was built without the feature `lapack`".to_owned())
     }
 }
 

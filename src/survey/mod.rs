@@ -260,7 +260,12 @@ impl Shared<'_> {
         let Some((rank, shape, mut values)) =
             product((&a, shapes.0), (&b, shapes.1), adapter.layout, scale)
         else {
-            return vec![fail(rows[0], "lora", &[], "the halves do not fit".into())];
+            return vec![fail(
+                rows[0],
+                "lora",
+                &[],
+                "the shapes of the LoRA factors do not match".into(),
+            )];
         };
         let analyse = |row: usize, kind, values: &[f64]| {
             let scratch = analyzer.scratch();
@@ -288,7 +293,10 @@ impl Shared<'_> {
         if let (Some(base), Some(&row)) = (&self.options.base, rows.get(1)) {
             let merged = match base_of(&adapter.layer, base.tensors(), shape) {
                 None => {
-                    let why = format!("{}: no such layer of this shape", base.path().display());
+                    let why = format!(
+                        "{}: it has no such layer of this shape",
+                        base.path().display()
+                    );
                     fail(row, "merged", &shape, why.into())
                 }
                 Some(index) => match base.read(index) {

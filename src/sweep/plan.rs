@@ -135,7 +135,7 @@ impl<S> Plan<S> {
 fn no_json(cause: &serde_json::Error) -> Error {
     Error::Config {
         option: "plan",
-        cause: format!("a run that is no JSON: {cause}"),
+        cause: format!("a run cannot be written as JSON: {cause}"),
     }
 }
 

@@ -249,7 +249,7 @@ fn a_stale_index_names_the_missing_shard_and_what_is_there() {
     assert!(error().ends_with(start), "{}", error());
     copy("dtypes.safetensors", "model.safetensors");
     copy("dtypes.pt", "a.pt");
-    let there = format!("{start}; weight files that are there: `a.pt`, `model.safetensors`");
+    let there = format!("{start}; existing weight files: `a.pt`, `model.safetensors`");
     assert!(error().ends_with(&there), "{}", error());
     assert!(error().contains(index), "{}", error());
 }

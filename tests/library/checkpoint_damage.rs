@@ -127,9 +127,9 @@ fn hostile_pickles_cost_an_error_and_run_nothing() {
         (
             "a high stack",
             [&b"\x80\x02N"[..], &b"2".repeat(2 << 20)].concat(),
-            Some("too high"),
+            Some("too large"),
         ),
-        ("marks", b"(".repeat(2 << 20), Some("too high")),
+        ("marks", b"(".repeat(2 << 20), Some("too large")),
         (
             "many values",
             b"}0".repeat(3 << 20),

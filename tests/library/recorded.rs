@@ -1,7 +1,6 @@
 //! A small run that an earlier version recorded: its log is still read, and its numbers are still
 //! the same.
 
-#[allow(dead_code)]
 use std::collections::BTreeMap;
 use std::path::Path;
 

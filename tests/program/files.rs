@@ -291,7 +291,7 @@ fn adapters_are_multiplied_out() {
     ]));
     let text = stdout(&["describe", adapter.to_str().unwrap()]);
     assert!(
-        text.contains("half of the adapter of base_model.model.fc"),
+        text.contains("factor of the adapter of base_model.model.fc"),
         "{text}"
     );
     let product = &rows["base_model.model.fc[lora]"];

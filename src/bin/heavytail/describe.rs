@@ -48,7 +48,7 @@ fn matrices_of_tensors(checkpoint: &Checkpoint) -> Vec<Result<Vec<String>, Strin
         .enumerate()
         .map(|(i, t)| {
             if let Some(layer) = halves.get(&i) {
-                return Ok(vec![format!("half of the adapter of {layer}")]);
+                return Ok(vec![format!("factor of the adapter of {layer}")]);
             }
             if let Some(other) = &t.shared_with {
                 return Err(format!("tied to `{other}`"));

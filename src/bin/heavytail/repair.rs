@@ -26,7 +26,7 @@ pub fn run(options: &Options) -> Result<Exit> {
         text += &format!("line {number} was damaged and is taken out\n");
     }
     if repaired.torn {
-        text += "the last line was cut off and is taken out\n";
+        text += "removed the incomplete last line\n";
     }
     text += &format!("the log as it was: {}\n", original.display());
     write(&text, None)?;

@@ -43,7 +43,7 @@ pub fn run(options: &Options) -> Result<Exit> {
     if let (None, [one]) = (&options.output, options.runs.as_slice())
         && RunDir::new(&one.path).state()? == RunState::Running
     {
-        eprintln!("heavytail: the run goes on; its monitor writes this page anew");
+        eprintln!("heavytail: the run is still active, and its monitor will overwrite this page");
     }
     Ok(Exit::Success)
 }

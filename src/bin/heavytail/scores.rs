@@ -43,10 +43,9 @@ fn read(table: &Path, models: &[(&str, &Survey)]) -> Result<(String, Vec<f64>)> 
             "{}, line {line}: expected model,score",
             place()
         );
-        let score: f64 = record[1]
-            .trim()
-            .parse()
-            .with_context(|| format!("{}, line {line}: `{}` is no number", place(), &record[1]))?;
+        let score: f64 = record[1].trim().parse().with_context(|| {
+            format!("{}, line {line}: `{}` is not a number", place(), &record[1])
+        })?;
         lines.push((record[0].trim().to_owned(), score));
     }
     let scores = models

@@ -51,7 +51,9 @@ pub fn parse(text: &str) -> Result<(usize, usize), String> {
 }
 
 fn plan(file: &Path, args: &SurveyArgs, of: usize) -> Result<Plan<Part>> {
-    let model = file.file_name().context("a model has a file name")?;
+    let model = file
+        .file_name()
+        .context("the model path has no file name")?;
     let model = model.to_string_lossy().into_owned();
     let part = |part| Part {
         model: model.clone(),
@@ -95,7 +97,7 @@ pub fn merge_parts(options: &Options) -> Result<Exit> {
             .map(|u| format!("part {}: {u}", u.index))
             .collect();
         bail!(
-            "not all parts are there (with the same options): {}",
+            "some parts are missing or were made with other options: {}",
             names.join("; ")
         );
     }

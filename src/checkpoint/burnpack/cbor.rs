@@ -40,7 +40,7 @@ impl<'a> Cbor<'a> {
                 let bytes = self.take(1 << (width - 24))?;
                 bytes.iter().fold(0, |n, &b| n << 8 | u64::from(b))
             }
-            _ => return Err(self.format_error("an item of indefinite length")),
+            _ => return Err(self.format_error("items of indefinite length are not supported")),
         };
         Ok((first >> 5, argument))
     }
@@ -90,7 +90,9 @@ impl<'a> Cbor<'a> {
     }
 
     fn skip_within(&mut self, depth: usize) -> Result<(), String> {
-        let depth = depth.checked_sub(1).ok_or("metadata nest too deeply")?;
+        let depth = depth
+            .checked_sub(1)
+            .ok_or("the metadata are nested too deeply")?;
         let (major, argument) = self.head()?;
         let items = match major {
             2 | 3 => {

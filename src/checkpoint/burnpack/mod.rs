@@ -50,7 +50,10 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
             continue;
         }
         if let Dtype::Other(dtype) = &tensor.dtype {
-            contents.skip(tensor.name, format!("values of type {dtype}, no floats"));
+            contents.skip(
+                tensor.name,
+                format!("values of type {dtype}, which is not supported"),
+            );
             continue;
         }
         let (from, to) = tensor.range;
@@ -62,7 +65,7 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
                 len,
                 big_endian: false,
             })
-            .ok_or_else(|| bad(format!("bytes {from}..{to} are no range")))?;
+            .ok_or_else(|| bad(format!("bytes {from}..{to} end before they begin")))?;
         let location = Location::new(source, storage, &tensor.dtype, &tensor.shape, None, 0);
         let location = location.map_err(&bad)?;
         let used = location.range().map_or(0, |(a, b)| b - a);
@@ -144,7 +147,7 @@ fn descriptor<'a>(cbor: &mut Cbor<'a>, name: &'a str) -> Result<Descriptor<'a>, 
             }
             "data_offsets" => {
                 if cbor.array()? != 2 {
-                    return Err("a range has two ends".to_owned());
+                    return Err("`data_offsets` must hold two numbers".to_owned());
                 }
                 range = Some((cbor.unsigned()?, cbor.unsigned()?));
             }

@@ -63,7 +63,7 @@ pub(super) fn list_zip(source: &Source, is_shard: bool) -> Result<Contents> {
     };
     let entry = |name: &str| zip.locate(source, &format!("{folder}{name}"));
     let Some((start, len)) = entry("data.pkl")? else {
-        return Err(source.format_error("the zip has lost its `data.pkl`"));
+        return Err(source.format_error("the zip has no `data.pkl`"));
     };
     let values = pickle::parse(&mut source.stream(start, len)?)?;
     let big_endian = match entry("byteorder")? {
@@ -156,7 +156,10 @@ fn list(
             strides,
         } = describe(values, id).map_err(&bad)?;
         if let Dtype::Other(dtype) = dtype {
-            contents.skip(name, format!("values of type {dtype}, which is not read"));
+            contents.skip(
+                name,
+                format!("values of type {dtype}, which is not supported"),
+            );
             continue;
         }
         let storage = storage_of(key)?;
@@ -211,7 +214,7 @@ fn describe(values: &Values, id: Id) -> Result<Tensor<'_>, String> {
     let (dtype, _) = kind(values.text(name).unwrap_or("unknown"));
     let non_negative = |id: Id, what: &str| {
         let int = values.int(id).and_then(|int| u64::try_from(int).ok());
-        int.ok_or_else(|| format!("its {what} is no non_negative number"))
+        int.ok_or_else(|| format!("its {what} is not a non-negative integer"))
     };
     let all = |id: Id, what: &str| {
         let items = values.items(id).unwrap_or_default();

@@ -116,7 +116,7 @@ impl<'a> StateDict<'a> {
     fn step(&mut self) -> Result<(), String> {
         self.steps += 1;
         if self.steps > MAX_STEPS {
-            return Err("its containers unfold to too many values".to_owned());
+            return Err("its containers hold too many values".to_owned());
         }
         Ok(())
     }
@@ -133,7 +133,7 @@ impl<'a> StateDict<'a> {
     fn skip(&mut self, name: &str, reason: String) -> Result<(), String> {
         self.count_name(name)?;
         if self.skipped.len() >= MAX_SKIPPED {
-            return Err("too many values that are no weights".to_owned());
+            return Err("too many skipped values".to_owned());
         }
         self.skipped.push((name.to_owned(), reason));
         Ok(())
@@ -262,7 +262,7 @@ impl<'a> StateDict<'a> {
     fn walk_object(&mut self, class: Id, state: Id, dict: Id, name: &str) -> Result<(), String> {
         let class = self.values.text(class).unwrap_or_default();
         if class.starts_with("torch._utils._rebuild_") {
-            let reason = format!("a tensor made by `{class:.64}`, which is not read");
+            let reason = format!("a tensor made by `{class:.64}`, which is not supported");
             return self.skip(name, reason);
         }
         if dict != NONE {

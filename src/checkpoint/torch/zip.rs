@@ -121,7 +121,7 @@ impl Zip {
             return Ok(None);
         };
         if entry.method != 0 {
-            let cause = "is compressed; torch.save stores entries as they are";
+            let cause = "is compressed, which is not supported";
             return Err(source.format_error(format!("entry `{name}` {cause}")));
         }
         let header = source.bytes(entry.header, 30)?;

@@ -210,7 +210,7 @@ function drawLinear(one, points, scene, first, others) {
     ? `No bulk could be fitted; λmax = ${written(points.high)}.`
     : `${spikes === 0 ? "No eigenvalue lies" : spikes === 1 ? "1 eigenvalue lies" : `${spikes} eigenvalues lie`} beyond the edge of noise. `
       + `λmax = ${written(points.high)} is ${written(points.high / plus)} times λ₊ (${pValue(num(one, "lambda_max_p"))} under noise).`
-      + (null_ ? ` ${null_} directions carry nothing.` : "");
+      + (null_ ? ` ${null_} directions are null.` : "");
 }
 
 // The Marchenko–Pastur density times the bulk's share, at equal angles, so that its edges are

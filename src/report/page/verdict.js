@@ -54,18 +54,18 @@ function numbersOf(one, layer) {
       one.x && said(one.x), doubts(one, 0, 1));
     fact("Tail", `${written(get("num_pl_spikes"))} eigenvalues`, `from xmin = ${written(get("xmin_x"))} on, distance D = ${written(get("D"))}`,
       deep.fit_p !== undefined && deep.fit_p !== null && `goodness of fit ${pValue(deep.fit_p)}`);
-    fact("α̂ = α · log₁₀ λmax", written(get("alpha_weighted")), "of WᵀW, as WeightWatcher has it");
+    fact("α̂ = α · log₁₀ λmax", written(get("alpha_weighted")), "of WᵀW, WeightWatcher's convention");
   }
   if (deep.rivals) {
     const [exponential, lognormal, cut] = deep.rivals;
-    fact("Against rival laws", `${written(exponential, 2)}, ${written(lognormal, 2)}`, "Vuong's statistic against exponential and lognormal; above 2 the power law wins, below −2 the rival",
+    fact("Against rival laws", `${written(exponential, 2)}, ${written(lognormal, 2)}`, "Vuong's statistic against exponential and lognormal; above 2 favours the power law, below −2 the alternative",
       `a cut-off improves it: ${pValue(cut)}`);
   }
   if (deep.farms !== undefined && deep.farms !== null) fact("FARMS α", written(deep.farms), "comparable between layers of different shape");
   if (get("bulk_d") !== null) {
     fact("Distance of the bulk from noise", `D = ${written(get("bulk_d"))}${marked(one, 3) ? "?" : ""}`, `95 % of noise is below ${written(get("bulk_d95"))}; ${pValue(get("bulk_d_p"))}`, doubts(one, 3));
     fact("Largest eigenvalue", written(get("lambda_max_x")), `${pValue(get("lambda_max_p"))} under noise (Tracy–Widom)`, `of WᵀW: ${written(get("lambda_max"))}`);
-    fact("Spikes", written(get("num_spikes")) + (marked(one, 3) ? "?" : ""), `beyond ${written(get("bulk_edge_x"))}, where noise lands once in a hundred matrices`);
+    fact("Spikes", written(get("num_spikes")) + (marked(one, 3) ? "?" : ""), `beyond ${written(get("bulk_edge_x"))}, exceeded by noise in 1 of 100 matrices`);
     fact("Bulk", `σ = ${written(get("sigma_mp"))}`, `from λ₋ = ${written(get("bulk_min_x"))} to λ₊ = ${written(get("bulk_max_x"))}`);
     fact("Soft rank λ₊/λmax", written(get("mp_softrank")));
   }

@@ -64,7 +64,7 @@ pub fn lines(run: &Trajectory, row: &Row, colors: Colors, wide: usize) -> Vec<Li
     page.title("transitions");
     let transitions = run.transitions(&record.layer);
     if transitions.is_empty() {
-        page.text("none that has held for two observations");
+        page.text("none that lasted two observations");
     }
     for t in transitions {
         page.text(&format!("epoch {}: {} to {}", t.epoch, t.from, t.to));

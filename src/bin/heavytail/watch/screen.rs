@@ -135,10 +135,10 @@ fn header(view: &ViewData, state: &ViewState, wide: usize) -> [Line<'static>; 4]
     }
     first += match view.state {
         RunState::Empty if view.run.records().is_empty() => "",
-        RunState::Empty => " · the log is gone",
+        RunState::Empty => " · the log is missing",
         RunState::Running => " · running",
         RunState::Ended => " · ended",
-        RunState::Died => " · died: the process is gone and the log has no end",
+        RunState::Died => " · died: the process ended without closing the log",
     };
     let mark = if state.paused { " PAUSED " } else { "" };
     let first = Line::from(vec![

@@ -87,14 +87,14 @@ impl Vm<'_, '_> {
         match (what, items.as_slice()) {
             ("storage", &[_, kind, key, ..]) => {
                 if self.text(key).is_empty() || self.text(key).len() > MAX_KEY_LENGTH {
-                    return self.format_error("a storage's name is no name");
+                    return self.format_error("invalid storage name");
                 }
                 let view = items.get(5).copied().unwrap_or(NONE);
                 self.push_new(Value::Storage { kind, key, view })
             }
             // A class with its source code. Saved whole modules contain it.
             ("module", &[_, class, ..]) => self.push(class),
-            _ => self.format_error("a reference to something outside that is no storage"),
+            _ => self.format_error("unsupported persistent id"),
         }
     }
 }

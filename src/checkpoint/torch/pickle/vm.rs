@@ -65,7 +65,7 @@ impl Vm<'_, '_> {
 
     pub(super) fn push(&mut self, id: Id) -> Result<()> {
         if self.stack.len() + self.marks.len() >= MAX_STACK_HEIGHT {
-            return self.format_error("its stack is too high");
+            return self.format_error("its stack is too large");
         }
         self.stack.push(id);
         Ok(())
@@ -188,7 +188,7 @@ impl Vm<'_, '_> {
     fn key_line(&mut self) -> Result<u64> {
         let line = self.line()?;
         line.parse()
-            .or_else(|_| self.format_error(format!("`{line}` is no key of its memo")))
+            .or_else(|_| self.format_error(format!("`{line}` is not a memo key")))
     }
 
     fn append(&mut self, list: Id, items: Vec<Id>) {

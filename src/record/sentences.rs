@@ -87,9 +87,7 @@ impl Evidence {
     /// The meaning of the [value](Evidence::value), to be written after it.
     pub fn phrase(&self) -> Phrase {
         match *self {
-            Self::NullShare { .. } => {
-                "of the directions carry nothing: rank collapse (hard)".into()
-            }
+            Self::NullShare { .. } => "of the directions are null: rank collapse (hard)".into(),
             Self::HardlyAny { .. } => {
                 "too few directions carry anything: rank collapse (hard)".into()
             }
@@ -127,9 +125,9 @@ impl Evidence {
                 .text(" eigenvalues, D = ")
                 .fixed(d, 3)
                 .text(if vuong > 0.0 {
-                    "; it beats the exponential (Vuong "
+                    "; it fits better than the exponential (Vuong "
                 } else {
-                    "; it loses to the exponential (Vuong "
+                    "; it fits worse than the exponential (Vuong "
                 })
                 .fixed(vuong, 1)
                 .text(")"),
@@ -142,8 +140,8 @@ impl Annotation {
     pub fn phrase(&self) -> Phrase {
         match self {
             Self::NearOrthogonal => "all singular values are nearly equal",
-            Self::SmallLayer => "fewer than 50 eigenvalues: neighbouring phases blur",
-            Self::DeadVectors => "some rows or columns carry nothing",
+            Self::SmallLayer => "fewer than 50 eigenvalues: neighbouring phases are hard to distinguish",
+            Self::DeadVectors => "some rows or columns are zero",
             Self::ScaleHeterogeneity => {
                 "unequal scales of rows or columns explain the outliers: equalised, it is noise"
             }
@@ -171,7 +169,7 @@ impl Unclassifiable {
             Self::LowRank { rank } => Phrase::new("of rank ")
                 .count(*rank)
                 .text(" by construction"),
-            Self::PooledSlices => "these are the slices of a convolution together".into(),
+            Self::PooledSlices => "the eigenvalues of several slices are pooled".into(),
         }
     }
 }
@@ -229,7 +227,7 @@ impl Doubt {
             Self::NotHeavy => {
                 "α > 6: lighter than the theory's range (WeightWatcher: under-trained)".into()
             }
-            Self::WithinNoise { .. } => "α is within what pure noise of this shape has".into(),
+            Self::WithinNoise { .. } => "α is in the 5–95 % range of pure noise of this shape".into(),
             Self::NoPowerLaw { phase } => Phrase::new("a spectrum that is ")
                 .text(phase.title())
                 .text(" is no power law"),
@@ -238,14 +236,14 @@ impl Doubt {
                 .text(": no power law"),
             Self::SmallInterval { n } => Phrase::default()
                 .count(*n)
-                .text(" eigenvalues: the interval covers α less often than it says"),
+                .text(" eigenvalues: the interval covers α less often than its level"),
             Self::Indeterminate { confidence } if *confidence < MIN_CONFIDENCE => {
                 Phrase::new("the phase is indeterminate (probability ")
                     .fixed(*confidence, 2)
                     .text(")")
             }
             Self::Indeterminate { .. } => {
-                "the phase is indeterminate: so few eigenvalues tell only noise and collapse".into()
+                "the phase is indeterminate: with so few eigenvalues only noise and collapse can be distinguished".into()
             }
             Self::Neighbours { m } => Phrase::new("M = ")
                 .count(*m)
@@ -272,11 +270,11 @@ impl Doubt {
             }
             Self::VeryHeavy => "look for correlation traps in a full analysis",
             Self::NotHeavy | Self::WithinNoise { .. } => "compare with α of noise of this shape",
-            Self::NoPowerLaw { .. } => "read the spikes and the soft rank instead of α",
-            Self::PoorFit { .. } => "compare with the rival laws",
-            Self::SmallInterval { .. } => "take the interval for a rough guide",
+            Self::NoPowerLaw { .. } => "use the spikes and the soft rank instead of α",
+            Self::PoorFit { .. } => "compare with the alternative laws",
+            Self::SmallInterval { .. } => "treat the interval as approximate",
             Self::Indeterminate { .. } => "do not rely on the phase",
-            Self::Neighbours { .. } => "take the two phases for one",
+            Self::Neighbours { .. } => "do not distinguish these two phases",
             Self::Explained { .. } => "read the annotation before the phase",
             Self::NotMarchenkoPastur { .. } => "do not rely on σ, the spikes and the soft rank",
         }
@@ -460,7 +458,7 @@ impl Event {
             Self::NotFinite { name, value } => format!("{name} is {value}").into(),
             Self::NotObserved { message } => format!("not observed: {message}").into(),
             Self::NoValidation => {
-                "no validation batches: an epoch ends where the learner takes valid()".into()
+                "no validation batches: an epoch ends when the learner calls valid()".into()
             }
             Self::UnknownWeights => {
                 "resumed with weights that the log does not know: epochs count on from its last (starting_epoch() tells better)"
@@ -492,7 +490,7 @@ impl Event {
                 .text(" observations were left out to keep within the budget"),
             Self::SinkFailed { sink, message } => format!("{sink} failed: {message}").into(),
             Self::ActionFailed { message } => {
-                format!("what was to be done about an alarm failed: {message}").into()
+                format!("the alarm handler failed: {message}").into()
             }
             Self::NoSpectra { message } => format!("no spectra: {message}").into(),
             Self::CutOffLine => "the last line was cut off and is left out".into(),

@@ -129,7 +129,7 @@ mod tests {
     use rand::{RngExt, SeedableRng};
 
     use super::*;
-    use crate::spectrum::dense::gram_matrix;
+    use crate::spectrum::solvers::gram_matrix;
     use crate::spectrum::{Eigensolver, Gram, GramF32, Svd};
 
     type Random = rand_pcg::Pcg64;

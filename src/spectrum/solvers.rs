@@ -7,13 +7,13 @@ use faer::linalg::matmul::triangular::{BlockStructure, matmul};
 use faer::{Accum, MatRef, Par, linalg::svd};
 
 use super::Eigensolver;
+use super::reduction::{eigenvalues_by_reduction, or_faer};
 use super::reflect::Real;
-use super::routes::{eigenvalues_by_reduction, or_faer};
 use super::square::Square;
 use crate::scratch::{Buffer, Scratch};
 
 /// The eigenvalues of the lower half of the smaller Gram matrix, without vectors. The matrix is
-/// eigenvalues_by_reduction to a tridiagonal one in one stage, or from M = 512 on in two stages through a band.
+/// reduced to a tridiagonal one in one stage, or from M = 512 on in two stages through a band.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Gram;
 
