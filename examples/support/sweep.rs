@@ -319,7 +319,7 @@ impl Spec {
         let data = match self.data {
             Data::Embedded => None,
             named => Some(
-                data.with_context(|| format!("--data: where is {}?", named.name()))?
+                data.with_context(|| format!("give the folder of {} with --data", named.name()))?
                     .to_owned(),
             ),
         };
@@ -342,7 +342,7 @@ impl Spec {
         );
         let checkpoints = Checkpoints::open(folder, self.epochs, self.observe_every)?;
         if checkpoints.epoch > 0 {
-            println!("going on after epoch {}", checkpoints.epoch);
+            println!("continuing after epoch {}", checkpoints.epoch);
         }
         let variant = Variant {
             loss: self.loss,
@@ -389,10 +389,10 @@ pub fn work(
             Checkpoints::clear(&out.join(&entry.id))?;
             println!("{name} was done before");
         }
-        Attempt::Busy if skip_busy => println!("{name} is another worker's"),
+        Attempt::Busy if skip_busy => println!("another worker works on {name}"),
         // The other worker may still be killed. Without an error a scheduler would take this task
         // for done.
-        Attempt::Busy => anyhow::bail!("{name} is another worker's"),
+        Attempt::Busy => anyhow::bail!("another worker works on {name}"),
         Attempt::Failed(error) => return Err(anyhow::Error::from_boxed(error).context(name)),
     }
     Ok(())

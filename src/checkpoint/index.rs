@@ -39,7 +39,10 @@ fn is_plain_name(name: &str) -> bool {
 pub(super) fn list(source: &Source) -> Result<Contents> {
     let path = source.path();
     if source.len() > MAX_INDEX_LENGTH {
-        return Err(source.format_error(format!("an index of {} bytes", source.len())));
+        return Err(source.format_error(format!(
+            "the index has {} bytes, at most {MAX_INDEX_LENGTH} are read",
+            source.len()
+        )));
     }
     let bytes = source.bytes(0, source.len())?;
     let index: Index = serde_json::from_slice(&bytes)

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use half::{bf16, f16};
+
 use super::dtype::Dtype;
 use super::source::{self, Source};
 use crate::error::Result;
@@ -73,7 +75,7 @@ impl Location {
     ) -> Result<Self, String> {
         let size = dtype.size().ok_or("its type is not supported")?;
         if shape.len() > MAX_AXES {
-            return Err(format!("{} axes", shape.len()));
+            return Err(format!("{} axes, at most {MAX_AXES} are read", shape.len()));
         }
         let within = storage.start.checked_add(storage.len);
         if within.is_none_or(|end| end > source.len()) {
@@ -209,14 +211,10 @@ impl Decode<'_> {
     /// Appends the values of `bytes`, which holds a whole number of values.
     fn append(&self, bytes: &[u8], out: &mut Vec<f64>) {
         match self.dtype {
-            Dtype::F64 => self.each(bytes, out, |b| f64::from_bits(u64::from_le_bytes(b))),
-            Dtype::F32 => self.each(bytes, out, |b| {
-                f64::from(f32::from_bits(u32::from_le_bytes(b)))
-            }),
-            Dtype::F16 => self.each(bytes, out, |b| half(u16::from_le_bytes(b))),
-            Dtype::BF16 => self.each(bytes, out, |b| {
-                f64::from(f32::from_bits(u32::from(u16::from_le_bytes(b)) << 16))
-            }),
+            Dtype::F64 => self.each(bytes, out, f64::from_le_bytes),
+            Dtype::F32 => self.each(bytes, out, |b| f64::from(f32::from_le_bytes(b))),
+            Dtype::F16 => self.each(bytes, out, |b| f16::from_le_bytes(b).to_f64()),
+            Dtype::BF16 => self.each(bytes, out, |b| bf16::from_le_bytes(b).to_f64()),
             // `Location::new` refuses such a type.
             Dtype::Other(_) => {}
         }
@@ -241,24 +239,20 @@ impl Decode<'_> {
     }
 }
 
-/// Converts an IEEE 754 binary16 number to `f64`.
-fn half(bits: u16) -> f64 {
-    let sign = if bits >> 15 == 1 { -1.0 } else { 1.0 };
-    let fraction = f64::from(bits & 0x3ff) / 1024.0;
-    match i32::from(bits >> 10 & 0x1f) {
-        0 => sign * fraction * 2f64.powi(-14),
-        31 if fraction == 0.0 => sign * f64::INFINITY,
-        31 => f64::NAN,
-        exponent => sign * (1.0 + fraction) * 2f64.powi(exponent - 15),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn half_precision_numbers_are_exact() {
+    fn short_floats_are_exact_in_both_byte_orders() {
+        let decode = |dtype: &Dtype, bits: u16| {
+            let mut out = Vec::new();
+            for (big_endian, bytes) in [(false, bits.to_le_bytes()), (true, bits.to_be_bytes())] {
+                Decode { dtype, big_endian }.append(&bytes, &mut out);
+            }
+            assert_eq!(out[0].to_bits(), out[1].to_bits());
+            out[0]
+        };
         for (bits, value) in [
             (0x0000, 0.0),
             (0x0001, 5.960464477539063e-8),
@@ -269,8 +263,10 @@ mod tests {
             (0x7bff, 65504.0),
             (0xfc00, f64::NEG_INFINITY),
         ] {
-            assert_eq!(half(bits), value, "{bits:#x}");
+            assert_eq!(decode(&Dtype::F16, bits), value, "{bits:#x}");
         }
-        assert!(half(0x7e00).is_nan());
+        assert!(decode(&Dtype::F16, 0x7e00).is_nan());
+        assert_eq!(decode(&Dtype::BF16, 0x3f80), 1.0);
+        assert_eq!(decode(&Dtype::BF16, 0xc040), -3.0);
     }
 }

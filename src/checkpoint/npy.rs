@@ -29,7 +29,9 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
         v => return Err(source.format_error(format!("byte 6: version {v} of the npy format"))),
     };
     if length > MAX_HEADER_LENGTH {
-        return Err(source.format_error(format!("byte 8: a header of {length} bytes")));
+        return Err(source.format_error(format!(
+            "byte 8: the header has {length} bytes, at most {MAX_HEADER_LENGTH} are read"
+        )));
     }
     let header = source.bytes(at, length)?;
     let header =

@@ -3,6 +3,9 @@
 //!
 //! Layout and the cases that a reader must refuse:
 //! <https://github.com/huggingface/safetensors#format>.
+//!
+//! The crate `safetensors` has `read_metadata`. It needs the whole file in one buffer, and it refuses
+//! a whole file for one tensor of an unknown type, without the tensor's name.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -24,7 +27,9 @@ pub(super) fn list(source: &Source) -> Result<Contents> {
     let b = source.bytes(0, 8)?;
     let length = u64::from_le_bytes([b[0], b[1], b[2], b[3], b[4], b[5], b[6], b[7]]);
     if length > MAX_HEADER_LENGTH {
-        return Err(source.format_error(format!("byte 0: a header of {length} bytes")));
+        return Err(source.format_error(format!(
+            "byte 0: the header has {length} bytes, at most {MAX_HEADER_LENGTH} are read"
+        )));
     }
     let header = source.bytes(8, length)?;
     let header: Header =

@@ -286,7 +286,7 @@ fn an_index_cannot_leave_its_folder() {
     {
         let error = point_at(shard).unwrap_err();
         assert!(
-            error.contains("is not the name of a file"),
+            error.contains("is not a plain file name"),
             "{shard}: {error}"
         );
     }

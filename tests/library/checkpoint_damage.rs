@@ -157,7 +157,11 @@ fn hostile_pickles_cost_an_error_and_run_nothing() {
             Some("stack is empty"),
         ),
         ("an extension", b"\x80\x02\x82\x01.".to_vec(), Some("0x82")),
-        ("a persistent name", b"Pfile\n.".to_vec(), Some("outside")),
+        (
+            "a persistent name",
+            b"Pfile\n.".to_vec(),
+            Some("persistent id"),
+        ),
         (
             "a terminal's command",
             [&b"\x80\x02}U\x05a\x1b[2J"[..], TENSOR, b"s."].concat(),

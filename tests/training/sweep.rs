@@ -107,12 +107,12 @@ fn a_killed_sweep_goes_on_to_the_same_bytes() {
         child.wait().unwrap();
         resumed |= std::fs::read_to_string(&log)
             .unwrap()
-            .contains("going on after epoch");
+            .contains("continuing after epoch");
     }
     let text = succeed(&mut sweep(&[
         "run", "--all", "--plan", &plan, "--out", &killed,
     ]));
-    resumed |= text.contains("going on after epoch");
+    resumed |= text.contains("continuing after epoch");
     assert!(
         resumed,
         "no run was continued: the test does not test what it should"
@@ -207,8 +207,8 @@ fn merge_names_what_is_missing_and_what_failed() {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success());
     for words in [
-        "batch size of 0",
-        "where is CIFAR-10",
+        "the batch size must be at least 1",
+        "give the folder of CIFAR-10",
         "is missing",
         "3 runs are not done",
     ] {

@@ -249,7 +249,7 @@ fn table(comparison: &Comparison) -> String {
     let _ = writeln!(
         text,
         "  {:<wide$} {:>9} {:>9} {:>16} {:>8} {:>16} {:>11}  phase",
-        "layer", "Δ weights", "Δ spectr.", "α", "λmax ×", "stable rank", "spikes"
+        "layer", "Δ weights", "Δ spectr.", "α", "λmax ratio", "stable rank", "spikes"
     );
     let number = |v: Option<f64>, digits: usize| {
         v.map_or_else(|| "–".to_owned(), |v| format!("{v:.digits$}"))

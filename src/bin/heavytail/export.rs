@@ -41,7 +41,7 @@ pub fn run(options: &Options) -> Result<Exit> {
         if let Some(twin) = runs[..i].iter().position(|other| other.run() == run.run()) {
             let (a, b) = (options.runs[twin].display(), options.runs[i].display());
             anyhow::bail!(
-                "{a} and {b} are both of a run `{}`: nothing would tell them apart",
+                "{a} and {b} have the same run name `{}`, so their rows cannot be distinguished",
                 run.run()
             );
         }
@@ -74,7 +74,7 @@ fn read(folder: &Path) -> Result<Trajectory> {
     let log = dir.log();
     ensure!(
         log.exists(),
-        "{} is no run: it has no log.jsonl",
+        "{} is not the folder of a run: it has no log.jsonl",
         folder.display()
     );
     let trajectory = dir.read()?;

@@ -23,12 +23,12 @@ pub fn run(options: &Options) -> Result<Exit> {
     };
     let mut text = String::new();
     for number in &repaired.lines {
-        text += &format!("line {number} was damaged and is taken out\n");
+        text += &format!("removed damaged line {number}\n");
     }
     if repaired.torn {
         text += "removed the incomplete last line\n";
     }
-    text += &format!("the log as it was: {}\n", original.display());
+    text += &format!("original log: {}\n", original.display());
     write(&text, None)?;
     Ok(Exit::Success)
 }

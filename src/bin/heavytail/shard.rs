@@ -76,7 +76,7 @@ pub fn run(file: &Path, args: &SurveyArgs, (i, n): (usize, usize), folder: &Path
     match attempt(folder, plan.entry(i)?, work)? {
         Attempt::Finished => eprintln!("part {i} of {n} is done"),
         Attempt::AlreadyDone => eprintln!("part {i} of {n} was done before"),
-        Attempt::Busy => bail!("part {i} of {n} is another process's"),
+        Attempt::Busy => bail!("another process works on part {i} of {n}"),
         Attempt::Failed(error) => return Err(anyhow::Error::from_boxed(error)),
     }
     Ok(if failed {

@@ -200,7 +200,7 @@ fn describe(values: &Values, id: Id) -> Result<Tensor<'_>, String> {
         dtype,
     } = values.get(id)
     else {
-        return Err("no tensor".to_owned());
+        return Err("not a tensor".to_owned());
     };
     let &Value::Storage {
         kind: name,
@@ -219,7 +219,7 @@ fn describe(values: &Values, id: Id) -> Result<Tensor<'_>, String> {
     let all = |id: Id, what: &str| {
         let items = values.items(id).unwrap_or_default();
         if items.len() > MAX_AXES {
-            return Err(format!("{} axes", items.len()));
+            return Err(format!("{} axes, at most {MAX_AXES} are read", items.len()));
         }
         items
             .iter()

@@ -103,7 +103,7 @@ impl<'a> StateDict<'a> {
                 if self.is_optimizer(key, value) {
                     self.skip(key, "state of an optimizer".to_owned())?;
                 } else if self.holds_tensors(value)? {
-                    let reason = format!("beside the weights, which are under `{wrapper}`");
+                    let reason = format!("not a part of the weights, which are under `{wrapper}`");
                     self.skip(key, reason)?;
                 }
             }

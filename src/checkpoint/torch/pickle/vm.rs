@@ -181,7 +181,7 @@ impl Vm<'_, '_> {
     fn recall(&mut self, key: u64) -> Result<()> {
         match self.memo.get(&key) {
             Some(&id) => self.push(id),
-            None => self.format_error(format!("nothing is kept as {key}")),
+            None => self.format_error(format!("the memo has no entry {key}")),
         }
     }
 
@@ -413,7 +413,7 @@ impl Vm<'_, '_> {
             }
             b'P' => {
                 let line = self.line()?;
-                self.format_error(format!("a reference to `{line}` outside"))
+                self.format_error(format!("unsupported persistent id `{line}`"))
             }
             _ => self.format_error(format!("opcode {op:#04x} is unknown or not allowed")),
         }
