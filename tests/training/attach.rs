@@ -7,9 +7,9 @@ use burn::tensor::{Device, Tensor};
 use burn::train::{Interrupter, MultiDeviceOptim};
 use heavytail::monitor::{Cadence, Outcome};
 use heavytail::record::{AlarmRule, Line};
-use heavytail::{Monitor, Trajectory};
+use heavytail::Trajectory;
 
-use crate::run::{Run, STEPS};
+use crate::run::{Run, STEPS, builder};
 use crate::support::lenet5::LeNet5;
 use crate::support::train::Backend;
 
@@ -69,7 +69,7 @@ fn same_bits_with_and_without(device: Device) {
     }
     .plain();
     let out = dir.path().join("watched");
-    let monitor = Monitor::builder().dir(out.join("log")).build().unwrap();
+    let monitor = builder().dir(out.join("log")).build().unwrap();
     let watched = Run {
         device,
         ..Run::new(&out)
@@ -141,7 +141,7 @@ fn watching_changes_no_bit_on_wgpu() {
 fn a_checkpoint_of_a_watched_model_is_the_models_own() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
-    let monitor = Monitor::builder().build().unwrap();
+    let monitor = builder().build().unwrap();
     let watched = monitor.watch(Run::new(dir.path()).model());
     let names = |model: Vec<(String, Vec<u32>)>| -> Vec<String> {
         model.into_iter().map(|(name, _)| name).collect()
@@ -162,7 +162,7 @@ fn several_devices_fire_once_an_epoch() {
         MultiDeviceOptim::OptimSharded,
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let monitor = Monitor::builder().include("fc").build().unwrap();
+        let monitor = builder().include("fc").build().unwrap();
         Run {
             devices: Some(optim),
             ..Run::new(dir.path())
@@ -181,15 +181,15 @@ fn a_resumed_run_continues_its_log() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
-    let first = Monitor::builder().dir(&log).build().unwrap();
+    let first = builder().dir(&log).build().unwrap();
     Run::new(dir.path()).watched(&first);
     first.finish();
 
-    let again = Monitor::builder().dir(&log).build();
+    let again = builder().dir(&log).build();
     assert!(again.unwrap_err().to_string().contains("resume()"));
 
     // Epoch 1, not the last: the weights themselves tell where the count goes on.
-    let second = Monitor::builder().dir(&log).resume().build().unwrap();
+    let second = builder().dir(&log).resume().build().unwrap();
     Run {
         resume: Some(1),
         epochs: 3,
@@ -229,7 +229,7 @@ fn a_checkpoint_in_a_new_log_counts_from_where_it_is_told() {
     let dir = tempfile::tempdir().unwrap();
     Run::new(dir.path()).plain();
     for (told, expected) in [(Some(2), vec![2, 3]), (None, vec![0, 1])] {
-        let mut builder = Monitor::builder().include("fc2");
+        let mut builder = builder().include("fc2");
         if let Some(epoch) = told {
             builder = builder.starting_epoch(epoch);
         }
@@ -254,7 +254,7 @@ fn fc1_at_initialisation_is_what_theory_says() {
     device.seed(1);
     let model = LeNet5::new(&device);
     heavytail::burn::initialize(&model);
-    let monitor = Monitor::builder().include("fc1").build().unwrap();
+    let monitor = builder().include("fc1").build().unwrap();
     monitor.observe(0, &model);
     let t = monitor.finish().trajectory;
     let v = t.records()[0].values().unwrap();
@@ -283,7 +283,7 @@ fn fc1_at_initialisation_is_what_theory_says() {
 fn without_validation_epochs_are_still_seen_and_it_is_said() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
-    let monitor = Monitor::builder().build().unwrap();
+    let monitor = builder().build().unwrap();
     Run {
         valid_items: 0,
         epochs: 3,
@@ -301,7 +301,7 @@ fn an_interrupted_epoch_does_not_count() {
     let dir = tempfile::tempdir().unwrap();
     let interrupter = Interrupter::new();
     interrupter.stop(Some("the test says so"));
-    let monitor = Monitor::builder().build().unwrap();
+    let monitor = builder().build().unwrap();
     Run {
         interrupter: Some(interrupter),
         ..Run::new(dir.path())
@@ -319,7 +319,7 @@ fn cadence_counts_epochs_or_steps_and_always_has_the_last() {
         (Cadence::Steps(3), vec![(0, 0), (1, 3), (2, 6), (3, 9)]),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let monitor = Monitor::builder()
+        let monitor = builder()
             .include("fc2")
             .every(cadence)
             .build()
@@ -346,7 +346,7 @@ fn an_alarm_ends_the_training_between_epochs_or_within_one() {
         observations: 2,
     };
     let dir = tempfile::tempdir().unwrap();
-    let monitor = Monitor::builder().alarm(rule).build().unwrap();
+    let monitor = builder().alarm(rule).build().unwrap();
     Run {
         epochs: 5,
         stop_on_alarm: true,
@@ -360,7 +360,7 @@ fn an_alarm_ends_the_training_between_epochs_or_within_one() {
 
     let interrupter = Interrupter::new();
     let stop = interrupter.clone();
-    let monitor = Monitor::builder()
+    let monitor = builder()
         .alarm(rule)
         .on_alarm(move |alarm| stop.stop(Some(&alarm.to_string())))
         .build()
@@ -381,7 +381,7 @@ fn a_budget_leaves_out_all_but_the_first_and_the_last() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     // Nothing more than the first fits into a millionth of a per cent.
-    let monitor = Monitor::builder().budget(1e-8).build().unwrap();
+    let monitor = builder().budget(1e-8).build().unwrap();
     Run {
         epochs: 3,
         ..Run::new(dir.path())

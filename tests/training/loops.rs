@@ -5,10 +5,10 @@ use burn::nn::attention::MultiHeadAttentionConfig;
 use burn::nn::conv::{Conv1dConfig, ConvTranspose2dConfig};
 use burn::nn::{EmbeddingConfig, LstmConfig};
 use burn::tensor::{Device, Tensor};
-use heavytail::Monitor;
 use heavytail::matrix::Cut;
 
 use crate::attach::{alone, notices};
+use crate::run::builder;
 use crate::support::lenet5::LeNet5;
 
 #[test]
@@ -18,7 +18,7 @@ fn observing_never_initialises_a_parameter() {
     let weights = |observe: bool| {
         device.seed(11);
         let model = LeNet5::new(&device);
-        let monitor = Monitor::builder().build().unwrap();
+        let monitor = builder().build().unwrap();
         if observe {
             monitor.observe(0, &model);
         }
@@ -42,7 +42,7 @@ fn observing_never_initialises_a_parameter() {
 
     let model = LeNet5::new(&device);
     heavytail::burn::initialize(&model);
-    let monitor = Monitor::builder().build().unwrap();
+    let monitor = builder().build().unwrap();
     monitor.observe(0, &model);
     assert_eq!(monitor.finish().trajectory.records().len(), 4);
 }
@@ -72,7 +72,7 @@ fn every_kind_of_layer_is_cut_or_has_a_reason() {
         free: Param::from_tensor(Tensor::ones([2, 3, 4], &device)),
     };
     heavytail::burn::initialize(&zoo);
-    let monitor = Monitor::builder().exclude("attention.key").build().unwrap();
+    let monitor = builder().exclude("attention.key").build().unwrap();
     monitor.observe(0, &zoo);
     let t = monitor.finish().trajectory;
     let shape = |layer: &str| {

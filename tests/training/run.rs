@@ -11,7 +11,8 @@ use burn::train::{
     ClassificationOutput, ExecutionStrategy, InferenceStep, Interrupter, Learner, LearningResult,
     MultiDeviceOptim, SupervisedTraining, TrainStep, TrainingStrategy,
 };
-use heavytail::Monitor;
+use heavytail::monitor::Builder;
+use heavytail::{Config, Monitor};
 
 use crate::support::batch::{Batch, ImageBatcher};
 use crate::support::data::Images;
@@ -22,6 +23,14 @@ use crate::support::train::Optimizer;
 const ITEMS: usize = 96;
 /// Optimiser steps of an epoch.
 pub const STEPS: u64 = 3;
+
+/// A monitor whose full analyses have no bootstraps: they take most of the time of a test, and other
+/// tests are about them.
+pub fn builder() -> Builder {
+    let mut config = Config::live();
+    config.replicates = 0;
+    Monitor::builder().config(config)
+}
 
 /// How a short training differs from the plain one.
 pub struct Run<'a> {
