@@ -4,8 +4,8 @@
 //! Layout and the cases that a reader must refuse:
 //! <https://github.com/huggingface/safetensors#format>.
 //!
-//! The crate `safetensors` has `read_metadata`. It needs the whole file in one buffer, and it refuses
-//! a whole file for one tensor of an unknown type, without the tensor's name.
+//! The crate `safetensors` has `read_metadata`. It needs the whole file in one buffer, and it
+//! refuses a whole file for one tensor of an unknown type, without the tensor's name.
 
 use std::collections::HashSet;
 use std::fmt;

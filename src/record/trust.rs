@@ -1,8 +1,9 @@
 //! The rules that decide when a number is in doubt. Each rule is here, once for all views.
 //!
-//! [`Values::update_doubts`](super::Values::update_doubts) applies the rules when a record is made, and again
-//! when a full analysis is added. Views show [`Record::doubts`](super::Record::doubts) and decide
-//! nothing. If a doubt [marks](Doubt::is_questionable) its subject, a view shows `?` beside the number.
+//! [`Values::update_doubts`](super::Values::update_doubts) applies the rules when a record is made,
+//! and again when a full analysis is added. Views show [`Record::doubts`](super::Record::doubts)
+//! and decide nothing. If a doubt [marks](Doubt::is_questionable) its subject, a view shows `?`
+//! beside the number.
 
 use serde::{Deserialize, Serialize};
 

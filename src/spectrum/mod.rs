@@ -246,8 +246,8 @@ impl Spectrum {
 
     /// Number of vectors along the longer side that are not dead, at least M. A dead vector is a
     /// row or column of negligible entries, for example of an input that the network does not use.
-    /// Dead vectors are no part of the noise, so its aspect ratio is `effective_n`/M. N if the matrix is
-    /// not known.
+    /// Dead vectors are no part of the noise, so its aspect ratio is `effective_n`/M. N if the
+    /// matrix is not known.
     pub fn effective_n(&self) -> usize {
         self.effective_n
     }

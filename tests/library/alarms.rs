@@ -1,4 +1,5 @@
-//! Alarms: off unless asked for, once for each beginning, with their evidence, and what a user does about them.
+//! Alarms: off unless asked for, once for each beginning, with their evidence, and what a user does
+//! about them.
 
 #[allow(dead_code)]
 use std::sync::{Arc, Mutex};

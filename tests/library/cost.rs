@@ -108,7 +108,8 @@ fn more_threads_change_no_bit() {
 }
 
 /// How much of the time a budget allows is computed in `monitor/budget.rs` and tested there. Here
-/// counts do not depend on the machine: a share that no observation fits into admits the first only.
+/// counts do not depend on the machine: a share that no observation fits into admits the first
+/// only.
 #[test]
 fn a_budget_leaves_out_what_exceeds_it_and_counts_it() {
     let monitor = Monitor::builder()

@@ -114,8 +114,8 @@ fn numbers(record: &Record) -> BTreeMap<String, Value> {
     all
 }
 
-/// Numbers that need the normal law. The fixture was recorded with an erfc of our own, which differs
-/// from today's (libm's) in the last digits.
+/// Numbers that need the normal law. The fixture was recorded with an erfc of our own, which
+/// differs from today's (libm's) in the last digits.
 fn from_erfc(way: &str) -> bool {
     way.starts_with("/full/alpha_interval/") || way.ends_with("/p")
 }

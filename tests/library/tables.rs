@@ -1,4 +1,5 @@
-//! The table of layers as Parquet, beside the CSV: as DuckDB and Polars read it where `$PYTHON` has them.
+//! The table of layers as Parquet, beside the CSV: as DuckDB and Polars read it where `$PYTHON` has
+//! them.
 
 use ::parquet::file::reader::{FileReader, SerializedFileReader};
 use ::parquet::record::Field;

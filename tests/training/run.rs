@@ -24,8 +24,8 @@ const ITEMS: usize = 96;
 /// Optimiser steps of an epoch.
 pub const STEPS: u64 = 3;
 
-/// A monitor whose full analyses have no bootstraps: they take most of the time of a test, and other
-/// tests are about them.
+/// A monitor whose full analyses have no bootstraps: they take most of the time of a test, and
+/// other tests are about them.
 pub fn builder() -> Builder {
     let mut config = Config::live();
     config.replicates = 0;

@@ -102,7 +102,8 @@ impl Browser {
     }
 }
 
-/// The page with ears for errors at its beginning and the body of a function, the driver, at its end.
+/// The page with ears for errors at its beginning and the body of a function, the driver, at its
+/// end.
 pub fn page_with(folder: &Path, name: &str, page: &str, driver: &str) -> PathBuf {
     let ears = "<script>window.heard = [];\
         addEventListener('error', (e) => heard.push(String(e.message)));\

@@ -1,5 +1,5 @@
-//! The report in a real browser, from the disk: what a reader does, without network and without errors.
-//! Where no browser is installed, these tests say that they were skipped.
+//! The report in a real browser, from the disk: what a reader does, without network and without
+//! errors. Where no browser is installed, these tests say that they were skipped.
 
 mod browser;
 mod runs;

@@ -84,7 +84,8 @@ pub fn watched(out: &Path) -> (String, Vec<&'static str>) {
     (meanwhile, NAMES.to_vec())
 }
 
-/// So many layers and epochs, from eight real analyses of 300×120 matrices; each layer walks through them at its own pace.
+/// So many layers and epochs, from eight real analyses of 300×120 matrices; each layer walks
+/// through them at its own pace.
 pub fn synthetic(name: &str, layers: usize, epochs: usize) -> Run {
     let bases: Vec<(Record, Spectrum)> = (0..8)
         .map(|k| {
