@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
 use burn::train::{Interrupter, MultiDeviceOptim};
+use heavytail::Trajectory;
 use heavytail::monitor::{Cadence, Outcome};
 use heavytail::record::{AlarmRule, Line};
-use heavytail::Trajectory;
 
 use crate::run::{Run, STEPS, builder};
 use crate::support::lenet5::LeNet5;
@@ -319,11 +319,7 @@ fn cadence_counts_epochs_or_steps_and_always_has_the_last() {
         (Cadence::Steps(3), vec![(0, 0), (1, 3), (2, 6), (3, 9)]),
     ] {
         let dir = tempfile::tempdir().unwrap();
-        let monitor = builder()
-            .include("fc2")
-            .every(cadence)
-            .build()
-            .unwrap();
+        let monitor = builder().include("fc2").every(cadence).build().unwrap();
         Run {
             epochs: 3,
             ..Run::new(dir.path())
