@@ -129,6 +129,69 @@ fn columns_are_the_references_through_the_command_line() {
 }
 
 #[test]
+fn with_compat_all_numbers_of_a_row_are_of_one_matrix() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("model.safetensors");
+    let tensors: [(&str, &[usize], Vec<f32>); 2] = [
+        ("conv.weight", &[48, 32, 3, 3], noise(48 * 32 * 9, 1)),
+        ("fc.weight", &[60, 40], noise(60 * 40, 2)),
+    ];
+    model(&path, &tensors);
+    let path = path.to_str().unwrap();
+    let rows = by_name(&json(&[
+        "analyze",
+        path,
+        "--format",
+        "json",
+        "--depth",
+        "full",
+        "--compat",
+        "weightwatcher",
+    ]));
+    let (conv, fc) = (&rows["conv.weight"], &rows["fc.weight"]);
+    assert_eq!(
+        (&conv["cut"], &fc["cut"]),
+        (&"pooled".into(), &"whole".into())
+    );
+    // These numbers exist for one matrix only, and the slices together are none.
+    for column in [
+        "noise_alpha_low",
+        "noise_alpha",
+        "noise_alpha_high",
+        "bulk_min_x",
+        "bulk_max_x",
+        "bulk_edge_x",
+        "bulk_d",
+        "bulk_d95",
+        "bulk_d_p",
+        "lambda_max_p",
+        "num_null",
+        "phase",
+        "phase_confidence",
+        "full",
+    ] {
+        let Some(value) = fc.get(column) else {
+            panic!("no column {column}");
+        };
+        assert!(!value.is_null(), "{column} of a dense layer");
+        assert!(conv[column].is_null(), "{column}: {}", conv[column]);
+    }
+    for row in [conv, fc] {
+        let number = |column: &str| row[column].as_f64().unwrap();
+        let n = number("N");
+        for (gram, x) in [
+            ("lambda_max", "lambda_max_x"),
+            ("norm", "norm_x"),
+            ("xmin", "xmin_x"),
+        ] {
+            let (gram, x) = (number(gram), row[x].as_f64().unwrap());
+            assert!((gram - n * x).abs() < 1e-9 * gram, "{gram} {n} {x}");
+        }
+    }
+    assert_eq!((&conv["N"], &conv["M"]), (&48.into(), &32.into()));
+}
+
+#[test]
 fn every_tensor_is_accounted_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("model.safetensors");
