@@ -1,5 +1,5 @@
 //! Benchmarks the fits of the bulk and the tail, and the whole analysis of a matrix.
-//! Run with `cargo bench --no-default-features --bench fits`.
+//! Run with `cargo bench -p heavytail-benches --bench fits`.
 
 use std::time::Duration;
 

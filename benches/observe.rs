@@ -1,6 +1,6 @@
 //! Benchmarks one observation of a whole model by the monitor's analysis thread. It also measures
 //! the memory after two hundred observations.
-//! Run with `cargo bench --no-default-features --bench observe`.
+//! Run with `cargo bench -p heavytail-benches --bench observe`.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
 //! Benchmarks the eigenvalues and compares their time with the smallest possible number of flops.
-//! Run with `cargo bench --no-default-features --bench spectrum`.
+//! Run with `cargo bench -p heavytail-benches --bench spectrum`.
 
 use std::time::Duration;
 

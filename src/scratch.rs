@@ -35,17 +35,17 @@ impl Scratch {
 }
 
 /// A number type with its own pool of buffers.
-pub(crate) trait Pooled: Copy + 'static {
+pub(crate) trait Reusable: Copy + 'static {
     fn pool(pools: &Pools) -> &Mutex<Pool<Self>>;
 }
 
-impl Pooled for f64 {
+impl Reusable for f64 {
     fn pool(pools: &Pools) -> &Mutex<Pool<f64>> {
         &pools.f64
     }
 }
 
-impl Pooled for f32 {
+impl Reusable for f32 {
     fn pool(pools: &Pools) -> &Mutex<Pool<f32>> {
         &pools.f32
     }
@@ -98,12 +98,12 @@ impl<T> Pool<T> {
 
 /// Values whose memory returns to a scratch.
 #[derive(Debug)]
-pub(crate) struct Buffer<T: Pooled = f64> {
+pub(crate) struct Buffer<T: Reusable = f64> {
     values: Vec<T>,
     scratch: Scratch,
 }
 
-impl<T: Pooled> Buffer<T> {
+impl<T: Reusable> Buffer<T> {
     /// An empty buffer with room for `len` values.
     fn with_capacity(len: usize, scratch: &Scratch) -> Self {
         let kept = match &scratch.0 {
@@ -151,7 +151,7 @@ impl<T: Pooled> Buffer<T> {
     }
 }
 
-impl<T: Pooled> Drop for Buffer<T> {
+impl<T: Reusable> Drop for Buffer<T> {
     fn drop(&mut self) {
         let values = std::mem::take(&mut self.values);
         if let Some(pools) = &self.scratch.0
@@ -163,13 +163,13 @@ impl<T: Pooled> Drop for Buffer<T> {
     }
 }
 
-impl<T: Pooled> Clone for Buffer<T> {
+impl<T: Reusable> Clone for Buffer<T> {
     fn clone(&self) -> Self {
         Self::collect(self.len(), self.iter().copied(), &self.scratch)
     }
 }
 
-impl<T: Pooled> Deref for Buffer<T> {
+impl<T: Reusable> Deref for Buffer<T> {
     type Target = [T];
 
     fn deref(&self) -> &[T] {
@@ -177,7 +177,7 @@ impl<T: Pooled> Deref for Buffer<T> {
     }
 }
 
-impl<T: Pooled> DerefMut for Buffer<T> {
+impl<T: Reusable> DerefMut for Buffer<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         &mut self.values
     }

@@ -1,6 +1,6 @@
 //! Compares WeightWatcher and heavytail on the same matrices, in alternation, with one thread each
 //! and in CPU time. It needs a Python with `weightwatcher`, `torch` and `numpy`.
-//! Run with `PYTHON=… cargo bench --no-default-features --bench weightwatcher`.
+//! Run with `PYTHON=… cargo bench -p heavytail-benches --bench weightwatcher`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;

@@ -43,7 +43,7 @@ struct Options {
     /// Share of the full number of matrices
     #[arg(long, default_value_t = 1.0)]
     effort: f64,
-    /// Base of the seeds. The default is that of the tables in the README
+    /// Base of the seeds. The default is that of the tables in `docs/trust.md`
     #[arg(long, default_value_t = 9000)]
     seed: u64,
     /// Folder for the results

@@ -24,7 +24,7 @@ pub fn noise_scale(experiments: &[&Experiment], path: &Path) -> Result<()> {
         for (x, y, _) in e.rows.iter().filter_map(end) {
             at.entry(x.to_bits()).or_insert((x, Vec::new())).1.push(y);
         }
-        let name = format!("{} varied", e.knob.name());
+        let name = format!("{} varied", e.varied.name());
         band(&name, CurveColor::Category(i), at.into_values().collect())
     });
     let rows = || experiments.iter().flat_map(|e| &e.rows).filter_map(end);
@@ -35,13 +35,13 @@ pub fn noise_scale(experiments: &[&Experiment], path: &Path) -> Result<()> {
             .collect();
         (!points.is_empty()).then(|| Curve {
             name: phase.title().to_owned(),
-            hue: CurveColor::Phase(phase),
+            color: CurveColor::Phase(phase),
             points,
             band: Vec::new(),
             line: false,
         })
     });
-    let plane = |title: &str, curves: Vec<Curve>| ChartPanel {
+    let panel = |title: &str, curves: Vec<Curve>| ChartPanel {
         title: title.to_owned(),
         x: ChartAxis::log("learning rate / batch size"),
         y: ChartAxis::log("soft rank λ₊/λmax"),
@@ -51,9 +51,9 @@ pub fn noise_scale(experiments: &[&Experiment], path: &Path) -> Result<()> {
         title: format!("Is lr/batch all that matters? {LAYER} at the end"),
         note: "Left: mean over the seeds, band from the least to the greatest. Right: each run in its phase."
             .to_owned(),
-        planes: vec![
-            plane("two knobs", by_knob.collect()),
-            plane("phases", by_phase.collect()),
+        panels: vec![
+            panel("two settings", by_knob.collect()),
+            panel("phases", by_phase.collect()),
         ],
     };
     plot::chart(&chart, path)?;
@@ -78,7 +78,7 @@ pub fn gallery(experiments: &[Experiment], path: &Path) -> Result<()> {
         let Some((experiment, row, layer)) = surest else {
             continue;
         };
-        let knob = match experiment.knob {
+        let knob = match experiment.varied {
             VariedSetting::BatchSize => format!("batch size {}", row.run.batch_size),
             VariedSetting::LearningRate => format!("lr {}", row.run.lr),
             VariedSetting::WeightDecay => format!("weight decay {}", row.run.weight_decay),

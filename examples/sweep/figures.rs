@@ -65,7 +65,7 @@ pub struct Setting<'a> {
 /// The results of one plan.
 pub struct Experiment {
     pub rows: Vec<Row>,
-    pub knob: VariedSetting,
+    pub varied: VariedSetting,
 }
 
 impl Experiment {
@@ -86,7 +86,7 @@ impl Experiment {
             file.display()
         );
         Ok(Self {
-            knob: VariedSetting::new(&rows),
+            varied: VariedSetting::new(&rows),
             rows,
         })
     }
@@ -96,7 +96,7 @@ impl Experiment {
     pub fn settings(&self) -> Vec<Setting<'_>> {
         let mut by_value: BTreeMap<u64, Setting<'_>> = BTreeMap::new();
         for row in &self.rows {
-            let value = self.knob.value(row);
+            let value = self.varied.value(row);
             let runs = &mut by_value
                 .entry(value.to_bits())
                 .or_insert(Setting {
@@ -107,7 +107,7 @@ impl Experiment {
             runs.push(row);
         }
         let mut settings: Vec<Setting<'_>> = by_value.into_values().collect();
-        if self.knob == VariedSetting::BatchSize {
+        if self.varied == VariedSetting::BatchSize {
             settings.reverse();
         }
         for setting in &mut settings {
@@ -118,7 +118,7 @@ impl Experiment {
 
     /// The position of a setting on a logarithmic axis.
     fn place(&self, setting: &Setting<'_>) -> f64 {
-        let least = self.rows.iter().map(|r| self.knob.value(r));
+        let least = self.rows.iter().map(|r| self.varied.value(r));
         let least = least.filter(|v| *v > 0.0).fold(f64::INFINITY, f64::min);
         // The logarithm of a weight decay of 0 does not exist. It is drawn half a decade before the
         // smallest other value.
@@ -130,9 +130,9 @@ impl Experiment {
     }
 
     fn axis(&self) -> ChartAxis {
-        let zero = self.rows.iter().any(|r| self.knob.value(r) == 0.0);
+        let zero = self.rows.iter().any(|r| self.varied.value(r) == 0.0);
         let note = if zero { " (leftmost: none)" } else { "" };
-        ChartAxis::log(format!("{}{note}", self.knob.name()))
+        ChartAxis::log(format!("{}{note}", self.varied.name()))
     }
 
     /// A description of the runs: network, images, fixed settings, epochs and number of seeds.
@@ -148,7 +148,7 @@ impl Experiment {
             _ => format!("{} epochs", run.epochs),
         };
         let model = self.model();
-        let fixed = match self.knob {
+        let fixed = match self.varied {
             VariedSetting::BatchSize => format!("lr {}", run.lr),
             VariedSetting::LearningRate => format!("batch size {}", run.batch_size),
             VariedSetting::WeightDecay => format!("lr {}, batch size {}", run.lr, run.batch_size),
@@ -167,7 +167,7 @@ impl Experiment {
 
     /// Pairs of the varied setting and a number of a run, for all runs.
     pub fn ends(&self, get: impl Fn(&Row) -> Option<f64>) -> Vec<(f64, f64)> {
-        let pair = |row: &Row| Some((self.knob.value(row), get(row)?));
+        let pair = |row: &Row| Some((self.varied.value(row), get(row)?));
         self.rows.iter().filter_map(pair).collect()
     }
 
@@ -200,8 +200,8 @@ impl Experiment {
                 (setting.value.to_string(), layers.iter().map(of).collect())
             })
             .collect();
-        let title = format!("{}: phase by {}", self.model(), self.knob.name());
-        plot::phase_table(&title, self.knob.name(), &layers, &rows, path)?;
+        let title = format!("{}: phase by {}", self.model(), self.varied.name());
+        plot::phase_table(&title, self.varied.name(), &layers, &rows, path)?;
         Ok(())
     }
 
@@ -219,7 +219,7 @@ impl Experiment {
             .filter_map(|setting| {
                 let layer = setting.runs.first()?.result.layer(LAYER)?;
                 let phase = cell(layer).phase.map_or("no phase", Phase::title);
-                let label = format!("{} {}: {phase}", self.knob.name(), setting.value);
+                let label = format!("{} {}: {phase}", self.varied.name(), setting.value);
                 Some(spectrum(layer).map(|s| (label, s)))
             })
             .collect::<Result<Vec<_>>>()?;
@@ -243,7 +243,7 @@ impl Experiment {
             .iter()
             .filter(|l| l.m >= SMALLEST)
             .collect();
-        let planes = numbers
+        let panels = numbers
             .into_iter()
             .map(|(name, get)| {
                 let curves = layers
@@ -266,12 +266,12 @@ impl Experiment {
             })
             .collect();
         Chart {
-            title: format!("By {}, at the end of training", self.knob.name()),
+            title: format!("By {}, at the end of training", self.varied.name()),
             note: format!(
                 "{}.\nLine: mean over the seeds; band: from the least to the greatest.",
                 self.what()
             ),
-            planes,
+            panels,
         }
     }
 
@@ -282,8 +282,8 @@ impl Experiment {
         let scatter = |get: fn(&Row) -> Option<f64>| -> (Vec<Curve>, Option<Correlation>) {
             let pair = |r: &&Row| Some((get(r)?, r.result.accuracy()?));
             let curves = settings.iter().enumerate().map(|(i, s)| Curve {
-                name: format!("{} {}", self.knob.name(), s.value),
-                hue: CurveColor::Sequence(i as f64 / count as f64),
+                name: format!("{} {}", self.varied.name(), s.value),
+                color: CurveColor::Sequence(i as f64 / count as f64),
                 points: s.runs.iter().filter_map(pair).collect(),
                 band: Vec::new(),
                 line: false,
@@ -293,7 +293,7 @@ impl Experiment {
         };
         let weighted = scatter(|r| r.result.alpha_weighted.last().copied().flatten());
         let paper = scatter(|r| r.result.alpha_hat_paper.last().copied().flatten());
-        let plane = |title: &str, x: &str, (curves, tau): (Vec<Curve>, Option<Correlation>)| {
+        let panel = |title: &str, x: &str, (curves, tau): (Vec<Curve>, Option<Correlation>)| {
             let tau = tau.map_or("τ: none".to_owned(), |t| {
                 format!("τ = {:.2}, n = {}", t.value, t.n)
             });
@@ -311,15 +311,15 @@ impl Experiment {
         Chart {
             title: "α̂ against accuracy".to_owned(),
             note: format!("{}. τ: Kendall's.", self.what()),
-            planes: vec![
+            panels: vec![
                 ChartPanel {
                     title: "accuracy".to_owned(),
                     x: self.axis(),
                     y: ChartAxis::linear("validation accuracy, %"),
                     curves: vec![band("", CurveColor::Category(0), points.collect())],
                 },
-                plane("α̂", "WeightWatcher: mean α·log₁₀ λmax", weighted),
-                plane("α̂", "workshop paper: mean α·ln λmax, X", paper),
+                panel("α̂", "WeightWatcher: mean α·log₁₀ λmax", weighted),
+                panel("α̂", "workshop paper: mean α·ln λmax, X", paper),
             ],
         }
     }
@@ -343,8 +343,8 @@ impl Experiment {
                         .zip(series)
                         .map(|(&e, v)| (e as f64 / whole, v.unwrap_or(f64::NAN)));
                     Some(Curve {
-                        name: format!("{} {value}", self.knob.name()),
-                        hue: CurveColor::Sequence(i as f64 / count as f64),
+                        name: format!("{} {value}", self.varied.name()),
+                        color: CurveColor::Sequence(i as f64 / count as f64),
                         points: points.collect(),
                         band: Vec::new(),
                         line: true,
@@ -352,7 +352,7 @@ impl Experiment {
                 })
                 .collect()
         };
-        let plane = |title: &str, y: ChartAxis, get: Series| ChartPanel {
+        let panel = |title: &str, y: ChartAxis, get: Series| ChartPanel {
             title: title.to_owned(),
             x: ChartAxis::linear("share of the training"),
             y,
@@ -361,9 +361,9 @@ impl Experiment {
         Chart {
             title: format!("{LAYER} while it learns"),
             note: format!("{}. One line a seed.", self.what()),
-            planes: vec![
-                plane("α", ChartAxis::log("α"), |l| &l.alpha),
-                plane("soft rank λ₊/λmax", ChartAxis::log("soft rank"), |l| {
+            panels: vec![
+                panel("α", ChartAxis::log("α"), |l| &l.alpha),
+                panel("soft rank λ₊/λmax", ChartAxis::log("soft rank"), |l| {
                     &l.mp_softrank
                 }),
             ],
@@ -383,12 +383,12 @@ pub fn extent(values: &[f64]) -> (f64, f64) {
 }
 
 /// A curve of the mean, with a band from the smallest to the largest value.
-pub fn band(name: &str, hue: CurveColor, points: Vec<(f64, Vec<f64>)>) -> Curve {
+pub fn band(name: &str, color: CurveColor, points: Vec<(f64, Vec<f64>)>) -> Curve {
     let points: Vec<(f64, Vec<f64>)> = points.into_iter().filter(|(_, v)| !v.is_empty()).collect();
     let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
     Curve {
         name: name.to_owned(),
-        hue,
+        color,
         points: points.iter().map(|(x, v)| (*x, mean(v))).collect(),
         band: points
             .iter()

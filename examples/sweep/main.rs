@@ -166,7 +166,7 @@ fn draw(folder: &Path) -> Result<()> {
     }
     // These two experiments differ only in the varied setting, so they can share an axis.
     let of = |knob| {
-        let mut same = experiments.iter().filter(|e| e.knob == knob);
+        let mut same = experiments.iter().filter(|e| e.varied == knob);
         same.find(|e| e.rows.iter().all(|r| r.run.observe_every == 1) && e.model() == "LeNet5")
     };
     if let (Some(batch), Some(lr)) = (

@@ -17,7 +17,7 @@ pub fn table(experiment: &Experiment) -> String {
     let _ = writeln!(
         text,
         "| {} | phase of fc1, seed by seed | spikes | soft rank | stable rank | α | accuracy, % |\n|---|---|---|---|---|---|---|",
-        experiment.knob.name()
+        experiment.varied.name()
     );
     for setting in experiment.settings() {
         let layers = || setting.runs.iter().filter_map(|r| r.result.layer(LAYER));
@@ -68,7 +68,7 @@ pub fn table(experiment: &Experiment) -> String {
     let _ = writeln!(
         text,
         "\nSpearman's ρ with the {}, over all runs; of the seeds' means:\n",
-        experiment.knob.name()
+        experiment.varied.name()
     );
     for (name, get) in measures {
         let all = spearman(&experiment.ends(|r| get(r.result.layer(LAYER)?)));

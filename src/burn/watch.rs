@@ -100,7 +100,7 @@ impl<M: Module> Monitored<M> {
                             self.monitor.submit(stamp, snapshot);
                         }
                     }
-                    Action::UncountLeftOut => self.monitor.uncount_left_out(),
+                    Action::UncountOverBudget => self.monitor.uncount_over_budget(),
                     Action::ResumeFrom(stamp) => self.monitor.resume_from(Some(stamp)),
                     Action::Notice { epoch, event } => self.monitor.event(epoch, event),
                 }

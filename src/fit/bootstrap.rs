@@ -13,7 +13,7 @@ use crate::law::normal;
 /// Number of replicates that suffices for a 90 % interval and for p at the 10 % level.
 pub const REPLICATES: usize = 200;
 
-/// Nominal coverage of [`AlphaInterval`], for which [`expanded`] is made.
+/// Nominal coverage of [`AlphaInterval`], for which [`expanded_tail_probability`] is made.
 const LEVEL: f64 = 0.9;
 
 /// A confidence interval for α.

@@ -272,7 +272,7 @@ impl Monitor {
 
     /// Makes the last observation although it did not fit into the budget.
     #[cfg(feature = "burn")]
-    pub(crate) fn uncount_left_out(&self) {
+    pub(crate) fn uncount_over_budget(&self) {
         self.inner.worker.uncount_over_budget();
     }
 

@@ -16,18 +16,18 @@ use plotters::style::RGBColor;
 ///
 /// let curve = Curve {
 ///     name: "fc1".into(),
-///     hue: CurveColor::Category(0),
+///     color: CurveColor::Category(0),
 ///     points: vec![(2.0, 0.4), (32.0, 0.7), (512.0, 0.9)],
 ///     band: vec![(2.0, 0.3, 0.5), (32.0, 0.6, 0.8), (512.0, 0.9, 0.9)],
 ///     line: true,
 /// };
-/// let plane = ChartPanel {
+/// let panel = ChartPanel {
 ///     title: "soft rank".into(),
 ///     x: ChartAxis::log("batch size"),
 ///     y: ChartAxis::linear("λ₊/λmax"),
 ///     curves: vec![curve],
 /// };
-/// let chart = Chart { title: "Soft rank by batch size".into(), note: String::new(), planes: vec![plane] };
+/// let chart = Chart { title: "Soft rank by batch size".into(), note: String::new(), panels: vec![panel] };
 /// let path = std::env::temp_dir().join("soft-rank.svg");
 /// plot::chart(&chart, &path)?;
 /// # std::fs::remove_file(path).ok();
@@ -40,7 +40,7 @@ pub struct Chart {
     /// Text below the title. It may have several lines.
     pub note: String,
     /// The panels.
-    pub planes: Vec<ChartPanel>,
+    pub panels: Vec<ChartPanel>,
 }
 
 /// One panel.
@@ -101,7 +101,7 @@ pub struct Curve {
     /// Name in the legend. An empty name has no entry.
     pub name: String,
     /// Colour and marker.
-    pub hue: CurveColor,
+    pub color: CurveColor,
     /// Points (x, y). A point that is not finite interrupts the line.
     pub points: Vec<(f64, f64)>,
     /// Band (x, low, high). It is drawn as an area, or as a bar if it has a single x.
@@ -150,7 +150,7 @@ const BETWEEN: f64 = 96.0;
 pub(super) fn figure(chart: &Chart) -> Result<Figure, String> {
     let good = |&(x, y): &(f64, f64)| x.is_finite() && y.is_finite();
     let mut points = chart
-        .planes
+        .panels
         .iter()
         .flat_map(|p| &p.curves)
         .flat_map(|c| &c.points);
@@ -158,14 +158,14 @@ pub(super) fn figure(chart: &Chart) -> Result<Figure, String> {
         return Err("nothing to draw: no point is finite".to_owned());
     }
     let mut table = Table::new(&["panel", "curve", "x", "y", "low", "high"]);
-    let shown = chart.planes.len().clamp(1, PER_ROW) as f64;
+    let shown = chart.panels.len().clamp(1, PER_ROW) as f64;
     // A single panel is wider than one of several, but not as wide as three.
-    let (width, height) = match chart.planes.len() {
+    let (width, height) = match chart.panels.len() {
         1 => (560.0, 330.0),
         2 => (356.0, 290.0),
         _ => (236.0, 230.0),
     };
-    let rows = chart.planes.len().div_ceil(PER_ROW) as f64;
+    let rows = chart.panels.len().div_ceil(PER_ROW) as f64;
     let first = TOP + LINE * chart.note.lines().count().max(1) as f64;
     let bottom = first + rows * height + (rows - 1.0) * BETWEEN;
     let page = LEFT + shown * width + (shown - 1.0) * GAP + 26.0;
@@ -178,13 +178,13 @@ pub(super) fn figure(chart: &Chart) -> Result<Figure, String> {
         let at = (20.0, 48.0 + LINE * i as f64);
         figure.text(at, note, TextStyle::new(SMALL, style::MUTED));
     }
-    for (i, plane) in chart.planes.iter().enumerate() {
+    for (i, content) in chart.panels.iter().enumerate() {
         let (row, column) = ((i / PER_ROW) as f64, (i % PER_ROW) as f64);
         let (left, top) = (
             LEFT + column * (width + GAP),
             first + row * (height + BETWEEN),
         );
-        let curves = || plane.curves.iter();
+        let curves = || content.curves.iter();
         let xs = curves().flat_map(|c| c.points.iter().map(|p| p.0));
         let ys = curves().flat_map(|c| {
             let band = c.band.iter().flat_map(|b| [b.1, b.2]);
@@ -195,20 +195,20 @@ pub(super) fn figure(chart: &Chart) -> Result<Figure, String> {
             top,
             right: left + width,
             bottom: top + height,
-            x: plane.x.axis(xs),
-            y: plane.y.axis(ys),
+            x: content.x.axis(xs),
+            y: content.y.axis(ys),
         };
-        let title = style::truncate_start(&plane.title, HEADING, width + GAP - 8.0);
+        let title = style::truncate_start(&content.title, HEADING, width + GAP - 8.0);
         let kind = TextStyle::new(HEADING, style::INK).bold();
         figure.text((left, top - 16.0), title, kind);
         panel.grid(&mut figure);
-        for curve in &plane.curves {
+        for curve in &content.curves {
             draw(&mut figure, &panel, curve);
-            tabulate(&mut table, &plane.title, curve);
+            tabulate(&mut table, &content.title, curve);
         }
         let labels = Labels {
-            x: Some(&plane.x.label),
-            y: Some(&plane.y.label),
+            x: Some(&content.x.label),
+            y: Some(&content.y.label),
         };
         panel.frame(&mut figure, labels);
     }
@@ -219,16 +219,16 @@ pub(super) fn figure(chart: &Chart) -> Result<Figure, String> {
 
 fn entries(chart: &Chart) -> Vec<Entry> {
     let mut entries: Vec<Entry> = Vec::new();
-    for curve in chart.planes.iter().flat_map(|p| &p.curves) {
+    for curve in chart.panels.iter().flat_map(|p| &p.curves) {
         if !curve.name.is_empty() && entries.iter().all(|(_, name)| *name != curve.name) {
-            entries.push((curve.hue.key(curve.line), curve.name.clone()));
+            entries.push((curve.color.key(curve.line), curve.name.clone()));
         }
     }
     entries
 }
 
 fn draw(figure: &mut Figure, panel: &Panel, curve: &Curve) {
-    let (color, marker) = curve.hue.look();
+    let (color, marker) = curve.color.look();
     match curve.band[..] {
         [(x, low, high)] => {
             panel.line(
@@ -256,7 +256,7 @@ fn draw(figure: &mut Figure, panel: &Panel, curve: &Curve) {
             continue;
         }
         before = at;
-        if let CurveColor::Phase(phase) = curve.hue {
+        if let CurveColor::Phase(phase) = curve.color {
             figure.marker(at, marker, 7.5, color, false);
             let kind = TextStyle::new(9.5, style::ink_on(color)).bold().middle();
             figure.text(at, phase.letter().to_string(), kind);

@@ -46,7 +46,7 @@ pub enum LayerOutcome {
     Success(Box<Values>),
     /// The analysis failed, so the layer has no spectrum.
     Failed(LayerError),
-    /// The layer was excluded from the analysis.
+    /// The layer was not analysed.
     Skipped(SkipReason),
 }
 

@@ -94,7 +94,7 @@ pub enum Doubt {
 }
 
 /// A tail with fewer eigenvalues is in doubt, and so is an interval from fewer eigenvalues.
-const MIN_TAIL: usize = 50;
+const FEW_EIGENVALUES: usize = 50;
 /// A fit to fewer eigenvalues uses the small-sample estimator.
 const SMALL_SAMPLE: usize = 20;
 /// Below this M, Bleeding-out and Bulk-decay are hard to distinguish.
@@ -205,7 +205,7 @@ fn fit_doubts(alpha: f64, n_tail: usize, n: Option<usize>) -> Vec<Doubt> {
     let mut doubts = Vec::new();
     match n {
         Some(n) if n < SMALL_SAMPLE => doubts.push(Doubt::SmallSample { n }),
-        _ if n_tail < MIN_TAIL => doubts.push(Doubt::ShortTail { n_tail }),
+        _ if n_tail < FEW_EIGENVALUES => doubts.push(Doubt::ShortTail { n_tail }),
         _ => {}
     }
     doubts.extend(Warning::new(alpha).map(|warning| match warning {
@@ -267,7 +267,7 @@ pub(super) fn value_doubts(values: &Values) -> Vec<Doubt> {
             doubts.push(Doubt::PoorFit { p: fit.p });
         }
         if let Some(n) = row.num_fitted
-            && n < MIN_TAIL
+            && n < FEW_EIGENVALUES
             && full.is_some_and(|f| f.alpha_interval.is_some())
         {
             doubts.push(Doubt::SmallInterval { n });

@@ -13,7 +13,7 @@ use crate::files::refers_to;
 const TRIES: usize = 6;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The exclusive right to write a log. It is an operating-system lock on a file sibling the log, so
+/// The exclusive right to write a log. It is an operating-system lock on a file beside the log, so
 /// it ends with the process at the latest.
 #[derive(Debug)]
 pub(crate) struct Lock {

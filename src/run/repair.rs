@@ -13,12 +13,12 @@ pub struct Repaired {
     /// Numbers of the removed lines, from 1.
     pub lines: Vec<usize>,
     /// Whether an incomplete last line was removed.
-    pub torn: bool,
+    pub removed_incomplete_line: bool,
     /// Path of the copy of the original log. None if there was nothing to repair.
     pub original: Option<PathBuf>,
 }
 
-/// Removes the damaged lines from a run's log. A copy of the original remains sibling it, as
+/// Removes the damaged lines from a run's log. A copy of the original remains beside it, as
 /// `log.jsonl.damaged`.
 ///
 /// # Errors
@@ -41,8 +41,8 @@ pub fn repair(run: &RunDir) -> Result<Repaired> {
             repaired.lines.push(number);
         }
     })?;
-    repaired.torn = progress.torn;
-    if repaired.lines.is_empty() && !repaired.torn {
+    repaired.removed_incomplete_line = progress.torn;
+    if repaired.lines.is_empty() && !repaired.removed_incomplete_line {
         return Ok(repaired);
     }
     let part = sibling(&log, "part");

@@ -19,7 +19,7 @@ use crate::spectrum::Spectrum;
 /// Each observation is a safetensors file, for example `epoch-00003-step-000000750.safetensors`.
 /// Each layer is a rank-1 f64 tensor with the layer's name: the eigenvalues of X = WᵀW/N in
 /// ascending order. The metadata holds `<layer>.shape` = `NxM` of the layer's matrix, and
-/// `<layer>.effective_n` and `<layer>.kurtosis`, which the phase classification needs. A file is
+/// `<layer>.live_n` and `<layer>.kurtosis`, which the phase classification needs. A file is
 /// complete or absent.
 #[derive(Debug)]
 pub struct SpectraSink {
@@ -107,7 +107,7 @@ impl Sink for SpectraSink {
             .flat_map(|(name, s)| {
                 [
                     (format!("{name}.shape"), format!("{}x{}", s.n(), s.m())),
-                    (format!("{name}.effective_n"), s.effective_n().to_string()),
+                    (format!("{name}.live_n"), s.effective_n().to_string()),
                     (format!("{name}.kurtosis"), s.entry_kurtosis().to_string()),
                 ]
             })
@@ -159,9 +159,7 @@ pub fn read_spectra(path: impl AsRef<Path>) -> Result<Vec<(String, Spectrum)>> {
             let spectrum = Spectrum::from_eigenvalues(eigenvalues, n, m)
                 .map_err(|e| bad(format!("`{name}`: {e}")))?;
             let entry = |key: &str| shapes.get(&format!("{name}.{key}"));
-            let effective_n = entry("effective_n")
-                .and_then(|s| s.parse().ok())
-                .unwrap_or(n);
+            let effective_n = entry("live_n").and_then(|s| s.parse().ok()).unwrap_or(n);
             let kurtosis = entry("kurtosis").and_then(|s| s.parse().ok());
             let spectrum = spectrum.with_entries(effective_n, kurtosis.unwrap_or(f64::NAN));
             Ok((name, spectrum))
@@ -184,5 +182,29 @@ mod tests {
             })
         );
         assert_eq!(stamp_of(Path::new("x/epoch-3-step-7.part")), None);
+    }
+
+    #[test]
+    fn a_spectrum_comes_back_with_what_its_entries_said() {
+        let mut values: Vec<f64> = (0..60 * 20)
+            .map(|i| f64::from(i * 37 % 101) - 50.0)
+            .collect();
+        // Five rows are zero, so that 55 of 60 count.
+        values[..5 * 20].fill(0.0);
+        let matrix = crate::WeightMatrix::new("fc", 60, 20, values).unwrap();
+        let spectrum = Spectrum::from_matrix(&matrix, Default::default()).unwrap();
+        assert_eq!(spectrum.effective_n(), 55);
+        let dir = tempfile::tempdir().unwrap();
+        let mut sink = SpectraSink::open(dir.path()).unwrap();
+        let written = [("fc".to_owned(), spectrum)];
+        let stamp = Stamp::from_epoch(3);
+        sink.spectra(stamp, &written).unwrap();
+        sink.flush().unwrap();
+        let file = dir.path().join(spectra_name(stamp));
+        assert_eq!(read_spectra(&file).unwrap(), written);
+        // The keys of files that exist.
+        let bytes = std::fs::read(&file).unwrap();
+        let header = String::from_utf8_lossy(&bytes);
+        assert!(header.contains("\"fc.live_n\":\"55\"") && header.contains("\"fc.kurtosis\""));
     }
 }

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "lapack")]
 use lapack::Lapack;
 pub(crate) use null::null_directions;
-use null::{Moments, count_nonzero_vectors};
+use null::{Moments, count_effective_vectors};
 use solvers::{Gram, GramF32, Svd};
 
 use crate::error::{Error, LayerError, Result};
@@ -171,7 +171,7 @@ impl Spectrum {
         let spectrum =
             Self::from_parts(eigenvalues, matrix.n(), matrix.m(), matrix.cut()).map_err(fail)?;
         let effective_n =
-            count_nonzero_vectors(matrix.rows(), matrix.cols(), entries).max(matrix.m());
+            count_effective_vectors(matrix.rows(), matrix.cols(), entries).max(matrix.m());
         let live = effective_n as f64 / n;
         Ok(spectrum.with_entries(effective_n, moments.kurtosis(values, live)))
     }

@@ -33,7 +33,7 @@ pub(crate) fn null_directions(sorted: &[f64]) -> usize {
 
 /// Number of rows of a tall matrix, or of columns of a wide one, that are not negligible compared
 /// with the others.
-pub(super) fn count_nonzero_vectors(rows: usize, cols: usize, values: &[f64]) -> usize {
+pub(super) fn count_effective_vectors(rows: usize, cols: usize, values: &[f64]) -> usize {
     let mut norms: Vec<f64>;
     if rows >= cols {
         norms = values.chunks_exact(cols).map(sum_of_squares).collect();
@@ -174,8 +174,8 @@ mod tests {
     fn dead_rows_do_not_count() {
         let mut w: Vec<f64> = (0..60 * 4).map(|i| ((i * 37) % 11) as f64 - 5.2).collect();
         w[..40].fill(1e-7);
-        assert_eq!(count_nonzero_vectors(60, 4, &w), 50);
+        assert_eq!(count_effective_vectors(60, 4, &w), 50);
         let transposed: Vec<f64> = (0..240).map(|i| w[(i % 60) * 4 + i / 60]).collect();
-        assert_eq!(count_nonzero_vectors(4, 60, &transposed), 50);
+        assert_eq!(count_effective_vectors(4, 60, &transposed), 50);
     }
 }

@@ -7,10 +7,10 @@ use faer::reborrow::ReborrowMut;
 use faer::traits::RealField;
 use faer::{Accum, MatMut, MatRef, Par};
 
-use crate::scratch::Pooled;
+use crate::scratch::Reusable;
 
 /// The numbers of the reductions: f64 or f32.
-pub(super) trait Real: RealField + Pooled + Into<f64> + Div<Output = Self> {
+pub(super) trait Real: RealField + Reusable + Into<f64> + Div<Output = Self> {
     const ZERO: Self;
     const ONE: Self;
     const HALF: Self;

@@ -63,15 +63,15 @@ fn half(name: &str) -> Option<(&str, &str, bool, AdapterLayout)> {
 
 /// The adapters among the matrices. A factor without the other one is ignored.
 pub(super) fn adapters(tensors: &[TensorInfo]) -> Vec<Adapter> {
-    let halves = |wanted: bool| {
+    let factors = |wanted: bool| {
         tensors.iter().enumerate().filter_map(move |(i, t)| {
             let (layer, rest, is_a, layout) = half(&t.name).filter(|_| t.shape.len() == 2)?;
             (is_a == wanted).then_some(((layer, rest, layout), i))
         })
     };
-    halves(true)
+    factors(true)
         .filter_map(|(key, a)| {
-            let (_, b) = halves(false).find(|(other, _)| *other == key)?;
+            let (_, b) = factors(false).find(|(other, _)| *other == key)?;
             let (layer, rest, layout) = key;
             shape(&tensors[a].shape, &tensors[b].shape, layout)?;
             let name = rest.trim_start_matches('.').trim_end_matches("weight");
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_find_each_other() {
+    fn factors_find_each_other() {
         let tensors = [
             tensor("base_model.model.q.lora_B.default.weight", &[6, 2]),
             tensor("base_model.model.q.lora_A.default.weight", &[2, 4]),

@@ -79,8 +79,8 @@ pub fn summarise(run: &str, rows: &[Record]) -> Summary {
 /// The factors of low-rank adapters: the position of each tensor and the name of its adapted layer.
 /// [`survey`] analyses the product of an adapter, not its factors.
 pub fn adapter_factors(tensors: &[TensorInfo]) -> HashMap<usize, String> {
-    let halves = |a: Adapter| [(a.a, a.layer.clone()), (a.b, a.layer)];
-    adapters(tensors).into_iter().flat_map(halves).collect()
+    let factors = |a: Adapter| [(a.a, a.layer.clone()), (a.b, a.layer)];
+    adapters(tensors).into_iter().flat_map(factors).collect()
 }
 
 /// Analyses every matrix of a checkpoint. `progress` receives the number of finished tensors and
@@ -98,13 +98,13 @@ pub fn survey(
     let run = checkpoint.path().display().to_string();
     let mut plan = Plan::new(checkpoint, options, &run);
     if let Some((i, n)) = options.shard {
-        plan.keep_shard(i, n);
+        plan.keep_part(i, n);
     }
     let Plan {
         rows,
         mut sources,
         queue,
-        other_shards,
+        other_parts,
     } = plan;
     let spectra = vec![None; rows.len()];
     let total = queue.len();
@@ -132,7 +132,7 @@ pub fn survey(
         ..
     } = done.unwrap_or_else(PoisonError::into_inner);
     skip_duplicates(checkpoint, &mut rows, &mut spectra, &sources)?;
-    let kept = |row: &usize| !other_shards.contains(row);
+    let kept = |row: &usize| !other_parts.contains(row);
     let rows: Vec<Record> = (0..rows.len())
         .filter(kept)
         .map(|i| rows[i].clone())
@@ -246,7 +246,7 @@ impl Shared<'_> {
         let tensors = self.checkpoint.tensors();
         let read = |index: usize| self.checkpoint.read(index);
         let (a, b) = match read(adapter.a).and_then(|a| Ok((a, read(adapter.b)?))) {
-            Ok(halves) => halves,
+            Ok(factors) => factors,
             Err(why) => {
                 let why = LayerError::from(why);
                 let kinds = rows.iter().zip(["lora", "merged"]);

@@ -41,7 +41,7 @@ pub(super) struct Plan {
     pub(super) sources: Vec<Option<(usize, Part)>>,
     pub(super) queue: VecDeque<Job>,
     /// The rows that belong to other parts of the survey.
-    pub(super) other_shards: HashSet<usize>,
+    pub(super) other_parts: HashSet<usize>,
 }
 
 impl Plan {
@@ -51,9 +51,9 @@ impl Plan {
         let mut sources = Vec::new();
         let mut queue: VecDeque<Job> = VecDeque::new();
         let adapters = adapters(tensors);
-        let halves: HashSet<usize> = adapters.iter().flat_map(|a| [a.a, a.b]).collect();
+        let factors: HashSet<usize> = adapters.iter().flat_map(|a| [a.a, a.b]).collect();
         for (index, tensor) in tensors.iter().enumerate() {
-            if halves.contains(&index) {
+            if factors.contains(&index) {
                 continue;
             }
             match parts_of(tensor, tensors, options) {
@@ -132,12 +132,12 @@ impl Plan {
             rows,
             sources,
             queue,
-            other_shards: HashSet::new(),
+            other_parts: HashSet::new(),
         }
     }
 
     /// Keeps every n-th job. Rows without a job belong to part 0.
-    pub(super) fn keep_shard(&mut self, i: usize, n: usize) {
+    pub(super) fn keep_part(&mut self, i: usize, n: usize) {
         let mut idle: HashSet<usize> = (0..self.rows.len()).collect();
         let jobs = std::mem::take(&mut self.queue);
         for (at, job) in jobs.into_iter().enumerate() {
@@ -145,7 +145,7 @@ impl Plan {
             for row in job.rows() {
                 idle.remove(&row);
                 if !mine {
-                    self.other_shards.insert(row);
+                    self.other_parts.insert(row);
                 }
             }
             if mine {
@@ -153,7 +153,7 @@ impl Plan {
             }
         }
         if i > 0 {
-            self.other_shards.extend(idle);
+            self.other_parts.extend(idle);
         }
     }
 }

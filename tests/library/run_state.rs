@@ -424,7 +424,10 @@ fn damage_is_left_out_told_and_repaired() {
     assert!(events(&damaged).contains(&&Event::CutOffLine));
 
     let repaired = repair(&run).unwrap();
-    assert_eq!((repaired.lines, repaired.torn), (told, true));
+    assert_eq!(
+        (repaired.lines, repaired.removed_incomplete_line),
+        (told, true)
+    );
     assert_eq!(fs::read(repaired.original.unwrap()).unwrap(), bytes);
     let whole = run.read().unwrap();
     assert_eq!(whole.records(), damaged.records());

@@ -43,11 +43,11 @@ pub fn run(options: &Options) -> Result<Exit> {
 fn matrices_of_tensors(checkpoint: &Checkpoint) -> Vec<Result<Vec<String>, String>> {
     let all = checkpoint.tensors();
     let shapes = || all.iter().map(|t| (t.name.as_str(), t.shape.as_slice()));
-    let halves = adapter_factors(all);
+    let factors = adapter_factors(all);
     all.iter()
         .enumerate()
         .map(|(i, t)| {
-            if let Some(layer) = halves.get(&i) {
+            if let Some(layer) = factors.get(&i) {
                 return Ok(vec![format!("factor of the adapter of {layer}")]);
             }
             if let Some(other) = &t.shared_with {

@@ -149,21 +149,21 @@ fn exponents(model: &str, rows: &[&Record]) -> Chart {
         title: format!("α of each layer of {model}"),
         note: "Layers in the order of the file. The band is 5–95 % of what pure noise of the layer's shape has."
             .to_owned(),
-        planes: vec![ChartPanel {
+        panels: vec![ChartPanel {
             title: String::new(),
             x: ChartAxis::linear("layer"),
             y: ChartAxis::log("α"),
             curves: vec![
                 Curve {
                     name: "α of noise of this shape".to_owned(),
-                    hue: CurveColor::Category(4),
+                    color: CurveColor::Category(4),
                     points: number(|v| v.noise_alpha),
                     band: noise.map(|((x, l), (_, h))| (*x, *l, *h)).collect(),
                     line: true,
                 },
                 Curve {
                     name: "α".to_owned(),
-                    hue: CurveColor::Category(0),
+                    color: CurveColor::Category(0),
                     points: number(|v| v.primary.alpha),
                     band: Vec::new(),
                     line: true,
@@ -179,7 +179,7 @@ fn all_exponents(models: &[(String, Vec<Record>)]) -> Chart {
     let curves = |points: fn(&[Record]) -> Vec<(f64, f64)>, line| {
         let curve = move |(i, (name, rows)): (usize, &(String, Vec<Record>))| Curve {
             name: name.clone(),
-            hue: CurveColor::Category(i),
+            color: CurveColor::Category(i),
             points: points(rows),
             band: Vec::new(),
             line,
@@ -204,7 +204,7 @@ fn all_exponents(models: &[(String, Vec<Record>)]) -> Chart {
         title: "Exponents of all layers".to_owned(),
         note: "R_s^log = ln‖W‖²_F / ln λmax of WᵀW; layers where |ln λmax| < 0.1 have none."
             .to_owned(),
-        planes: vec![
+        panels: vec![
             ChartPanel {
                 title: "distribution of α".to_owned(),
                 x: ChartAxis::log("α"),

@@ -25,7 +25,7 @@ pub fn run(options: &Options) -> Result<Exit> {
     for number in &repaired.lines {
         text += &format!("removed damaged line {number}\n");
     }
-    if repaired.torn {
+    if repaired.removed_incomplete_line {
         text += "removed the incomplete last line\n";
     }
     text += &format!("original log: {}\n", original.display());

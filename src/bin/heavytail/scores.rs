@@ -88,7 +88,7 @@ pub fn report(
             .collect()
     };
     if let Some(path) = figure {
-        let planes = MEASURES.iter().take(6).map(|(name, get)| ChartPanel {
+        let panels = MEASURES.iter().take(6).map(|(name, get)| ChartPanel {
             title: title(name, kendall(&pairs(*get))),
             x: ChartAxis::linear(*name),
             y: ChartAxis::linear(score.as_str()),
@@ -98,7 +98,7 @@ pub fn report(
                 .enumerate()
                 .map(|(i, ((model, survey), score))| Curve {
                     name: stem(model),
-                    hue: CurveColor::Category(i),
+                    color: CurveColor::Category(i),
                     points: get(&survey.summary)
                         .map(|x| (x, *score))
                         .into_iter()
@@ -111,7 +111,7 @@ pub fn report(
         let chart = Chart {
             title: "Models against their scores".to_owned(),
             note: "Means over the layers; τ: Kendall's, with the p of random pairings.".to_owned(),
-            planes: planes.collect(),
+            panels: panels.collect(),
         };
         plot::chart(&chart, path)?;
     }

@@ -110,9 +110,9 @@ pub fn merge_parts(options: &Options) -> Result<Exit> {
     let run = options.file.display().to_string();
     let summary = summarise(&run, &rows);
     let compat = options.args.compat();
-    let sheets = [ModelTable::new(&options.file, rows, summary, compat)];
-    print(&sheets, &options.printing)?;
-    Ok(if sheets.iter().any(ModelTable::has_failed_layers) {
+    let tables = [ModelTable::new(&options.file, rows, summary, compat)];
+    print(&tables, &options.printing)?;
+    Ok(if tables.iter().any(ModelTable::has_failed_layers) {
         Exit::FailedLayers
     } else {
         Exit::Success

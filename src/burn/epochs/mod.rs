@@ -19,7 +19,7 @@
 //! | `NotStarted` | `Started` | | `Notice`?, `ResumeFrom`?, `Submit` if taken | `Training` |
 //! | `Training` | `StepBegins` s | | release | the same |
 //! | `Training` | `Valid` s | s > end | `TakeSnapshot` if the cadence asks | `EpochPending` s |
-//! | `Training` | `Valid` s | s = end | if unobserved: `UncountLeftOut`?, `TakeSnapshot` | the same |
+//! | `Training` | `Valid` s | s = end | if unobserved: `UncountOverBudget`?, `TakeSnapshot` | the same |
 //! | `EpochPending` p | `StepBegins` s | s ≥ p | `Notice`?, *the epoch ends* | `Training` |
 //! | `EpochPending` p | `StepBegins` s | s < p | release | the same |
 //! | `EpochPending` p | `Inference` s | s = p | *the epoch ends* | `Training` |
@@ -86,7 +86,7 @@ pub(crate) enum Action {
     /// Submit the held snapshot.
     Submit(Stamp),
     /// The last observation that did not fit into the budget is made after all.
-    UncountLeftOut,
+    UncountOverBudget,
     /// Continue the log after this observation, although it has other weights.
     ResumeFrom(Stamp),
     /// Record a notice.
@@ -305,7 +305,7 @@ impl EpochTracker {
                 Snapshot::Asked | Snapshot::Held | Snapshot::Submitted => return Vec::new(),
             },
         };
-        let reimburse = refused.then_some(Action::UncountLeftOut);
+        let reimburse = refused.then_some(Action::UncountOverBudget);
         let ask = self.ask(step, self.end.epoch, false);
         reimburse.into_iter().chain([ask]).collect()
     }

@@ -93,7 +93,7 @@ impl Training {
                         next = Some(answer);
                     }
                     Action::Submit(stamp) => self.submit(stamp),
-                    Action::UncountLeftOut => {
+                    Action::UncountOverBudget => {
                         assert_eq!(self.refused.pop(), Some(self.now), "not refused");
                         self.over_budget -= 1;
                     }
