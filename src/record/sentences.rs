@@ -1,4 +1,5 @@
-//! The text of every finding, doubt and reason. No other module turns records into sentences.
+//! The text of every finding, doubt and reason: all sentences about one record. Sentences about a
+//! whole run are in `report/run_summary`.
 //!
 //! Views print these phrases. They never compare or parse them. A [`Phrase`] keeps its numbers
 //! separate from its text.

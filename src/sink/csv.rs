@@ -1,4 +1,4 @@
-//! The table of layers as CSV.
+//! The table of layers as CSV. Its columns are the fields of `record/field`.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
