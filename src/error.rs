@@ -62,6 +62,12 @@ pub enum Error {
         /// The allowed values, such as `above 1`.
         domain: &'static str,
     },
+    /// The operating system did not start the thread that analyses snapshots.
+    #[error("cannot start the analysis thread")]
+    Spawn {
+        /// The answer of the system.
+        source: std::io::Error,
+    },
     /// The background worker that analyses snapshots has stopped.
     #[error("the analysis worker stopped: {0}")]
     Worker(String),
@@ -98,6 +104,8 @@ pub enum Error {
         path: PathBuf,
         /// What went wrong.
         cause: String,
+        /// The error of the drawing backend, if it refused.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
 }
 
@@ -226,6 +234,20 @@ impl Error {
             line,
             cause: cause.to_string(),
             source: None,
+        }
+    }
+
+    /// An error for a file whose content cannot be made.
+    #[cfg(any(feature = "plot", feature = "report"))]
+    pub(crate) fn encoding(
+        path: &Path,
+        source: impl std::error::Error + Send + Sync + 'static,
+    ) -> Self {
+        Self::Format {
+            path: path.to_owned(),
+            line: None,
+            cause: "its content cannot be made".to_owned(),
+            source: Some(Box::new(source)),
         }
     }
 

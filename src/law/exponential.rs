@@ -1,6 +1,6 @@
 //! The exponential law above a threshold.
 
-use super::{Law, require};
+use super::{AboveXmin, require};
 use crate::error::Result;
 
 /// The exponential law above `xmin`, an alternative to the power law of a tail.
@@ -34,25 +34,17 @@ impl Exponential {
     }
 }
 
-impl Law for Exponential {
-    fn support(&self) -> (f64, f64) {
-        (self.xmin, f64::INFINITY)
+impl AboveXmin for Exponential {
+    fn xmin(&self) -> f64 {
+        self.xmin
     }
 
-    fn pdf(&self, x: f64) -> f64 {
-        if x < self.xmin {
-            0.0
-        } else {
-            self.ln_pdf(x).exp()
-        }
+    fn ln_density(&self, x: f64) -> f64 {
+        self.ln_pdf(x)
     }
 
-    fn cdf(&self, x: f64) -> f64 {
-        if x <= self.xmin {
-            0.0
-        } else {
-            1.0 - (-self.rate * (x - self.xmin)).exp()
-        }
+    fn survival(&self, x: f64) -> f64 {
+        (-self.rate * (x - self.xmin)).exp()
     }
 
     fn quantile(&self, p: f64) -> f64 {

@@ -1,7 +1,7 @@
 //! The lognormal law above a threshold.
 
 use super::exponential_family::{Bend, ExponentialFamily};
-use super::{Law, require};
+use super::{AboveXmin, require};
 use crate::error::Result;
 
 /// The lognormal law, restricted to values above `xmin` as for the comparison of tails.
@@ -56,25 +56,17 @@ impl Lognormal {
     }
 }
 
-impl Law for Lognormal {
-    fn support(&self) -> (f64, f64) {
-        (self.xmin, f64::INFINITY)
+impl AboveXmin for Lognormal {
+    fn xmin(&self) -> f64 {
+        self.xmin
     }
 
-    fn pdf(&self, x: f64) -> f64 {
-        if x < self.xmin {
-            0.0
-        } else {
-            self.ln_pdf(x).exp()
-        }
+    fn ln_density(&self, x: f64) -> f64 {
+        self.ln_pdf(x)
     }
 
-    fn cdf(&self, x: f64) -> f64 {
-        if x <= self.xmin {
-            0.0
-        } else {
-            1.0 - self.law.survival((x / self.xmin).ln())
-        }
+    fn survival(&self, x: f64) -> f64 {
+        self.law.survival((x / self.xmin).ln())
     }
 
     fn quantile(&self, p: f64) -> f64 {

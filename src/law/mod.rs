@@ -65,6 +65,46 @@ pub trait Law {
     }
 }
 
+/// A law on [xmin, ∞), as the tail of a spectrum needs it. It is a [`Law`].
+trait AboveXmin {
+    fn xmin(&self) -> f64;
+
+    /// ln of the density at x ≥ xmin.
+    fn ln_density(&self, x: f64) -> f64;
+
+    /// P(X > x) for x > xmin.
+    fn survival(&self, x: f64) -> f64;
+
+    /// As [`Law::quantile`].
+    fn quantile(&self, p: f64) -> f64;
+}
+
+impl<T: AboveXmin> Law for T {
+    fn support(&self) -> (f64, f64) {
+        (self.xmin(), f64::INFINITY)
+    }
+
+    fn pdf(&self, x: f64) -> f64 {
+        if x < self.xmin() {
+            0.0
+        } else {
+            self.ln_density(x).exp()
+        }
+    }
+
+    fn cdf(&self, x: f64) -> f64 {
+        if x <= self.xmin() {
+            0.0
+        } else {
+            1.0 - self.survival(x)
+        }
+    }
+
+    fn quantile(&self, p: f64) -> f64 {
+        AboveXmin::quantile(self, p)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

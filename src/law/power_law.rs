@@ -1,6 +1,6 @@
 //! The continuous power law.
 
-use super::{Law, require};
+use super::{AboveXmin, require};
 use crate::error::Result;
 
 /// The continuous power law (Pareto type I) above `xmin`.
@@ -37,25 +37,17 @@ impl PowerLaw {
     }
 }
 
-impl Law for PowerLaw {
-    fn support(&self) -> (f64, f64) {
-        (self.xmin, f64::INFINITY)
+impl AboveXmin for PowerLaw {
+    fn xmin(&self) -> f64 {
+        self.xmin
     }
 
-    fn pdf(&self, x: f64) -> f64 {
-        if x < self.xmin {
-            0.0
-        } else {
-            self.ln_pdf(x).exp()
-        }
+    fn ln_density(&self, x: f64) -> f64 {
+        self.ln_pdf(x)
     }
 
-    fn cdf(&self, x: f64) -> f64 {
-        if x <= self.xmin {
-            0.0
-        } else {
-            1.0 - (x / self.xmin).powf(1.0 - self.alpha)
-        }
+    fn survival(&self, x: f64) -> f64 {
+        (x / self.xmin).powf(1.0 - self.alpha)
     }
 
     fn quantile(&self, p: f64) -> f64 {

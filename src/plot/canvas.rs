@@ -2,8 +2,6 @@
 //! plotters backend, so both formats come from the same description. Nothing that plotters rejects
 //! can reach it.
 
-use std::fs::File;
-use std::io::BufWriter;
 use std::path::Path;
 
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
@@ -267,16 +265,19 @@ impl Figure {
             .map(|e| e.to_string_lossy().to_ascii_lowercase());
         match extension.as_deref() {
             Some("svg") => {
-                let text = self.svg().map_err(|cause| plot_error(path, cause))?;
+                let text = self.svg().map_err(|source| backend_error(path, source))?;
                 std::fs::write(path, text).map_err(|e| Error::io(path, e))
             }
-            Some("png") => self.png(path).map_err(|cause| plot_error(path, cause)),
+            Some("png") => {
+                let bytes = self.png().map_err(|source| backend_error(path, source))?;
+                std::fs::write(path, bytes).map_err(|e| Error::io(path, e))
+            }
             Some("csv") => self.table.save(path),
             _ => Err(plot_error(path, "the name must end in .svg, .png or .csv")),
         }
     }
 
-    fn svg(&self) -> Result<String, String> {
+    fn svg(&self) -> Result<String, BackendError> {
         let mut text = String::new();
         let (w, h) = self.pixels(SVG_GRID);
         {
@@ -289,8 +290,8 @@ impl Figure {
                 v: VPos::Center,
                 down: 0.1,
             };
-            self.render(&area, &kind).map_err(|e| e.to_string())?;
-            area.present().map_err(|e| e.to_string())?;
+            self.render(&area, &kind)?;
+            area.present()?;
         }
         // Replace the root element by one with the size in pixels and the finer grid as its view
         // box.
@@ -305,9 +306,9 @@ impl Figure {
         ))
     }
 
-    /// Writes a PNG file. The picture is drawn at twice the file's size, and the mean of four
+    /// The bytes of a PNG file. The picture is drawn at twice the file's size, and the mean of four
     /// pixels smooths the edges.
-    fn png(&self, path: &Path) -> Result<(), String> {
+    fn png(&self) -> Result<Vec<u8>, BackendError> {
         // Use two pixels per unit, unless the file would be too large.
         let density = if self.width * self.height > 4e6 {
             1.0
@@ -326,19 +327,18 @@ impl Figure {
                 v: VPos::Top,
                 down: -0.2175,
             };
-            self.render(&area, &kind).map_err(|e| e.to_string())?;
-            area.present().map_err(|e| e.to_string())?;
+            self.render(&area, &kind)?;
+            area.present()?;
         }
         let smooth = downsample(&pixels, fine.0 as usize);
-        let file = File::create(path).map_err(|e| e.to_string())?;
-        let mut encoder = png::Encoder::new(BufWriter::new(file), w, h);
+        let mut bytes = Vec::new();
+        let mut encoder = png::Encoder::new(&mut bytes, w, h);
         encoder.set_color(png::ColorType::Rgb);
         encoder.set_depth(png::BitDepth::Eight);
-        let mut writer = encoder.write_header().map_err(|e| e.to_string())?;
-        writer
-            .write_image_data(&smooth)
-            .map_err(|e| e.to_string())?;
-        writer.finish().map_err(|e| e.to_string())
+        let mut writer = encoder.write_header()?;
+        writer.write_image_data(&smooth)?;
+        writer.finish()?;
+        Ok(bytes)
     }
 
     fn pixels(&self, scale: f64) -> (u32, u32) {
@@ -434,5 +434,17 @@ pub(super) fn plot_error(path: &Path, cause: impl Into<String>) -> Error {
     Error::Plot {
         path: path.to_owned(),
         cause: cause.into(),
+        source: None,
+    }
+}
+
+/// An error of plotters or of the PNG encoder.
+type BackendError = Box<dyn std::error::Error + Send + Sync>;
+
+fn backend_error(path: &Path, source: BackendError) -> Error {
+    Error::Plot {
+        path: path.to_owned(),
+        cause: "it cannot be drawn".to_owned(),
+        source: Some(source),
     }
 }

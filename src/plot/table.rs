@@ -29,11 +29,11 @@ impl Table {
         for row in &self.rows {
             writer
                 .write_record(row)
-                .map_err(|e| Error::format(path, None, e))?;
+                .map_err(|e| Error::encoding(path, e))?;
         }
         let bytes = writer
             .into_inner()
-            .map_err(|e| Error::format(path, None, e))?;
+            .map_err(|e| Error::encoding(path, e.into_error()))?;
         std::fs::write(path, bytes).map_err(|e| Error::io(path, e))
     }
 }

@@ -176,9 +176,9 @@ struct NoScript<'a> {
 ///
 /// If the records cannot be serialised. Records of a monitor always can.
 pub fn html(runs: &[Run]) -> Result<String> {
-    let bad = |cause: String| Error::format(Path::new("report.html"), None, cause);
-    let data = Data::new(runs).map_err(|e| bad(e.to_string()))?;
-    let json = data.json().map_err(|e| bad(e.to_string()))?;
+    let page = Path::new("report.html");
+    let data = Data::new(runs).map_err(|e| Error::encoding(page, e))?;
+    let json = data.json().map_err(|e| Error::encoding(page, e))?;
     let runs_without_script = runs.iter().zip(&data.fallbacks);
     let runs_without_script: Vec<NoScript<'_>> = runs_without_script
         .map(|(run, fallback)| noscript(run, fallback))
@@ -186,7 +186,7 @@ pub fn html(runs: &[Run]) -> Result<String> {
     let mut environment = Environment::new();
     environment
         .add_template("report.html", TEMPLATE)
-        .map_err(|e| bad(e.to_string()))?;
+        .map_err(|e| Error::encoding(page, e))?;
     let names: Vec<&str> = runs.iter().map(|r| r.name.as_str()).collect();
     let (status, status_class) = if !runs.iter().all(Run::is_over) {
         ("running", "live")
@@ -195,7 +195,7 @@ pub fn html(runs: &[Run]) -> Result<String> {
     } else {
         ("finished", "")
     };
-    let page = context! {
+    let content = context! {
         title => names.join(", "),
         done => runs.iter().all(Run::is_over),
         status => status,
@@ -211,8 +211,8 @@ pub fn html(runs: &[Run]) -> Result<String> {
     };
     environment
         .get_template("report.html")
-        .and_then(|template| template.render(page))
-        .map_err(|e| bad(e.to_string()))
+        .and_then(|template| template.render(content))
+        .map_err(|e| Error::encoding(page, e))
 }
 
 fn noscript<'a>(run: &'a Run, fallback: &'a noscript::Fallback) -> NoScript<'a> {

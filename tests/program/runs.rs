@@ -126,7 +126,7 @@ fn runs_are_exported() {
 
     refused(
         &["export", "csv", &b, &copy, "-o", &table],
-        "both of a run `second`",
+        "have the same run name `second`",
     );
     refused(&["export", "csv", &board, "-o", &table], "has no log.jsonl");
     let parquet = path("table.parquet");

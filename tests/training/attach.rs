@@ -1,6 +1,6 @@
 //! The monitor's promises while burn trains: it sees every epoch once, and changes nothing.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::process::Command;
 
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
@@ -13,11 +13,25 @@ use crate::run::{Run, STEPS, builder};
 use crate::support::lenet5::LeNet5;
 use crate::support::train::Backend;
 
-/// Seeds are global to a backend, so runs must not overlap.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
-pub fn alone() -> MutexGuard<'static, ()> {
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+/// Whether this is the process of the calling test alone. If not, the test runs in such a process:
+/// seeds are global to a backend, so two trainings in one process would disturb each other.
+pub fn alone() -> bool {
+    const ALONE: &str = "HEAVYTAIL_ALONE";
+    let thread = std::thread::current();
+    // Without threads of their own, tests run one after the other.
+    let test = thread.name().filter(|name| *name != "main");
+    let (None, Some(test)) = (std::env::var_os(ALONE), test) else {
+        return true;
+    };
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture"])
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    println!("{}{}", text(&output.stdout), text(&output.stderr));
+    assert!(output.status.success(), "{test} failed, see above");
+    false
 }
 
 /// Every parameter's bits, by name.
@@ -118,14 +132,18 @@ fn same_bits_with_and_without(device: Device) {
 
 #[test]
 fn watching_changes_no_bit_on_flex() {
-    let _alone = alone();
+    if !alone() {
+        return;
+    }
     same_bits_with_and_without(Backend::Flex.device().unwrap());
 }
 
 #[cfg(feature = "wgpu")]
 #[test]
 fn watching_changes_no_bit_on_wgpu() {
-    let _alone = alone();
+    if !alone() {
+        return;
+    }
     let device = std::panic::catch_unwind(|| {
         let device = Backend::Wgpu.device().unwrap();
         Tensor::<1>::zeros([1], &device).into_data();
@@ -139,7 +157,9 @@ fn watching_changes_no_bit_on_wgpu() {
 
 #[test]
 fn a_checkpoint_of_a_watched_model_is_the_models_own() {
-    let _alone = alone();
+    if !alone() {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let monitor = builder().build().unwrap();
     let watched = monitor.watch(Run::new(dir.path()).model());
@@ -156,7 +176,9 @@ fn a_checkpoint_of_a_watched_model_is_the_models_own() {
 
 #[test]
 fn several_devices_fire_once_an_epoch() {
-    let _alone = alone();
+    if !alone() {
+        return;
+    }
     for optim in [
         MultiDeviceOptim::OptimMainDevice,
         MultiDeviceOptim::OptimSharded,
@@ -178,7 +200,9 @@ fn several_devices_fire_once_an_epoch() {
 
 #[test]
 fn a_resumed_run_continues_its_log() {
-    let _alone = alone();
+    if !alone() {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     let first = builder().dir(&log).build().unwrap();
@@ -225,7 +249,9 @@ fn a_resumed_run_continues_its_log() {
 
 #[test]
 fn a_checkpoint_in_a_new_log_counts_from_where_it_is_told() {
-    let _alone = alone();
+    if !alone() {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     Run::new(dir.path()).plain();
     for (told, expected) in [(Some(2), vec![2, 3]), (None, vec![0, 1])] {
@@ -249,7 +275,9 @@ fn a_checkpoint_in_a_new_log_counts_from_where_it_is_told() {
 /// The initialiser is Glorot-uniform here: variance 2/(2450 + 500), and theory gives the rest.
 #[test]
 fn fc1_at_initialisation_is_what_theory_says() {
-    let _alone = alone();
+    if !alone() {
+        return;
+    }
     let device = Device::flex();
     device.seed(1);
     let model = LeNet5::new(&device);
@@ -281,7 +309,9 @@ fn fc1_at_initialisation_is_what_theory_says() {
 
 #[test]
 fn without_validation_epochs_are_still_seen_and_it_is_said() {
-    let _alone = alone();
+    if !alone() {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let monitor = builder().build().unwrap();
     Run {
@@ -297,7 +327,9 @@ fn without_validation_epochs_are_still_seen_and_it_is_said() {
 
 #[test]
 fn an_interrupted_epoch_does_not_count() {
-    let _alone = alone();
+    if !alone() {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     let interrupter = Interrupter::new();
     interrupter.stop(Some("the test says so"));
@@ -312,7 +344,9 @@ fn an_interrupted_epoch_does_not_count() {
 
 #[test]
 fn cadence_counts_epochs_or_steps_and_always_has_the_last() {
-    let _alone = alone();
+    if !alone() {
+        return;
+    }
     for (cadence, expected) in [
         (Cadence::Epochs(2), vec![(0, 0), (2, 6), (3, 9)]),
         (Cadence::Steps(4), vec![(0, 0), (1, 4), (2, 8), (3, 9)]),
@@ -335,7 +369,9 @@ fn cadence_counts_epochs_or_steps_and_always_has_the_last() {
 
 #[test]
 fn an_alarm_ends_the_training_between_epochs_or_within_one() {
-    let _alone = alone();
+    if !alone() {
+        return;
+    }
     // fc2 has ten eigenvalues: its α, when there is one, is below a hundred at once.
     let rule = AlarmRule::AlphaBelow {
         alpha: 100.0,
@@ -374,7 +410,9 @@ fn an_alarm_ends_the_training_between_epochs_or_within_one() {
 
 #[test]
 fn a_budget_leaves_out_all_but_the_first_and_the_last() {
-    let _alone = alone();
+    if !alone() {
+        return;
+    }
     let dir = tempfile::tempdir().unwrap();
     // Nothing more than the first fits into a millionth of a per cent.
     let monitor = builder().budget(1e-8).build().unwrap();

@@ -54,7 +54,7 @@ impl Worker {
                 let _hang_up = hang_up;
                 thread.work(Line::Header(header))
             })
-            .map_err(|e| Error::Worker(e.to_string()))?;
+            .map_err(|source| Error::Spawn { source })?;
         Ok(Self {
             shared,
             id: thread.thread().id(),
