@@ -167,7 +167,7 @@ pub fn goodness_of_fit(
     let mut resampled = Resampler::new(seed);
     let (mut fitted, mut as_far) = (0, 0);
     for _ in 0..replicates {
-        if let Some(replicate) = search.run(resampled.from_fitted_law(&logs, start)) {
+        if let Some(replicate) = search.run(resampled.draw_from_fit(&logs, start)) {
             fitted += 1;
             as_far += usize::from(replicate.d >= start.d);
         }
@@ -201,7 +201,7 @@ impl Resampler {
     }
 
     /// The body is drawn with replacement, the tail comes from the fitted law.
-    fn from_fitted_law(&mut self, logs: &[f64], start: TailStart) -> &[f64] {
+    fn draw_from_fit(&mut self, logs: &[f64], start: TailStart) -> &[f64] {
         let tail = self.draw(logs, start.index);
         // Rényi: the gaps of m sorted exponentials are exponentials of mean 1/m, …, 1/1. So no sort
         // is needed.

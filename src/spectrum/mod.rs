@@ -1,7 +1,7 @@
 //! The spectrum of a matrix: the eigenvalues of X = WᵀW/N.
 //!
 //! A [`Spectrum`] is sorted, finite and non-negative by construction, so no later step checks this
-//! again. An [`Eigensolver`] finds the eigenvalues of WᵀW, and this file divides them by N.
+//! again. A [`Solver`] finds the eigenvalues of WᵀW, and this file divides them by N.
 
 mod band;
 mod chase;
