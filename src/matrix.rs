@@ -213,7 +213,7 @@ pub struct Cuts {
 
 /// The layout by which a tensor of this shape is cut into matrices, decided without its values. The
 /// error is the reason why it cannot be cut.
-pub fn cut_layout(layout: Option<Layout>, shape: &[usize]) -> Result<Layout, SkipReason> {
+pub(crate) fn cut_layout(layout: Option<Layout>, shape: &[usize]) -> Result<Layout, SkipReason> {
     let layout = match (shape.len(), layout) {
         (0 | 1, _) => return Err(SkipReason::Vector),
         (2, _) => Layout::Matrix,

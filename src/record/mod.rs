@@ -12,7 +12,7 @@ mod notice;
 mod phrase;
 mod sentences;
 mod summary;
-pub mod trust;
+pub(crate) mod trust;
 
 use serde::{Deserialize, Serialize};
 

@@ -217,7 +217,7 @@ fn fit_doubts(alpha: f64, n_tail: usize, n: Option<usize>) -> Vec<Doubt> {
 
 /// How the distribution of a bulk compares with Marchenko–Pastur.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BulkLaw {
+pub(crate) enum BulkLaw {
     /// The distance is usual for noise: p > 0.05.
     MarchenkoPastur,
     /// The distribution differs a little.
@@ -240,7 +240,7 @@ impl BulkLaw {
 }
 
 /// The doubts about a tail fit whose layer is unknown.
-pub fn tail_doubts(tail: &TailFit) -> Vec<Doubt> {
+pub(crate) fn tail_doubts(tail: &TailFit) -> Vec<Doubt> {
     fit_doubts(tail.alpha, tail.n_tail, Some(tail.n))
 }
 

@@ -16,7 +16,7 @@ use crate::files::{scan_lines, write_atomically};
 #[non_exhaustive]
 pub struct Merged {
     /// One object for each finished run, in the plan's order: `id`, `run` (its settings) and
-    /// `result`. Fields for which [`is_timing`] is true are removed.
+    /// `result`. Fields that hold times are removed.
     pub rows: Vec<Value>,
     /// The runs without a result, in the plan's order.
     pub unfinished: Vec<Unfinished>,
@@ -60,9 +60,8 @@ impl std::fmt::Display for Unfinished {
 }
 
 /// Whether a field holds a time, which differs between equal runs: `seconds`, `seconds_…`,
-/// `unix_time`. Settings should not use such names, because [`merge`] removes these fields at every
-/// level of a row.
-pub fn is_timing(field: &str) -> bool {
+/// `unix_time`. [`merge`] removes such fields at every level of a row.
+fn is_timing(field: &str) -> bool {
     field == "seconds" || field.starts_with("seconds_") || field == "unix_time"
 }
 

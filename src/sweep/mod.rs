@@ -15,7 +15,8 @@
 //!
 //! There is no scheduler and no server. A loop over the indices is a serial sweep. An array job of
 //! a cluster is a parallel sweep (see [`index_from`]). Both give the same bytes if a run's result
-//! depends on its settings only. [`merge`] removes fields that hold times ([`is_timing`]).
+//! depends on its settings only. [`merge`] removes the fields that hold times: `seconds`,
+//! `seconds_…` and `unix_time`. Settings should not use such names.
 //!
 //! ```
 //! use heavytail::sweep::{Attempt, Plan, attempt, merge};
@@ -39,5 +40,5 @@ mod merge;
 mod plan;
 
 pub use attempt::{Attempt, attempt};
-pub use merge::{Merged, RunStatus, Unfinished, is_timing, merge, read_results};
+pub use merge::{Merged, RunStatus, Unfinished, merge, read_results};
 pub use plan::{INDEX_VARIABLES, Plan, PlanEntry, index_from};
