@@ -105,9 +105,9 @@ impl Evidence {
             Self::LambdaMax { .. } => "λmax in units of the bulk edge λ₊".into(),
             Self::BulkDistance { d, d95, p } => {
                 let fits = match BulkLaw::new(d, d95, p) {
-                    BulkLaw::MarchenkoPastur => "is Marchenko–Pastur",
-                    BulkLaw::NearlyMarchenkoPastur => "is nearly Marchenko–Pastur",
-                    BulkLaw::NotMarchenkoPastur => "is not Marchenko–Pastur",
+                    BulkLaw::Follows => "is Marchenko–Pastur",
+                    BulkLaw::NearlyFollows => "is nearly Marchenko–Pastur",
+                    BulkLaw::Differs => "is not Marchenko–Pastur",
                 };
                 Phrase::new("the bulk ")
                     .text(fits)

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Values;
+#[cfg(feature = "plot")]
 use crate::fit::TailFit;
 use crate::phase::{Annotation, Phase};
 
@@ -219,27 +220,28 @@ fn fit_doubts(alpha: f64, n_tail: usize, n: Option<usize>) -> Vec<Doubt> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BulkLaw {
     /// The distance is usual for noise: p > 0.05.
-    MarchenkoPastur,
+    Follows,
     /// The distribution differs a little.
-    NearlyMarchenkoPastur,
+    NearlyFollows,
     /// The distribution is a different one.
-    NotMarchenkoPastur,
+    Differs,
 }
 
 impl BulkLaw {
     /// Compares the distance `d` with its 95 % point `d95` for noise and its p-value `p`.
     pub fn new(d: f64, d95: f64, p: f64) -> Self {
         if d > (2.0 * d95).max(NEGLIGIBLE_DISTANCE) {
-            Self::NotMarchenkoPastur
+            Self::Differs
         } else if p > 0.05 {
-            Self::MarchenkoPastur
+            Self::Follows
         } else {
-            Self::NearlyMarchenkoPastur
+            Self::NearlyFollows
         }
     }
 }
 
 /// The doubts about a tail fit whose layer is unknown.
+#[cfg(feature = "plot")]
 pub(crate) fn tail_doubts(tail: &TailFit) -> Vec<Doubt> {
     fit_doubts(tail.alpha, tail.n_tail, Some(tail.n))
 }
@@ -293,7 +295,7 @@ pub(super) fn value_doubts(values: &Values) -> Vec<Doubt> {
         doubts.extend(explained.map(|&by| Doubt::Explained { by }));
     }
     if let (Some(d), Some(d95), Some(p)) = (values.bulk_d, values.bulk_d95, values.bulk_d_p)
-        && BulkLaw::new(d, d95, p) == BulkLaw::NotMarchenkoPastur
+        && BulkLaw::new(d, d95, p) == BulkLaw::Differs
     {
         doubts.push(Doubt::NotMarchenkoPastur { d, d95 });
     }
