@@ -27,7 +27,8 @@ use plotters::style::RGBColor;
 ///     y: ChartAxis::linear("λ₊/λmax"),
 ///     curves: vec![curve],
 /// };
-/// let chart = Chart { title: "Soft rank by batch size".into(), note: String::new(), panels: vec![panel] };
+/// let title = "Soft rank by batch size".into();
+/// let chart = Chart { title, note: String::new(), panels: vec![panel] };
 /// let path = std::env::temp_dir().join("soft-rank.svg");
 /// plot::chart(&chart, &path)?;
 /// # std::fs::remove_file(path).ok();

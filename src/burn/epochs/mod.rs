@@ -19,7 +19,7 @@
 //! | `NotStarted` | `Started` | | `Notice`?, `ResumeFrom`?, `Submit` if taken | `Training` |
 //! | `Training` | `StepBegins` s | | release | the same |
 //! | `Training` | `Valid` s | s > end | `TakeSnapshot` if the cadence asks | `EpochPending` s |
-//! | `Training` | `Valid` s | s = end | if unobserved: `UncountOverBudget`?, `TakeSnapshot` | the same |
+//! | `Training` | `Valid` s | s = end | unobserved: `UncountOverBudget`?, `TakeSnapshot` | the same |
 //! | `EpochPending` p | `StepBegins` s | s ≥ p | `Notice`?, *the epoch ends* | `Training` |
 //! | `EpochPending` p | `StepBegins` s | s < p | release | the same |
 //! | `EpochPending` p | `Inference` s | s = p | *the epoch ends* | `Training` |

@@ -36,7 +36,6 @@ pub(in crate::monitor) struct Settings {
 /// State of the worker thread.
 pub(super) struct Thread {
     run: String,
-    config: Config,
     analyzer: Analyzer,
     /// Threads for layers and slices. None if only the worker thread analyses.
     pool: Option<ThreadPool>,
@@ -84,8 +83,7 @@ impl Thread {
         }
         Self {
             run: run.to_owned(),
-            analyzer: Analyzer::with_threads(config.clone(), settings.threads),
-            config,
+            analyzer: Analyzer::with_threads(config, settings.threads),
             // If the system refuses threads, the worker thread analyses alone.
             pool: (settings.threads > 1)
                 .then(|| threads.build().ok())
@@ -217,7 +215,8 @@ impl Thread {
 
     fn spawn_full(&mut self, room: usize) {
         if self.full.is_none() {
-            self.full = FullWorker::spawn(&self.run, &self.config, &self.shared, room.max(1));
+            self.full =
+                FullWorker::spawn(&self.run, self.analyzer.config(), &self.shared, room.max(1));
         }
     }
 
